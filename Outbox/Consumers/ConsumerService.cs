@@ -1,0 +1,214 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Outbox.Diagnostics;
+using Outbox.Messages;
+using Outbox.Sql;
+using Outbox.Transport;
+
+namespace Outbox.Consumers;
+
+/// <summary>Stage 5 of a message's way: takes deliveries, has them processed in order per key, and accepts each one once its fate is committed.</summary>
+/// <remarks>
+/// If the process dies before the commit, nothing happened and the broker delivers again. If it dies between commit and accept, the broker delivers again and the inbox tells.
+/// If it sleeps anywhere, another process may get the same message: the inbox's unique key lets one of them commit.
+/// </remarks>
+internal sealed class ConsumerService(ConsumerOptions options, ITransport transport, MessageProcessor processor, TimeProvider time, ILogger<ConsumerService> logger) : BackgroundService
+{
+    private static readonly TimeSpan OutageRetry = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LongestOutageRetry = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RetentionInterval = TimeSpan.FromHours(1);
+
+    private readonly KeyedWorkQueue<IncomingMessage> _work = new();
+    private readonly SemaphoreSlim _probing = new(1);
+    private bool _unavailable;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var subscription = await transport.SubscribeAsync(
+            new SubscriptionOptions
+            {
+                Queue = options.Queue,
+                Exchange = options.Exchange,
+                Types = processor.Types,
+                Prefetch = (ushort)options.Prefetch,
+                SingleActiveConsumer = options.KeepOrder,
+            },
+            (delivery, _) =>
+            {
+                var incoming = new IncomingMessage(delivery);
+                _work.Add(options.KeepOrder ? incoming.PartitionKey : null, incoming);
+                return ValueTask.CompletedTask;
+            },
+            stoppingToken).ConfigureAwait(false);
+        Log.ConsumerStarted(logger, options.Name, options.Queue, processor.Types.Count, options.Concurrency);
+
+        var retention = RetainAsync(stoppingToken);
+        try
+        {
+            await Task.WhenAll(Enumerable.Range(0, options.Concurrency).Select(_ => Task.Run(() => WorkAsync(stoppingToken), CancellationToken.None))).ConfigureAwait(false);
+        }
+        finally
+        {
+            // In-flight handlers have finished or rolled back. Closing the channel gives everything else back to the broker.
+            await subscription.DisposeAsync().ConfigureAwait(false);
+            await retention.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            Log.ConsumerStopped(logger, options.Name);
+        }
+    }
+
+    private async Task WorkAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            while (true)
+            {
+                var (key, incoming) = await _work.Ready.ReadAsync(stoppingToken).ConfigureAwait(false);
+                if (await TryFinishAsync(key, incoming, stoppingToken).ConfigureAwait(false))
+                    _work.Done(key);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Not accepted, so delivered again.
+        }
+    }
+
+    /// <summary>True when the delivery is accepted; false when it will run again later, its key waiting.</summary>
+    private async Task<bool> TryFinishAsync(string? key, IncomingMessage incoming, CancellationToken stoppingToken)
+    {
+        try
+        {
+            var isNew = await processor.ApplyAsync(incoming, stoppingToken).ConfigureAwait(false);
+            // G4: accept after commit. A crash in between brings the message again; the inbox knows it.
+            await incoming.Delivery.AcceptAsync().ConfigureAwait(false);
+            Count(incoming, isNew);
+            return true;
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (Exception exception)
+        {
+            return await FailAsync(key, incoming, exception, stoppingToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<bool> FailAsync(string? key, IncomingMessage incoming, Exception exception, CancellationToken stoppingToken)
+    {
+        // G8: an outage of the database is no failure of the message. A handler's own network error looks alike, so the database is asked.
+        if (SqlErrors.IsUnavailable(exception) && (await WaitOutOutageAsync(exception, stoppingToken).ConfigureAwait(false) || IsShortOutage(incoming, exception)))
+        {
+            _ = AgainAfterAsync(key, incoming, Backoff.Delay(1, options.RetryDelay, options.MaxRetryDelay), stoppingToken);
+            return false;
+        }
+        incoming.Attempts++;
+        OutboxMetrics.Failures.Add(1, new KeyValuePair<string, object?>("consumer", options.Name));
+        var final = exception is RejectMessageException or UnreadableMessageException || incoming.Attempts >= options.MaxAttempts;
+        if (!final)
+        {
+            var delay = Backoff.Delay(incoming.Attempts, options.RetryDelay, options.MaxRetryDelay);
+            Log.AttemptFailed(logger, options.Name, incoming.ToString(), incoming.Attempts, options.MaxAttempts, delay.TotalSeconds, MessageProcessor.ReasonOf(exception));
+            _ = AgainAfterAsync(key, incoming, delay, stoppingToken);
+            return false;
+        }
+        await DeadLetterAsync(incoming, exception, stoppingToken).ConfigureAwait(false);
+        return true;
+    }
+
+    private async Task DeadLetterAsync(IncomingMessage incoming, Exception exception, CancellationToken stoppingToken)
+    {
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                // G6: set aside before accept. A crash in between sets it aside again, under the same key.
+                await processor.DeadLetterAsync(incoming, exception, stoppingToken).ConfigureAwait(false);
+                await incoming.Delivery.AcceptAsync().ConfigureAwait(false);
+                OutboxMetrics.DeadLetters.Add(1, new KeyValuePair<string, object?>("consumer", options.Name));
+                Log.DeadLettered(logger, options.Name, incoming.ToString(), incoming.Attempts, MessageProcessor.ReasonOf(exception));
+                return;
+            }
+            catch (Exception error) when (error is not OperationCanceledException)
+            {
+                Log.DatabaseUnavailable(logger, options.Name, error.Message);
+                await Task.Delay(Backoff.Delay(failures, OutageRetry, LongestOutageRetry), time, stoppingToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Waits until the database answers; false if it answers at once, so that it was no outage.</summary>
+    private async Task<bool> WaitOutOutageAsync(Exception exception, CancellationToken stoppingToken)
+    {
+        // One prober at a time: a database that comes back is not greeted by every worker at once.
+        await _probing.WaitAsync(stoppingToken).ConfigureAwait(false);
+        try
+        {
+            for (var failures = 1; !await processor.IsDatabaseAvailableAsync(stoppingToken).ConfigureAwait(false); failures++)
+            {
+                if (!_unavailable)
+                {
+                    _unavailable = true;
+                    Log.DatabaseUnavailable(logger, options.Name, exception.Message);
+                }
+                await Task.Delay(Backoff.Delay(failures, OutageRetry, LongestOutageRetry), time, stoppingToken).ConfigureAwait(false);
+            }
+            var waited = _unavailable;
+            if (waited)
+                Log.DatabaseAvailable(logger, options.Name);
+            _unavailable = false;
+            return waited;
+        }
+        finally
+        {
+            _probing.Release();
+        }
+    }
+
+    /// <summary>A connection that broke, to a database that answers again by now. Not for ever: it may be the handler's own connection to another database.</summary>
+    private static bool IsShortOutage(IncomingMessage incoming, Exception exception) => SqlErrors.IsOfDatabase(exception) && ++incoming.ShortOutages <= 20;
+
+    private async Task AgainAfterAsync(string? key, IncomingMessage incoming, TimeSpan delay, CancellationToken stoppingToken)
+    {
+        await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _work.Again(key, incoming);
+    }
+
+    private async Task RetainAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            await Task.Delay(RetentionInterval, time, stoppingToken).ConfigureAwait(false);
+            try
+            {
+                if (await processor.ForgetOldAsync(stoppingToken).ConfigureAwait(false) is > 0 and var count)
+                    Log.Forgotten(logger, options.Name, count, options.InboxRetention);
+            }
+            catch (Exception exception) when (exception is not OperationCanceledException)
+            {
+                Log.ForgettingFailed(logger, options.Name, exception.Message);
+            }
+        }
+    }
+
+    private void Count(IncomingMessage incoming, bool isNew)
+    {
+        var tag = new KeyValuePair<string, object?>("consumer", options.Name);
+        if (isNew)
+        {
+            OutboxMetrics.Applied.Add(1, tag);
+            Log.Applied(logger, options.Name, incoming.ToString());
+        }
+        else
+        {
+            OutboxMetrics.Duplicates.Add(1, tag);
+            Log.Duplicate(logger, options.Name, incoming.ToString());
+        }
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _probing.Dispose();
+    }
+}

@@ -1,0 +1,65 @@
+using System.Data.Common;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Outbox.Consumers;
+
+/// <summary>The unit of work around one handler: a transaction that takes the inbox row, the handler's changes and its events, or none of them.</summary>
+internal abstract class ConsumerSession : IAsyncDisposable
+{
+    public abstract DbTransaction Transaction { get; }
+
+    public abstract Task SaveAsync(CancellationToken cancellationToken);
+
+    public abstract Task CommitAsync(CancellationToken cancellationToken);
+
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>Begins a session on the scope's context, or on a connection of its own where the outbox has no context.</summary>
+    public static async Task<ConsumerSession> BeginAsync(OutboxRegistration outbox, IServiceProvider scope, CancellationToken cancellationToken)
+    {
+        if (outbox.ContextType is { } contextType)
+        {
+            var context = (DbContext)scope.GetRequiredService(contextType);
+            return new ContextSession(context, await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false));
+        }
+        var connection = await outbox.DataSource(scope).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return new ConnectionSession(connection, await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false));
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private sealed class ContextSession(DbContext context, IDbContextTransaction transaction) : ConsumerSession
+    {
+        public override DbTransaction Transaction { get; } = transaction.GetDbTransaction();
+
+        public override Task SaveAsync(CancellationToken cancellationToken) => context.SaveChangesAsync(cancellationToken);
+
+        public override Task CommitAsync(CancellationToken cancellationToken) => transaction.CommitAsync(cancellationToken);
+
+        // The context itself is the scope's. Disposing an open transaction rolls it back.
+        public override ValueTask DisposeAsync() => transaction.DisposeAsync();
+    }
+
+    private sealed class ConnectionSession(DbConnection connection, DbTransaction transaction) : ConsumerSession
+    {
+        public override DbTransaction Transaction => transaction;
+
+        public override Task SaveAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public override Task CommitAsync(CancellationToken cancellationToken) => transaction.CommitAsync(cancellationToken);
+
+        public override async ValueTask DisposeAsync()
+        {
+            await transaction.DisposeAsync().ConfigureAwait(false);
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using System.Text;
+using Newtonsoft.Json;
+using Outbox.Inbox;
+using Outbox.Messages;
+using Outbox.Transport;
+
+namespace Outbox.Consumers;
+
+/// <summary>A delivery as the consumer understands it: AMQP properties first, then CloudEvents attributes, under either of the prefixes in use.</summary>
+internal sealed class IncomingMessage
+{
+    public IncomingMessage(Delivery delivery)
+    {
+        Delivery = delivery;
+        OriginalId = Text(delivery.MessageId) ?? Attribute("id");
+        MessageId = MessageIds.Parse(OriginalId);
+        Type = Text(delivery.Type) ?? Attribute("type");
+        PartitionKey = Attribute("partitionkey");
+        Source = Attribute("source");
+    }
+
+    public Delivery Delivery { get; }
+
+    public string? OriginalId { get; }
+
+    public Guid? MessageId { get; }
+
+    public string? Type { get; }
+
+    public string? PartitionKey { get; }
+
+    public string? Source { get; }
+
+    /// <summary>Failed attempts so far, outages not counted.</summary>
+    public int Attempts { get; set; }
+
+    /// <summary>Attempts that ended with a broken connection to a database that answered again right after.</summary>
+    public int ShortOutages { get; set; }
+
+    public string? HeadersJson => Delivery.Headers.Count == 0 ? null : JsonConvert.SerializeObject(Delivery.Headers);
+
+    /// <summary>For log lines: the id, or what else there is.</summary>
+    public override string ToString() => $"{Type ?? "(no type)"} {OriginalId ?? "(no id)"}";
+
+    private string? Attribute(string name) =>
+        Text(Delivery.Headers.GetValueOrDefault(MessageHeaders.ReservedPrefix + name) ?? Delivery.Headers.GetValueOrDefault("cloudEvents_" + name));
+
+    private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
+
+    /// <summary>Text of others fit for a column: no NUL, which PostgreSQL refuses, and not longer than the column.</summary>
+    public static string? Fit(string? value, int length)
+    {
+        if (value is null)
+            return null;
+        var fit = value.Contains('\0', StringComparison.Ordinal) ? value.Replace('\0', '\uFFFD') : value;
+        return fit.Length <= length ? fit : new StringBuilder(fit, 0, length - 1, length).Append('…').ToString();
+    }
+}

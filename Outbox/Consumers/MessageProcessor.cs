@@ -1,0 +1,156 @@
+using System.Data;
+using System.Diagnostics;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Outbox.Diagnostics;
+using Outbox.Inbox;
+using Outbox.Messages;
+using Outbox.Sql;
+
+namespace Outbox.Consumers;
+
+/// <summary>Stages 6 and 7 of a message's way: the inbox and the handler, in one transaction.</summary>
+internal sealed class MessageProcessor(ConsumerOptions options, OutboxRegistration outbox, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers, IServiceProvider services)
+{
+    /// <summary>Deadlocks and the like are tried again at once, this often, before they count as a failed attempt.</summary>
+    private const int QuickRetries = 3;
+
+    private readonly StepSignals _steps = services.GetService<StepSignals>() ?? StepSignals.None;
+    private readonly SqlDialect _dialect = outbox.Dialect(services);
+
+    public IReadOnlyCollection<string> Types { get; } = [.. handlers.Keys];
+
+    /// <summary>Applies the message: true if it took effect now, false if it had before.</summary>
+    /// <exception cref="RejectMessageException">The message cannot be handled, now or later.</exception>
+    /// <exception cref="UnreadableMessageException">The body is not a message of its type.</exception>
+    public async Task<bool> ApplyAsync(IncomingMessage incoming, CancellationToken cancellationToken)
+    {
+        await _steps.ReachedAsync("received").ConfigureAwait(false);
+        if (incoming.MessageId is not { } messageId)
+            throw new RejectMessageException("The message has no id (AMQP property message-id, or header cloudEvents:id), so a second delivery could not be told from the first.");
+        if (incoming.Type is not { } type)
+            throw new RejectMessageException("The message has no type (AMQP property type, or header cloudEvents:type).");
+        if (!handlers.TryGetValue(type, out var handler))
+            throw new RejectMessageException($"Consumer '{options.Name}' has no handler for message type '{IncomingMessage.Fit(type, MessageTypeRegistry.MaxNameLength)}'. It handles: {string.Join(", ", handlers.Keys)}.");
+        var message = outbox.Options.Serializer.Deserialize(incoming.Delivery.Body, handler.MessageType);
+
+        for (var quick = 0; ; quick++)
+        {
+            try
+            {
+                return await ApplyOnceAsync(incoming, messageId, handler, message, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (quick < QuickRetries && SqlErrors.IsTransient(exception))
+            {
+                // Rolled back as a whole; the victim of a deadlock usually succeeds the next time.
+            }
+        }
+    }
+
+    /// <summary>Sets the message aside in the consumer's own database, with its reason (G6). Doing it twice counts a further failure of the same dead letter.</summary>
+    public async Task DeadLetterAsync(IncomingMessage incoming, Exception exception, CancellationToken cancellationToken)
+    {
+        var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        await connection.Command(_dialect.InsertDeadLetter)
+            .With("side", "consumer")
+            .With("consumer", options.Name)
+            .With("source", IncomingMessage.Fit(incoming.Source, 200), DbType.String)
+            .With("message_id", incoming.MessageId, DbType.Guid)
+            .With("original_id", IncomingMessage.Fit(incoming.OriginalId, 1_000), DbType.String)
+            .With("type", IncomingMessage.Fit(incoming.Type, 1_000), DbType.String)
+            .With("partition_key", IncomingMessage.Fit(incoming.PartitionKey, 1_000), DbType.String)
+            .With("headers", incoming.HeadersJson, DbType.String)
+            .With("content_type", IncomingMessage.Fit(incoming.Delivery.ContentType, 1_000), DbType.String)
+            .With("body", incoming.Delivery.Body.ToArray())
+            .With("reason", IncomingMessage.Fit(ReasonOf(exception), 2_000))
+            .With("error", IncomingMessage.Fit(exception.ToString(), 8_000), DbType.String)
+            .With("attempts", incoming.Attempts)
+            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Whether the consumer's database answers.</summary>
+    public async Task<bool> IsDatabaseAvailableAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+            await using var _ = connection.ConfigureAwait(false);
+            await connection.Command(_dialect.CheckTables).ScalarAsync(cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            return !SqlErrors.IsUnavailable(exception);
+        }
+    }
+
+    /// <summary>Forgets applied messages that are older than the retention, a batch at a time.</summary>
+    public async Task<int> ForgetOldAsync(CancellationToken cancellationToken)
+    {
+        const int batch = 1_000;
+        var (total, deleted) = (0, batch);
+        while (deleted == batch)
+        {
+            var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+            await using var _ = connection.ConfigureAwait(false);
+            deleted = await connection.Command(_dialect.DeleteOldInbox)
+                .With("seconds", (long)options.InboxRetention.TotalSeconds).With("limit", batch)
+                .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            total += deleted;
+        }
+        return total;
+    }
+
+    public static string ReasonOf(Exception exception) => exception is RejectMessageException or UnreadableMessageException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
+
+    private async Task<bool> ApplyOnceAsync(IncomingMessage incoming, Guid messageId, MessageHandlerInvoker handler, object message, CancellationToken cancellationToken)
+    {
+        if (outbox.ContextType is null)
+            return await InOneTransactionAsync(incoming, messageId, handler, message, cancellationToken).ConfigureAwait(false);
+        // A context with an execution strategy refuses transactions outside of it. Each of its tries gets a scope, and so a context, of its own.
+        var outer = services.CreateAsyncScope();
+        await using var _ = outer.ConfigureAwait(false);
+        var strategy = ((DbContext)outer.ServiceProvider.GetRequiredService(outbox.ContextType)).Database.CreateExecutionStrategy();
+        return await strategy.ExecuteAsync(token => InOneTransactionAsync(incoming, messageId, handler, message, token), cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<bool> InOneTransactionAsync(IncomingMessage incoming, Guid messageId, MessageHandlerInvoker handler, object message, CancellationToken cancellationToken)
+    {
+        using var activity = Start(incoming);
+        var scope = services.CreateAsyncScope();
+        await using var disposeScope = scope.ConfigureAwait(false);
+        var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
+        await using var disposeSession = session.ConfigureAwait(false);
+
+        // G4: the inbox row first. Its unique key makes a second copy wait for the first one's commit, and then find that it is too late.
+        if (!await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, messageId, cancellationToken).ConfigureAwait(false))
+            return false;
+        await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
+        await handler.InvokeAsync(scope.ServiceProvider, message, new MessageContext
+        {
+            MessageId = messageId,
+            Type = incoming.Type!,
+            Consumer = options.Name,
+            Source = incoming.Source,
+            PartitionKey = incoming.PartitionKey,
+            Headers = incoming.Delivery.Headers,
+            Attempt = incoming.Attempts + 1,
+            Transaction = session.Transaction,
+        }, cancellationToken).ConfigureAwait(false);
+        await _steps.ReachedAsync("handled").ConfigureAwait(false);
+        await session.SaveAsync(cancellationToken).ConfigureAwait(false);
+        await _steps.ReachedAsync("saved").ConfigureAwait(false);
+        // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
+        await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        await _steps.ReachedAsync("committed").ConfigureAwait(false);
+        return true;
+    }
+
+    private Activity? Start(IncomingMessage incoming)
+    {
+        var parent = incoming.Delivery.Headers.GetValueOrDefault(MessageHeaders.TraceParent);
+        ActivityContext.TryParse(parent, incoming.Delivery.Headers.GetValueOrDefault(MessageHeaders.TraceState), isRemote: true, out var context);
+        return OutboxTracing.Source.StartActivity($"process {options.Queue}", ActivityKind.Consumer, context);
+    }
+}

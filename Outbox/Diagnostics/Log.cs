@@ -1,0 +1,37 @@
+using Microsoft.Extensions.Logging;
+
+namespace Outbox.Diagnostics;
+
+/// <summary>Log messages of the library. Ids: 1000 consumers, 1100 leases. Debug = one message, Information = a state changed, Warning = heals itself, Error = a person should look.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(1000, LogLevel.Information, "Consumer '{Consumer}' reads queue '{Queue}' ({Types} message types, concurrency {Concurrency}).")]
+    public static partial void ConsumerStarted(ILogger logger, string consumer, string queue, int types, int concurrency);
+
+    [LoggerMessage(1001, LogLevel.Debug, "Consumer '{Consumer}' applied {Message}.")]
+    public static partial void Applied(ILogger logger, string consumer, string message);
+
+    [LoggerMessage(1002, LogLevel.Debug, "Consumer '{Consumer}' had already applied {Message}; the copy changes nothing.")]
+    public static partial void Duplicate(ILogger logger, string consumer, string message);
+
+    [LoggerMessage(1003, LogLevel.Warning, "Consumer '{Consumer}' failed at {Message}, attempt {Attempt} of {MaxAttempts}; the next one follows in {Delay:0.0} s. {Error}")]
+    public static partial void AttemptFailed(ILogger logger, string consumer, string message, int attempt, int maxAttempts, double delay, string error);
+
+    [LoggerMessage(1004, LogLevel.Error, "Consumer '{Consumer}' set {Message} aside as a dead letter after {Attempts} attempts: {Reason}")]
+    public static partial void DeadLettered(ILogger logger, string consumer, string message, int attempts, string reason);
+
+    [LoggerMessage(1005, LogLevel.Warning, "Consumer '{Consumer}' waits: its database does not answer. Nothing is lost and no attempt is counted. {Error}")]
+    public static partial void DatabaseUnavailable(ILogger logger, string consumer, string error);
+
+    [LoggerMessage(1006, LogLevel.Information, "Consumer '{Consumer}' goes on: its database answers again.")]
+    public static partial void DatabaseAvailable(ILogger logger, string consumer);
+
+    [LoggerMessage(1007, LogLevel.Information, "Consumer '{Consumer}' forgot {Count} applied messages older than {Retention}.")]
+    public static partial void Forgotten(ILogger logger, string consumer, int count, TimeSpan retention);
+
+    [LoggerMessage(1008, LogLevel.Warning, "Consumer '{Consumer}' could not delete old inbox rows and tries again later. {Error}")]
+    public static partial void ForgettingFailed(ILogger logger, string consumer, string error);
+
+    [LoggerMessage(1009, LogLevel.Information, "Consumer '{Consumer}' stopped.")]
+    public static partial void ConsumerStopped(ILogger logger, string consumer);
+}

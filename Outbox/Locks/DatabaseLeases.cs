@@ -1,0 +1,37 @@
+using System.Data.Common;
+using Outbox.Sql;
+
+namespace Outbox.Locks;
+
+/// <summary>Leases as rows of the table <c>leases</c>: expiry by the database's clock, and a fencing token that rises with each new holder.</summary>
+internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect, TimeProvider time)
+{
+    /// <summary>Takes the lease if it is free or has expired; null if another holds it.</summary>
+    public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        // Counted from before the request: the database's expiry can only be later than the holder's own deadline.
+        var asked = time.GetTimestamp();
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var token = await connection.Command(dialect.AcquireLease)
+            .With("name", name).With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds)
+            .ScalarAsync(cancellationToken).ConfigureAwait(false);
+        return token is long value ? new Lease(this, name, value, duration, asked, time) : null;
+    }
+
+    public async Task<bool> RenewAsync(string name, long token, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        return await connection.Command(dialect.RenewLease)
+            .With("name", name).With("token", token).With("milliseconds", (long)duration.TotalMilliseconds)
+            .ExecuteAsync(cancellationToken).ConfigureAwait(false) == 1;
+    }
+
+    public async Task ReleaseAsync(string name, long token, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        await connection.Command(dialect.ReleaseLease).With("name", name).With("token", token).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,77 @@
+using System.Reflection;
+using Microsoft.Extensions.DependencyInjection;
+using Outbox.Consumers;
+using Outbox.Transport;
+
+namespace Outbox;
+
+/// <summary>Configures one outbox: its transport, its consumers, and whether a relay runs in this process.</summary>
+public sealed class OutboxBuilder
+{
+    internal OutboxBuilder(IServiceCollection services, OutboxRegistration registration)
+    {
+        Services = services;
+        Registration = registration;
+    }
+
+    /// <summary>The service's container.</summary>
+    public IServiceCollection Services { get; }
+
+    /// <summary>The settings of this outbox.</summary>
+    public OutboxOptions Options => Registration.Options;
+
+    internal OutboxRegistration Registration { get; }
+
+    internal bool HasTransport { get; private set; }
+
+    /// <summary>Sets the source's name; see <see cref="OutboxOptions.Source"/>.</summary>
+    public OutboxBuilder Source(string source)
+    {
+        if (HasTransport)
+            throw new OutboxConfigurationException($"Name the source '{source}' before its transport and consumers: they are registered under its name.");
+        Options.Source = source;
+        return this;
+    }
+
+    /// <summary>Registers the message classes of an assembly, so that their names are checked at start.</summary>
+    public OutboxBuilder AddMessagesFrom(Assembly assembly)
+    {
+        Options.MessageTypes.AddFrom(assembly);
+        return this;
+    }
+
+    /// <summary>Uses a transport of your own making, or one that several outboxes share.</summary>
+    public OutboxBuilder UseTransport(Func<IServiceProvider, ITransport> transport)
+    {
+        ArgumentNullException.ThrowIfNull(transport);
+        Options.Validate();
+        if (HasTransport)
+            throw new OutboxConfigurationException($"Outbox '{Options.Source}' has two transports. Choose one.");
+        HasTransport = true;
+        Services.AddKeyedSingleton(Options.Source, (services, _) => transport(services));
+        return this;
+    }
+
+    /// <summary>Uses the transport inside this process, for tests and programs with nothing installed.</summary>
+    /// <param name="transport">The instance to share. Default: one per container.</param>
+    public OutboxBuilder UseInMemory(InMemoryTransport? transport = null)
+    {
+        if (transport is not null)
+            return UseTransport(_ => transport);
+        if (!Services.Any(s => s.ServiceType == typeof(InMemoryTransport)))
+            Services.AddSingleton<InMemoryTransport>();
+        return UseTransport(services => services.GetRequiredService<InMemoryTransport>());
+    }
+
+    /// <summary>Adds a consumer: a queue of its own and the handlers for its messages.</summary>
+    /// <param name="name">The consumer's name, part of the inbox's key: renaming it makes every message new to it.</param>
+    /// <param name="configure">Its handlers and settings.</param>
+    public OutboxBuilder AddConsumer(string name, Action<ConsumerBuilder> configure)
+    {
+        ArgumentNullException.ThrowIfNull(configure);
+        var consumer = new ConsumerBuilder(name, Services, Registration);
+        configure(consumer);
+        consumer.Build();
+        return this;
+    }
+}

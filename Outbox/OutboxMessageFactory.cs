@@ -1,0 +1,60 @@
+using System.Diagnostics;
+using System.Text;
+using Newtonsoft.Json;
+using Outbox.Messages;
+
+namespace Outbox;
+
+/// <summary>Makes rows from messages, the same for every way of writing them.</summary>
+internal sealed class OutboxMessageFactory(OutboxOptions options)
+{
+    /// <summary>For a context that no container made: message types by their attribute, everything else by default.</summary>
+    public static OutboxMessageFactory Default { get; } = new(new OutboxOptions { Source = "default" });
+
+    public OutboxMessage Create(object message, MessageOptions about)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        ArgumentNullException.ThrowIfNull(about);
+        var type = options.MessageTypes.NameOf(message.GetType());
+        var key = about.PartitionKey.Value;
+        if (key is { Length: > PartitionKey.MaxLength })
+            throw new ArgumentException($"The partition key of {type} has {key.Length} characters; at most {PartitionKey.MaxLength} are allowed. Use an id or a hash of it.", nameof(about));
+        if (about.KeySequence is < 1 || (about.KeySequence is not null && key is null))
+            throw new ArgumentException($"The key sequence {about.KeySequence} of {type} needs a partition key and starts at 1.", nameof(about));
+        return new OutboxMessage
+        {
+            MessageId = about.MessageId ?? Guid.CreateVersion7(),
+            Partition = Partitioner.PartitionOf(key, options.Partitions),
+            PartitionKey = key,
+            KeySequence = about.KeySequence,
+            Type = type,
+            Headers = Headers(about.Headers),
+            ContentType = options.Serializer.ContentType,
+            Body = options.Serializer.Serialize(message),
+            NotBefore = about.NotBefore?.UtcDateTime,
+            ExpiresAt = about.ExpiresAt?.UtcDateTime,
+        };
+    }
+
+    private static string? Headers(IReadOnlyDictionary<string, string> headers)
+    {
+        var trace = Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity : null;
+        if (headers.Count == 0 && trace is null)
+            return null;
+        var all = new Dictionary<string, string>(headers.Count + 2, StringComparer.Ordinal);
+        foreach (var (name, value) in headers)
+        {
+            // AMQP short strings hold 255 bytes; 128 leaves room for any client's own prefix.
+            if (name.Length == 0 || Encoding.UTF8.GetByteCount(name) > 128 || name.StartsWith(MessageHeaders.ReservedPrefix, StringComparison.OrdinalIgnoreCase))
+                throw new ArgumentException($"Header '{name}' is not allowed: 1 to 128 bytes, not beginning with '{MessageHeaders.ReservedPrefix}'.", nameof(headers));
+            all[name] = value ?? "";
+        }
+        if (trace is not null)
+        {
+            all.TryAdd(MessageHeaders.TraceParent, trace.Id!);
+            if (!string.IsNullOrEmpty(trace.TraceStateString))
+                all.TryAdd(MessageHeaders.TraceState, trace.TraceStateString);
+        }
+        return JsonConvert.SerializeObject(all);
+    }
+}

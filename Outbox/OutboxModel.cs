@@ -1,0 +1,84 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Outbox.Consumers;
+using Outbox.Inbox;
+using Outbox.Locks;
+using Outbox.Messages;
+
+namespace Outbox;
+
+/// <summary>Maps the outbox's tables into a service's own model.</summary>
+public static class OutboxModel
+{
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>inbox_messages</c>, <c>dead_letters</c> and <c>leases</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <returns>The same builder.</returns>
+    public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
+    {
+        ArgumentNullException.ThrowIfNull(modelBuilder);
+        var isPostgreSql = modelBuilder.Model.FindAnnotation("Npgsql:ValueGenerationStrategy") is not null;
+        var now = isPostgreSql ? "clock_timestamp()" : "strftime('%Y-%m-%d %H:%M:%f', 'now')";
+        modelBuilder.Entity<OutboxMessage>(entity =>
+        {
+            entity.ToTable("outbox_messages");
+            // SQLite numbers rows only by a key of one column; elsewhere the key is the relay's reading order.
+            if (isPostgreSql)
+                entity.HasKey(m => new { m.Partition, m.Sequence }).HasName("pk_outbox_messages");
+            else
+                entity.HasKey(m => m.Sequence).HasName("pk_outbox_messages");
+            entity.Property(m => m.Sequence).HasColumnName("sequence").ValueGeneratedOnAdd();
+            entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
+            entity.Property(m => m.Partition).HasColumnName("partition").HasDefaultValue((short)0).ValueGeneratedNever();
+            entity.Property(m => m.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength);
+            entity.Property(m => m.KeySequence).HasColumnName("key_sequence");
+            entity.Property(m => m.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength);
+            entity.Property(m => m.Headers).HasColumnName("headers");
+            entity.Property(m => m.ContentType).HasColumnName("content_type").HasMaxLength(100).HasDefaultValue("application/json").ValueGeneratedNever();
+            entity.Property(m => m.Body).HasColumnName("body");
+            entity.Property(m => m.CreatedAt).HasColumnName("created_at").HasDefaultValueSql(now);
+            entity.Property(m => m.NotBefore).HasColumnName("not_before");
+            entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
+        });
+        modelBuilder.Entity<LeaseRow>(entity =>
+        {
+            entity.ToTable("leases").HasKey(l => l.Name).HasName("pk_leases");
+            entity.HasIndex(l => new { l.Name, l.Token }).IsUnique().HasDatabaseName("ux_leases_name_token");
+            entity.Property(l => l.Name).HasColumnName("name").HasMaxLength(200);
+            entity.Property(l => l.Owner).HasColumnName("owner").HasMaxLength(200);
+            entity.Property(l => l.Token).HasColumnName("token");
+            entity.Property(l => l.ExpiresAt).HasColumnName("expires_at");
+        });
+        modelBuilder.Entity<InboxMessage>(entity =>
+        {
+            entity.ToTable("inbox_messages").HasKey(m => new { m.Consumer, m.MessageId, m.Operation }).HasName("pk_inbox_messages");
+            entity.Property(m => m.Consumer).HasColumnName("consumer").HasMaxLength(100);
+            entity.Property(m => m.MessageId).HasColumnName("message_id");
+            entity.Property(m => m.Operation).HasColumnName("operation").HasMaxLength(100).HasDefaultValue("");
+            entity.Property(m => m.ReceivedAt).HasColumnName("received_at").HasDefaultValueSql(now);
+        });
+        modelBuilder.Entity<DeadLetter>(entity => MapDeadLetter(entity, now));
+        return modelBuilder;
+    }
+
+    private static void MapDeadLetter(EntityTypeBuilder<DeadLetter> entity, string now)
+    {
+        entity.ToTable("dead_letters").HasKey(d => d.Id).HasName("pk_dead_letters");
+        entity.HasIndex(d => new { d.Side, d.Consumer, d.MessageId }).IsUnique().HasDatabaseName("ux_dead_letters_message");
+        entity.Property(d => d.Id).HasColumnName("id");
+        entity.Property(d => d.Side).HasColumnName("side").HasMaxLength(20);
+        entity.Property(d => d.Consumer).HasColumnName("consumer").HasMaxLength(100).HasDefaultValue("");
+        entity.Property(d => d.Source).HasColumnName("source").HasMaxLength(200);
+        entity.Property(d => d.MessageId).HasColumnName("message_id");
+        entity.Property(d => d.OriginalId).HasColumnName("original_id");
+        entity.Property(d => d.Type).HasColumnName("type");
+        entity.Property(d => d.PartitionKey).HasColumnName("partition_key");
+        entity.Property(d => d.Headers).HasColumnName("headers");
+        entity.Property(d => d.ContentType).HasColumnName("content_type");
+        entity.Property(d => d.Body).HasColumnName("body");
+        entity.Property(d => d.Reason).HasColumnName("reason");
+        entity.Property(d => d.Error).HasColumnName("error");
+        entity.Property(d => d.Attempts).HasColumnName("attempts");
+        entity.Property(d => d.FirstFailedAt).HasColumnName("first_failed_at").HasDefaultValueSql(now);
+        entity.Property(d => d.LastFailedAt).HasColumnName("last_failed_at").HasDefaultValueSql(now);
+        entity.Property(d => d.State).HasColumnName("state").HasMaxLength(20).HasDefaultValue("dead");
+    }
+}

@@ -1,0 +1,46 @@
+using System.ComponentModel.DataAnnotations;
+using Outbox.Messages;
+
+namespace Outbox;
+
+/// <summary>Settings of one outbox: one service's database.</summary>
+public sealed class OutboxOptions
+{
+    /// <summary>Most partitions an outbox can have.</summary>
+    public const int MaxPartitions = 1_024;
+
+    /// <summary>Name of the source; it travels with each message.</summary>
+    /// <value>Default: the context's class name in kebab case without "Context", so <c>OrdersContext</c> gives <c>orders</c>.</value>
+    [Required, StringLength(100, MinimumLength = 1)]
+    [RegularExpression("^[a-z0-9]+([.-][a-z0-9]+)*$", ErrorMessage = "Source must be lower-case words of letters, digits, dots and hyphens.")]
+    public string Source { get; set; } = "";
+
+    /// <summary>How many partitions the outbox has. Writers and relays of one outbox must agree.</summary>
+    /// <value>Default: 1.</value>
+    /// <remarks>Partitions are the unit that relays share among each other: more of them spread one database's outbox over more nodes, at the price of a lease, a channel and a poll each.</remarks>
+    [Range(1, MaxPartitions)]
+    public int Partitions { get; set; } = 1;
+
+    /// <summary>The exchange that messages go to and that consumers bind their queues to.</summary>
+    /// <value>Default: <c>events</c>, a durable topic exchange; the routing key is the message type.</value>
+    [Required, StringLength(100, MinimumLength = 1)]
+    public string Exchange { get; set; } = DefaultExchange;
+
+    /// <summary>The message classes that this service writes or reads.</summary>
+    /// <remarks>Handled classes are added by themselves; add the written ones too to have their names checked at start.</remarks>
+    public MessageTypeRegistry MessageTypes { get; } = new();
+
+    /// <summary>Reads and writes bodies.</summary>
+    /// <value>Default: <see cref="JsonMessageSerializer"/>.</value>
+    [Required]
+    public IMessageSerializer Serializer { get; set; } = new JsonMessageSerializer();
+
+    internal const string DefaultExchange = "events";
+
+    internal void Validate()
+    {
+        var results = new List<ValidationResult>();
+        if (!Validator.TryValidateObject(this, new ValidationContext(this), results, validateAllProperties: true))
+            throw new OutboxConfigurationException($"Outbox '{Source}': {string.Join(" ", results.Select(r => r.ErrorMessage))}");
+    }
+}

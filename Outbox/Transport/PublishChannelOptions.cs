@@ -1,0 +1,13 @@
+namespace Outbox.Transport;
+
+/// <summary>Settings of one publishing channel.</summary>
+public sealed record PublishChannelOptions
+{
+    /// <summary>The exchange to publish to.</summary>
+    public required string Exchange { get; init; }
+
+    /// <summary>Most messages on their way without an answer.</summary>
+    /// <value>Default: 1,024.</value>
+    /// <remarks>Measured on a quorum queue: 128 gives 0.8 of the rate, 10,000 only 1.1 of it, and more is repeated after a crash.</remarks>
+    public int Window { get; init; } = 1_024;
+}
