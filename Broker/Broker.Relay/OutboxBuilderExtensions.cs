@@ -1,0 +1,41 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Outbox;
+using Outbox.Diagnostics;
+
+namespace Broker.Relay;
+
+/// <summary>Runs a relay inside a service.</summary>
+public static class OutboxBuilderExtensions
+{
+    /// <summary>Relays this outbox from within this process. Leave it out when a worker does it; when both run, one of them works and the other stands by.</summary>
+    /// <param name="builder">The outbox.</param>
+    /// <param name="configure">Settings of the relay.</param>
+    /// <exception cref="OutboxConfigurationException">A setting is not valid.</exception>
+    public static OutboxBuilder AddRelay(this OutboxBuilder builder, Action<RelayOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        var options = new RelayOptions();
+        configure?.Invoke(options);
+        options.Validate(builder.Options.Source);
+        var registration = builder.Registration;
+        builder.Services.AddSingleton<IHostedService>(services =>
+        {
+            var source = new RelaySource
+            {
+                Name = registration.Source,
+                Dialect = registration.Dialect(services),
+                DataSource = registration.DataSource(services),
+                Transport = services.TransportOf(registration),
+                Exchange = registration.Options.Exchange,
+                Partitions = registration.Options.Partitions,
+                Options = options,
+                Signal = registration.Signal,
+            };
+            return new RelayService(
+                [source], services.GetService<TimeProvider>() ?? TimeProvider.System, services.GetRequiredService<ILogger<RelayService>>(), services.GetService<StepSignals>() ?? StepSignals.None);
+        });
+        return builder;
+    }
+}

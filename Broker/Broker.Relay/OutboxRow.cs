@@ -1,0 +1,28 @@
+using Outbox.Messages;
+
+namespace Broker.Relay;
+
+/// <summary>A committed row as the relay knows it. Its envelope is dropped while it has to wait for long, and fetched again.</summary>
+internal sealed class OutboxRow
+{
+    public required long Sequence { get; init; }
+
+    public required string Type { get; init; }
+
+    public string? Key { get; init; }
+
+    /// <summary>The message; null while only the row's place is remembered.</summary>
+    public Envelope? Envelope { get; set; }
+
+    /// <summary>Why the row cannot be read as a message, or null.</summary>
+    public string? Unreadable { get; set; }
+
+    /// <summary>How long it must not be published yet; zero when it is due.</summary>
+    public TimeSpan DueIn { get; init; }
+
+    /// <summary>Its time has passed: delete it unpublished.</summary>
+    public bool Expired { get; init; }
+
+    /// <summary>Failures of this very row in a row.</summary>
+    public int Failures { get; set; }
+}

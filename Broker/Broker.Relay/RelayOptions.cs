@@ -1,0 +1,62 @@
+using System.ComponentModel.DataAnnotations;
+using Outbox;
+
+namespace Broker.Relay;
+
+/// <summary>Settings of the relay of one source.</summary>
+public sealed class RelayOptions
+{
+    /// <summary>Rows read at once.</summary>
+    /// <value>Default: 1,000.</value>
+    [Range(1, 10_000)]
+    public int BatchSize { get; set; } = 1_000;
+
+    /// <summary>Most messages on their way to the broker without an answer.</summary>
+    /// <value>Default: 1,024.</value>
+    /// <remarks>More gains little speed and repeats more messages after a crash.</remarks>
+    [Range(1, 100_000)]
+    public int Window { get; set; } = 1_024;
+
+    /// <summary>Most rows held with their bodies: read ahead, on their way, or waiting behind their key.</summary>
+    /// <value>Default: 4,000, and at most 64 MiB of bodies.</value>
+    [Range(1, 1_000_000)]
+    public int ReadAhead { get; set; } = 4_000;
+
+    /// <summary>Most rows remembered without their bodies because they cannot be published now. When so many wait, reading stops until some of them can.</summary>
+    /// <value>Default: 100,000.</value>
+    [Range(1, 10_000_000)]
+    public int MaxWaitingRows { get; set; } = 100_000;
+
+    /// <summary>How long a relay owns a partition without renewing. After a crash another relay takes over at most this long (and a second) later.</summary>
+    /// <value>Default: 5 seconds.</value>
+    /// <remarks>Longer means fewer renewals and more patience with pauses of the process or the database; shorter means a faster takeover. Safety does not depend on it.</remarks>
+    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The longest wait between two looks at an idle outbox.</summary>
+    /// <value>Default: 1 second. Commits of the same process wake the relay at once.</value>
+    public TimeSpan IdlePoll { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The wait after the first failure to publish a message; it doubles up to <see cref="MaxRetryDelay"/>, with a jitter of a fifth.</summary>
+    /// <value>Default: 500 milliseconds.</value>
+    public TimeSpan RetryDelay { get; set; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>The longest wait before a message that could not be published is tried again.</summary>
+    /// <value>Default: 15 seconds.</value>
+    public TimeSpan MaxRetryDelay { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How long a stopping relay waits for the answers to what it has sent.</summary>
+    /// <value>Default: 5 seconds.</value>
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    internal void Validate(string source)
+    {
+        var results = new List<ValidationResult>();
+        Validator.TryValidateObject(this, new ValidationContext(this), results, validateAllProperties: true);
+        if (LeaseDuration < TimeSpan.FromSeconds(1))
+            results.Add(new ValidationResult($"LeaseDuration is {LeaseDuration}; at least one second is needed."));
+        if (IdlePoll <= TimeSpan.Zero || RetryDelay <= TimeSpan.Zero || MaxRetryDelay < RetryDelay || DrainTimeout < TimeSpan.Zero)
+            results.Add(new ValidationResult("IdlePoll and RetryDelay must be positive, MaxRetryDelay not below RetryDelay, DrainTimeout not negative."));
+        if (results.Count > 0)
+            throw new OutboxConfigurationException($"Relay of source '{source}': {string.Join(" ", results.Select(r => r.ErrorMessage))}");
+    }
+}

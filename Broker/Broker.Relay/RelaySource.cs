@@ -1,0 +1,36 @@
+using System.Data.Common;
+using Outbox;
+using Outbox.Sql;
+using Outbox.Transport;
+
+namespace Broker.Relay;
+
+/// <summary>A database whose outbox is relayed, and where to.</summary>
+public sealed class RelaySource
+{
+    /// <summary>Name of the source; it travels with each message.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The engine.</summary>
+    public required SqlDialect Dialect { get; init; }
+
+    /// <summary>The database.</summary>
+    public required DbDataSource DataSource { get; init; }
+
+    /// <summary>The transport that carries its messages.</summary>
+    public required ITransport Transport { get; init; }
+
+    /// <summary>The exchange that its messages go to.</summary>
+    /// <value>Default: <c>events</c>.</value>
+    public string Exchange { get; init; } = OutboxOptions.DefaultExchange;
+
+    /// <summary>How many partitions its outbox has, as its writers see it.</summary>
+    /// <value>Default: 1.</value>
+    public int Partitions { get; init; } = 1;
+
+    /// <summary>Settings of its relay.</summary>
+    public RelayOptions Options { get; init; } = new();
+
+    /// <summary>Raised when rows were, or may soon be, committed in this process.</summary>
+    internal OutboxSignal Signal { get; init; } = new();
+}

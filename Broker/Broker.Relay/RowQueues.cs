@@ -1,0 +1,268 @@
+using System.Diagnostics.CodeAnalysis;
+using Outbox.Diagnostics;
+
+namespace Broker.Relay;
+
+/// <summary>The rows that a relay holds, and which of them may be published now. Not thread-safe: one drainer owns it.</summary>
+/// <remarks>
+/// G3: of each key only the first row can be ready, until it is settled. A row whose type cannot be published waits with all others of its type behind one probe;
+/// a row that itself cannot be published waits alone. Either way the later rows of its key wait too, and everything else flows (G7).
+/// Every row is in exactly one place: ready, behind its key, to be fetched, waiting for a time, waiting for its type, or with the caller.
+/// </remarks>
+internal sealed class RowQueues(RelayOptions options, TimeProvider time)
+{
+    /// <summary>Rows behind a busy key keep their bodies up to this many, so that a hot key leaves room for the others.</summary>
+    private const int BodiesPerKey = 16;
+
+    private const long MaxBytes = 64 * 1024 * 1024;
+    private const int FetchSize = 500;
+
+    private readonly Dictionary<string, Queue<OutboxRow>> _behind = new(StringComparer.Ordinal);
+    private readonly PriorityQueue<OutboxRow, long> _ready = new();
+    private readonly PriorityQueue<OutboxRow, long> _toFetch = new();
+    private readonly PriorityQueue<OutboxRow, long> _timed = new();
+    private readonly Dictionary<string, BlockedType> _blockedTypes = new(StringComparer.Ordinal);
+    private readonly HashSet<long> _known = [];
+    private long _bytes;
+    private int _bodies;
+
+    /// <summary>Rows of one type that cannot be published: one of them tries, the others wait.</summary>
+    internal sealed class BlockedType
+    {
+        public required string Type { get; init; }
+
+        public PriorityQueue<OutboxRow, long> Rows { get; } = new();
+
+        public string Reason { get; set; } = "";
+
+        public int Failures { get; set; }
+
+        public long RetryAt { get; set; }
+
+        public OutboxRow? Probe { get; set; }
+    }
+
+    /// <summary>Rows held in any way, settled ones not yet forgotten included.</summary>
+    public int Count => _known.Count;
+
+    /// <summary>How many more rows can be read now.</summary>
+    public int Room => _known.Count >= options.MaxWaitingRows || _bytes >= MaxBytes ? 0 : Math.Min(options.ReadAhead - _bodies, options.MaxWaitingRows - _known.Count);
+
+    public bool HasReady => _ready.Count > 0;
+
+    public bool HasToFetch => _toFetch.Count > 0;
+
+    public IReadOnlyCollection<BlockedType> BlockedTypes => _blockedTypes.Values;
+
+    public bool Knows(long sequence) => _known.Contains(sequence);
+
+    /// <summary>Takes a row over.</summary>
+    public void Add(OutboxRow row)
+    {
+        if (!_known.Add(row.Sequence))
+            return;
+        Counted(row);
+        if (row.DueIn > TimeSpan.Zero)
+            WaitUntil(row, row.DueIn);
+        else
+            Enter(row);
+    }
+
+    /// <summary>Hands out the lowest row that may be published now.</summary>
+    public bool TryTake([NotNullWhen(true)] out OutboxRow? row)
+    {
+        while (_ready.TryDequeue(out row, out _))
+        {
+            if (!_blockedTypes.TryGetValue(row.Type, out var blocked) || blocked.Probe == row)
+                return true;
+            Drop(row);
+            blocked.Rows.Enqueue(row, row.Sequence);
+        }
+        return false;
+    }
+
+    /// <summary>The row is published and safe: the next of its key may go. It stays known until <see cref="Forget"/>.</summary>
+    public void Confirmed(OutboxRow row)
+    {
+        Drop(row);
+        if (_blockedTypes.Remove(row.Type, out var blocked))
+        {
+            while (blocked.Rows.TryDequeue(out var waiting, out var sequence))
+                _toFetch.Enqueue(waiting, sequence);
+        }
+        Next(row);
+    }
+
+    /// <summary>The row is gone from the outbox, or was never there.</summary>
+    public void Forget(long sequence) => _known.Remove(sequence);
+
+    /// <summary>The row's fate is unknown, or it was not sent after all: it goes first again.</summary>
+    public void Again(OutboxRow row)
+    {
+        if (_blockedTypes.TryGetValue(row.Type, out var blocked) && blocked.Probe == row)
+        {
+            blocked.Probe = null;
+            blocked.RetryAt = time.GetTimestamp();
+            Drop(row);
+            blocked.Rows.Enqueue(row, row.Sequence);
+            return;
+        }
+        _ready.Enqueue(row, row.Sequence);
+    }
+
+    /// <summary>No row of this type can be published now. Returns whether that is news: rows that were on their way when the type was blocked say nothing new.</summary>
+    public bool Block(OutboxRow row, string reason)
+    {
+        if (!_blockedTypes.TryGetValue(row.Type, out var blocked))
+            _blockedTypes.Add(row.Type, blocked = new BlockedType { Type = row.Type });
+        var isNews = blocked.Failures == 0 || blocked.Probe == row;
+        if (isNews)
+        {
+            blocked.Failures++;
+            blocked.RetryAt = After(Backoff.Delay(blocked.Failures, options.RetryDelay, options.MaxRetryDelay));
+            blocked.Probe = null;
+        }
+        blocked.Reason = reason;
+        Drop(row);
+        blocked.Rows.Enqueue(row, row.Sequence);
+        return isNews;
+    }
+
+    /// <summary>This row itself cannot be published now; it is tried again later. Returns the wait.</summary>
+    public TimeSpan Park(OutboxRow row)
+    {
+        var delay = Backoff.Delay(++row.Failures, options.RetryDelay, options.MaxRetryDelay);
+        WaitUntil(row, delay);
+        return delay;
+    }
+
+    /// <summary>Moves rows whose time has come. Returns when the next one's comes, or null.</summary>
+    public TimeSpan? Wake()
+    {
+        var now = time.GetTimestamp();
+        var next = long.MaxValue;
+        while (_timed.TryPeek(out var row, out var at))
+        {
+            if (at > now)
+            {
+                next = at;
+                break;
+            }
+            _timed.Dequeue();
+            // A row that failed is still the first of its key; one that was scheduled joins its key only now.
+            if (row.Failures > 0)
+                _toFetch.Enqueue(row, row.Sequence);
+            else
+                Enter(row);
+        }
+        foreach (var blocked in _blockedTypes.Values)
+        {
+            if (blocked.Probe is not null)
+                continue;
+            if (blocked.RetryAt > now)
+                next = Math.Min(next, blocked.RetryAt);
+            else if (blocked.Rows.TryDequeue(out var probe, out var sequence))
+                _toFetch.Enqueue(blocked.Probe = probe, sequence);
+        }
+        return next == long.MaxValue ? null : time.GetElapsedTime(now, next);
+    }
+
+    /// <summary>The rows whose bodies are wanted next; hand each of them to <see cref="Fetched"/> or <see cref="Leave"/>.</summary>
+    public IReadOnlyList<OutboxRow> TakeToFetch()
+    {
+        var rows = new List<OutboxRow>();
+        while (rows.Count < FetchSize && _toFetch.TryDequeue(out var row, out _))
+            rows.Add(row);
+        return rows;
+    }
+
+    /// <summary>The later rows of a key that wait without their bodies, to be fetched along with its first one.</summary>
+    public IEnumerable<OutboxRow> BareBehind(string key) => _behind[key].Take(FetchSize).Where(r => r.Envelope is null && r.Unreadable is null);
+
+    /// <summary>A body has come for a row that waits to be published.</summary>
+    public void Fetched(OutboxRow row, OutboxRow fetched)
+    {
+        Attach(row, fetched);
+        _ready.Enqueue(row, row.Sequence);
+    }
+
+    /// <summary>A body has come for a row that waits behind its key.</summary>
+    public void Attach(OutboxRow row, OutboxRow fetched)
+    {
+        if (row.Envelope is not null)
+            return;
+        (row.Envelope, row.Unreadable) = (fetched.Envelope, fetched.Unreadable);
+        Counted(row);
+    }
+
+    /// <summary>The row will not be published: it has expired, or somebody else has removed it. The next of its key may go. It stays known until <see cref="Forget"/>.</summary>
+    public void Leave(OutboxRow row)
+    {
+        if (_blockedTypes.TryGetValue(row.Type, out var blocked) && blocked.Probe == row)
+            blocked.Probe = null;
+        Drop(row);
+        Next(row);
+    }
+
+    /// <summary>Remembers a row that is not to be published, until <see cref="Forget"/>. False if it is known already.</summary>
+    public bool Hold(OutboxRow row) => _known.Add(row.Sequence);
+
+    private void Enter(OutboxRow row)
+    {
+        if (row.Key is not null)
+        {
+            if (_behind.TryGetValue(row.Key, out var queue))
+            {
+                if (queue.Count >= BodiesPerKey)
+                    Drop(row);
+                queue.Enqueue(row);
+                return;
+            }
+            _behind.Add(row.Key, new Queue<OutboxRow>(0));
+        }
+        MakeReady(row);
+    }
+
+    private void Next(OutboxRow row)
+    {
+        if (row.Key is null)
+            return;
+        if (_behind[row.Key].TryDequeue(out var next))
+            MakeReady(next);
+        else
+            _behind.Remove(row.Key);
+    }
+
+    private void MakeReady(OutboxRow row)
+    {
+        if (row.Envelope is null && row.Unreadable is null)
+            _toFetch.Enqueue(row, row.Sequence);
+        else
+            _ready.Enqueue(row, row.Sequence);
+    }
+
+    private void WaitUntil(OutboxRow row, TimeSpan delay)
+    {
+        Drop(row);
+        _timed.Enqueue(row, After(delay));
+    }
+
+    private long After(TimeSpan delay) => time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);
+
+    private void Counted(OutboxRow row)
+    {
+        if (row.Envelope is null)
+            return;
+        _bodies++;
+        _bytes += row.Envelope.Body.Length;
+    }
+
+    private void Drop(OutboxRow row)
+    {
+        if (row.Envelope is null)
+            return;
+        _bodies--;
+        _bytes -= row.Envelope.Body.Length;
+        row.Envelope = null;
+    }
+}

@@ -1,0 +1,125 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Outbox;
+using Outbox.Diagnostics;
+using Outbox.Locks;
+using Outbox.Sql;
+using Outbox.Transport;
+
+namespace Broker.Relay;
+
+/// <summary>Relays one source: waits for its database, leases its partitions and drains them. Its troubles are its own (G7).</summary>
+internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider time, ILogger logger, StepSignals steps)
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LeasePoll = TimeSpan.FromMilliseconds(500);
+
+    private readonly DatabaseLeases _leases = new(source.DataSource, source.Dialect, time);
+    private int _failures;
+
+    public Task RunAsync(CancellationToken stoppingToken) =>
+        Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(partition => Task.Run(() => RunPartitionAsync((short)partition, stoppingToken), CancellationToken.None)));
+
+    /// <summary>Checks that the tables are there, and that no row lies where nobody reads.</summary>
+    /// <exception cref="OutboxConfigurationException">They are not, or are of another version, or the user may not use them.</exception>
+    public static async Task CheckAsync(RelaySource source, ILogger logger, CancellationToken cancellationToken)
+    {
+        var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var place = $"database '{(connection.Database is { Length: > 0 } and not "main" ? connection.Database : connection.DataSource)}'";
+        try
+        {
+            await connection.Command(source.Dialect.CheckTables).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", source.Partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
+            if (stray is not null)
+                Log.StrayPartition(logger, source.Name, Convert.ToInt32(stray, CultureInfo.InvariantCulture), source.Partitions);
+        }
+        catch (Exception exception) when (SqlErrors.IsMissingTable(exception))
+        {
+            throw new OutboxConfigurationException(
+                $"Source '{source.Name}': a table of the outbox is missing in {place} ({exception.Message.TrimEnd('.')}). Create it with 'broker schema --source {source.Name} --create', or add model.UseOutbox() and a migration.", exception);
+        }
+        catch (Exception exception) when (SqlErrors.IsMissingColumn(exception))
+        {
+            throw new OutboxConfigurationException(
+                $"Source '{source.Name}': the tables of the outbox in {place} are of another version ({exception.Message.TrimEnd('.')}). Bring them to this version by a migration, then start again.", exception);
+        }
+    }
+
+    private async Task RunPartitionAsync(short partition, CancellationToken stoppingToken)
+    {
+        var name = string.Create(CultureInfo.InvariantCulture, $"relay/{partition}");
+        var isStandby = false;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                var lease = await _leases.TryAcquireAsync(name, owner, source.Options.LeaseDuration, stoppingToken).ConfigureAwait(false);
+                if (lease is null)
+                {
+                    if (!isStandby)
+                        Log.Standby(logger, source.Name, partition);
+                    isStandby = true;
+                    await Task.Delay(LeasePoll, time, stoppingToken).ConfigureAwait(false);
+                    continue;
+                }
+                isStandby = false;
+                await using var _ = lease.ConfigureAwait(false);
+                await DrainAsync(partition, lease, stoppingToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception)
+            {
+                if (!await SurviveAsync(partition, exception, stoppingToken).ConfigureAwait(false))
+                    return;
+            }
+        }
+    }
+
+    private async Task DrainAsync(short partition, Lease lease, CancellationToken stoppingToken)
+    {
+        await CheckAsync(source, logger, stoppingToken).ConfigureAwait(false);
+        var store = await SqlOutboxStore.OpenAsync(source, partition, lease.Name, lease.Token, stoppingToken).ConfigureAwait(false);
+        await using var _ = store.ConfigureAwait(false);
+        Log.Draining(logger, source.Name, partition, source.Dialect.Name, lease.Token);
+        _failures = 0;
+        try
+        {
+            using var drainer = new PartitionDrainer(source, store, time, logger, steps);
+            await drainer.RunAsync(lease.LostToken, stoppingToken).ConfigureAwait(false);
+            Log.Stopped(logger, source.Name, partition);
+        }
+        catch (Exception exception) when (exception is LeaseLostException || (exception is OperationCanceledException && lease.LostToken.IsCancellationRequested))
+        {
+            Log.LeaseLost(logger, source.Name, partition, lease.Token);
+        }
+    }
+
+    /// <summary>The outermost catch: says what happened in words for people, and waits before the next try. False when the relay stops meanwhile.</summary>
+    private async Task<bool> SurviveAsync(short partition, Exception exception, CancellationToken stoppingToken)
+    {
+        var delay = Backoff.Delay(Interlocked.Increment(ref _failures), FirstRetry, LongestRetry);
+        switch (exception)
+        {
+            case OutboxConfigurationException:
+                Log.Misconfigured(logger, exception.Message, delay.TotalSeconds);
+                break;
+            case TransportException:
+                Log.ChannelFailed(logger, source.Name, exception.Message);
+                break;
+            case var _ when SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception):
+                Log.DatabaseFailed(logger, source.Name, partition, exception.Message, delay.TotalSeconds);
+                break;
+            default:
+                // Not foreseen, so with its stack: a person has to look. The relay of this source goes on; the others never noticed.
+                Log.Unexpected(logger, exception, source.Name, partition, delay.TotalSeconds);
+                break;
+        }
+        await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return !stoppingToken.IsCancellationRequested;
+    }
+}

@@ -1,0 +1,185 @@
+using System.Data.Common;
+using Newtonsoft.Json;
+using Outbox.Messages;
+using Outbox.Sql;
+
+namespace Broker.Relay;
+
+/// <summary>An outbox in a database: one connection reads, another settles.</summary>
+internal sealed class SqlOutboxStore : IOutboxStore
+{
+    /// <summary>Reading stops at this many bytes of bodies, so that a thousand large rows do not fill the memory.</summary>
+    private const long MaxReadBytes = 16 * 1024 * 1024;
+
+    private readonly RelaySource _source;
+    private readonly short _partition;
+    private readonly string _lease;
+    private readonly long _token;
+    private readonly DbConnection _reader;
+    private readonly DbConnection _settler;
+
+    private SqlOutboxStore(RelaySource source, short partition, string lease, long token, DbConnection reader, DbConnection settler) =>
+        (_source, _partition, _lease, _token, _reader, _settler) = (source, partition, lease, token, reader, settler);
+
+    private SqlDialect Dialect => _source.Dialect;
+
+    public bool CommitsInSequenceOrder => Dialect.CommitsInSequenceOrder;
+
+    public static async Task<SqlOutboxStore> OpenAsync(RelaySource source, short partition, string lease, long token, CancellationToken cancellationToken)
+    {
+        var reader = await OpenConnectionAsync(source, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return new SqlOutboxStore(source, partition, lease, token, reader, await OpenConnectionAsync(source, cancellationToken).ConfigureAwait(false));
+        }
+        catch
+        {
+            await reader.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public async Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> ReadAsync(long after, int limit, CancellationToken cancellationToken)
+    {
+        var command = _reader.Command(Dialect.ReadMessages).With("partition", _partition).With("after", after).With("limit", limit);
+        await using var _ = command.ConfigureAwait(false);
+        return await RowsAsync(command, limit, cancellationToken).ConfigureAwait(false);
+    }
+
+    public async Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+    {
+        var fetched = new List<OutboxRow>(sequences.Count);
+        for (var rest = sequences; rest.Count > 0;)
+        {
+            var command = _reader.Command(Dialect.FetchMessages).With("partition", _partition).With("sequences", Dialect.SequencesParameter(rest));
+            await using var _ = command.ConfigureAwait(false);
+            var (rows, isEnd) = await RowsAsync(command, int.MaxValue, cancellationToken).ConfigureAwait(false);
+            fetched.AddRange(rows);
+            rest = isEnd ? [] : [.. rest.Where(s => s > rows[^1].Sequence)];
+        }
+        return fetched;
+    }
+
+    public async Task<IReadOnlyList<long>> ListAsync(long after, long upTo, CancellationToken cancellationToken)
+    {
+        var command = _reader.Command(Dialect.ListSequences).With("partition", _partition).With("after", after).With("upto", upTo);
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        var sequences = new List<long>();
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            sequences.Add(reader.GetInt64(0));
+        return sequences;
+    }
+
+    public async Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+    {
+        var deleted = await _settler.Command(Dialect.SettleMessages)
+            .With("partition", _partition).With("sequences", Dialect.SequencesParameter(sequences)).With("lease", _lease).With("token", _token)
+            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        // G5: the delete itself checked the token. Fewer rows than asked for may also mean that somebody else removed some; the lease tells.
+        return deleted == sequences.Count
+            || await _settler.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
+    }
+
+    public async Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken) =>
+        Dialect.ReadLastSequence is { } sql ? (long?)await _reader.Command(sql).ScalarAsync(cancellationToken).ConfigureAwait(false) : null;
+
+    public async Task<IReadOnlyCollection<string>> ListWritersAsync(CancellationToken cancellationToken)
+    {
+        if (Dialect.ListWriters is not { } sql)
+            return [];
+        var command = _reader.Command(sql);
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        var writers = new List<string>();
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            writers.Add(reader.GetString(0));
+        return writers;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _reader.DisposeAsync().ConfigureAwait(false);
+        await _settler.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static async Task<DbConnection> OpenConnectionAsync(RelaySource source, CancellationToken cancellationToken)
+    {
+        var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await connection.Command(source.Dialect.PrepareRelayConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private async Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> RowsAsync(DbCommand command, int limit, CancellationToken cancellationToken)
+    {
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
+        var rows = new List<OutboxRow>();
+        long bytes = 0;
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            var row = Row(reader);
+            rows.Add(row);
+            bytes += row.Envelope?.Body.Length ?? 0;
+            if (bytes < MaxReadBytes)
+                continue;
+            // Without this, closing the reader would fetch all that is left.
+            command.Cancel();
+            return (rows, false);
+        }
+        return (rows, rows.Count < limit);
+    }
+
+    private OutboxRow Row(DbDataReader reader)
+    {
+        var sequence = reader.GetInt64(0);
+        var key = reader.IsDBNull(2) ? null : reader.GetString(2);
+        var type = reader.GetString(5);
+        Envelope? envelope = null;
+        string? unreadable = null;
+        try
+        {
+            envelope = new Envelope
+            {
+                MessageId = reader.GetGuid(1),
+                PartitionKey = key,
+                KeySequence = reader.IsDBNull(3) ? null : reader.GetInt64(3),
+                Type = type,
+                Headers = reader.IsDBNull(6) ? Envelope.NoHeaders : ReadHeaders(reader.GetString(6)),
+                ContentType = reader.GetString(7),
+                Body = reader.GetFieldValue<byte[]>(8),
+                CreatedAt = reader.GetDateTime(9),
+                Source = _source.Name,
+            };
+            if (type.Length is 0 or > MessageTypeRegistry.MaxNameLength)
+                (envelope, unreadable) = (null, $"its type has {type.Length} characters; 1 to {MessageTypeRegistry.MaxNameLength} are allowed");
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or InvalidCastException or ArgumentException or OverflowException)
+        {
+            unreadable = exception is JsonException ? "its headers are not a JSON object of strings" : $"a column cannot be read: {exception.Message}";
+        }
+        return new OutboxRow
+        {
+            Sequence = sequence,
+            Key = key,
+            Type = type,
+            Envelope = envelope,
+            Unreadable = unreadable,
+            DueIn = reader.IsDBNull(10) ? TimeSpan.Zero : TimeSpan.FromSeconds(Math.Clamp(reader.GetDouble(10), 0, TimeSpan.FromDays(10_000).TotalSeconds)),
+            Expired = Convert.ToBoolean(reader.GetValue(11), System.Globalization.CultureInfo.InvariantCulture),
+        };
+    }
+
+    private static Dictionary<string, string> ReadHeaders(string json) =>
+        JsonConvert.DeserializeObject<Dictionary<string, string>>(json) ?? throw new JsonSerializationException("null");
+}

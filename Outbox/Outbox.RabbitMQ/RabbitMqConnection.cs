@@ -1,0 +1,121 @@
+using Microsoft.Extensions.Logging;
+using RabbitMQ.Client;
+
+namespace Outbox.RabbitMQ;
+
+/// <summary>One connection, made when first asked for and again after it was lost. Thread-safe.</summary>
+/// <remarks>The client library's own recovery is off: it would revive channels whose unconfirmed messages have an unknown fate. Channels are opened anew by those who use them.</remarks>
+internal sealed class RabbitMqConnection : IAsyncDisposable
+{
+    private readonly RabbitMqOptions _options;
+    private readonly string _purpose;
+    private readonly ILogger _logger;
+    private readonly SemaphoreSlim _connecting = new(1);
+    private Open? _open;
+    private bool _disposed;
+
+    public RabbitMqConnection(RabbitMqOptions options, string purpose, ILogger logger) => (_options, _purpose, _logger) = (options, purpose, logger);
+
+    /// <summary>An open connection, with the state of its flow control.</summary>
+    internal sealed class Open(IConnection connection)
+    {
+        private TaskCompletionSource? _unblocked;
+
+        public IConnection Connection => connection;
+
+        /// <summary>Completes when the broker takes messages again; null while it does.</summary>
+        public Task? Unblocked => Volatile.Read(ref _unblocked)?.Task;
+
+        /// <summary>RabbitMQ's version, for what only some versions can do.</summary>
+        public Version Version { get; } = ReadVersion(connection);
+
+        public void Block() => Interlocked.CompareExchange(ref _unblocked, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), null);
+
+        public void Unblock() => Interlocked.Exchange(ref _unblocked, null)?.TrySetResult();
+
+        private static Version ReadVersion(IConnection connection) =>
+            connection.ServerProperties is { } properties && properties.TryGetValue("version", out var value) && value is byte[] bytes
+            && System.Version.TryParse(System.Text.Encoding.ASCII.GetString(bytes).Split('-', '+')[0], out var version)
+                ? version
+                : new Version(0, 0);
+    }
+
+    public async Task<Open> GetAsync(CancellationToken cancellationToken)
+    {
+        if (_open is { Connection.IsOpen: true } open)
+            return open;
+        await _connecting.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_open is { Connection.IsOpen: true } other)
+                return other;
+            if (_open is { } lost)
+                await lost.Connection.DisposeAsync().ConfigureAwait(false);
+            return _open = await ConnectAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _connecting.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _connecting.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (_disposed)
+                return;
+            _disposed = true;
+            if (_open is not { } open)
+                return;
+            if (open.Connection.IsOpen)
+                await open.Connection.CloseAsync(200, "Goodbye", TimeSpan.FromSeconds(2), abort: true).ConfigureAwait(false);
+            await open.Connection.DisposeAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            _connecting.Release();
+        }
+    }
+
+    private async Task<Open> ConnectAsync(CancellationToken cancellationToken)
+    {
+        var factory = new ConnectionFactory
+        {
+            Uri = _options.Uri!,
+            AutomaticRecoveryEnabled = false,
+            TopologyRecoveryEnabled = false,
+            RequestedConnectionTimeout = _options.ConnectTimeout,
+            HandshakeContinuationTimeout = _options.ConnectTimeout,
+            RequestedHeartbeat = _options.Heartbeat,
+            // A body that the broker carries must not cut the connection of its reader.
+            MaxInboundMessageBodySize = 512 * 1024 * 1024,
+            ClientProvidedName = $"{_options.ClientName} ({_purpose})",
+        };
+        var connection = await factory.CreateConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var open = new Open(connection);
+        connection.ConnectionBlockedAsync += (_, blocked) =>
+        {
+            Log.Blocked(_logger, _purpose, blocked.Reason);
+            open.Block();
+            return Task.CompletedTask;
+        };
+        connection.ConnectionUnblockedAsync += (_, _) =>
+        {
+            Log.Unblocked(_logger, _purpose);
+            open.Unblock();
+            return Task.CompletedTask;
+        };
+        connection.ConnectionShutdownAsync += (_, shutdown) =>
+        {
+            if (shutdown.Initiator != ShutdownInitiator.Application)
+                Log.Disconnected(_logger, _purpose, shutdown.ReplyText);
+            open.Unblock();
+            return Task.CompletedTask;
+        };
+        Log.Connected(_logger, _purpose, connection.Endpoint.HostName, connection.Endpoint.Port, open.Version.ToString());
+        return open;
+    }
+}

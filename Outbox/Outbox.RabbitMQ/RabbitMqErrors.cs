@@ -1,0 +1,34 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Outbox.Transport;
+using RabbitMQ.Client.Exceptions;
+
+namespace Outbox.RabbitMQ;
+
+/// <summary>What an error of the client library means. The only place that knows AMQP's reply codes.</summary>
+internal static class RabbitMqErrors
+{
+    public static bool IsFromBroker(Exception exception) =>
+        exception is RabbitMQClientException or SocketException or IOException or TimeoutException or ObjectDisposedException or AuthenticationException;
+
+    public static TransportException Translate(Exception exception, RabbitMqOptions options, string doing)
+    {
+        var place = $"{options.Uri!.Host}:{(options.Uri.Port > 0 ? options.Uri.Port : options.Uri.Scheme == "amqps" ? 5671 : 5672)}";
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            switch (e)
+            {
+                case AuthenticationFailureException or PossibleAuthenticationFailureException:
+                    return new TransportException($"RabbitMQ at {place} refuses the user name or password. Check the RabbitMQ URI and that the user may enter the virtual host.", isTransient: false, exception);
+                case OperationInterruptedException { ShutdownReason: { } reason }:
+                    // 403 access refused, 406 precondition failed (declared otherwise), 530 not allowed (no such virtual host). 404 heals when the thing is declared.
+                    return new TransportException($"RabbitMQ at {place} answered {reason.ReplyCode} {reason.ReplyText} while {doing}.", reason.ReplyCode is not (403 or 406 or 530), exception);
+                case SocketException socket:
+                    return new TransportException($"RabbitMQ at {place} cannot be reached: {socket.Message}.", isTransient: true, exception);
+                case AuthenticationException tls:
+                    return new TransportException($"RabbitMQ at {place}: TLS failed: {tls.Message}", isTransient: false, exception);
+            }
+        }
+        return new TransportException($"RabbitMQ at {place} failed while {doing}: {exception.Message}", isTransient: true, exception);
+    }
+}

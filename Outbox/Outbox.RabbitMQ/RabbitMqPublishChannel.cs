@@ -1,0 +1,200 @@
+using System.Threading.Channels;
+using Outbox.Messages;
+using Outbox.Transport;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Events;
+
+namespace Outbox.RabbitMQ;
+
+/// <summary>Publishes through a window of unconfirmed messages of our own: the client library's tracking costs a task and a header for each message.</summary>
+/// <remarks>Delivery tags are 1, 2, 3 … because one writer at a time uses the channel.</remarks>
+internal sealed class RabbitMqPublishChannel : IPublishChannel
+{
+    private readonly RabbitMqConnection.Open _connection;
+    private readonly IChannel _channel;
+    private readonly string _exchange;
+    private readonly int _maxMessageBytes;
+    private readonly SemaphoreSlim _window;
+    private readonly EnvelopeMapping _mapping = new();
+    private readonly Channel<PublishResult> _results = Channel.CreateUnbounded<PublishResult>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly CancellationTokenSource _closed = new();
+    private readonly Lock _lock = new();
+    private readonly Dictionary<ulong, Unconfirmed> _unconfirmed = [];
+    private ulong _lastTag;
+    private ulong _lowestTag = 1;
+    private string? _closeReason;
+
+    private sealed record Unconfirmed(long Ticket, Guid MessageId, string Type)
+    {
+        public string? Returned { get; set; }
+    }
+
+    private RabbitMqPublishChannel(RabbitMqConnection.Open connection, IChannel channel, PublishChannelOptions options, int maxMessageBytes)
+    {
+        (_connection, _channel, _exchange, _maxMessageBytes) = (connection, channel, options.Exchange, maxMessageBytes);
+        _window = new SemaphoreSlim(options.Window);
+        channel.BasicAcksAsync += (_, ack) => Answered(ack.DeliveryTag, ack.Multiple, PublishOutcome.Confirmed, null);
+        channel.BasicNacksAsync += (_, nack) => Answered(nack.DeliveryTag, nack.Multiple, PublishOutcome.Nacked, "the broker did not take it (nack)");
+        channel.BasicReturnAsync += Returned;
+        channel.ChannelShutdownAsync += (_, shutdown) => Close(shutdown.ReplyText);
+    }
+
+    public ChannelReader<PublishResult> Results => _results.Reader;
+
+    public static async Task<RabbitMqPublishChannel> OpenAsync(RabbitMqConnection.Open connection, PublishChannelOptions options, RabbitMqOptions rabbitMq, CancellationToken cancellationToken)
+    {
+        // Confirms on, tracking off. The flags stand in the type's first two parameters.
+        var channel = await connection.Connection.CreateChannelAsync(
+            new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: false), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await RabbitMqTopology.EnsureExchangeAsync(channel, options.Exchange, rabbitMq.Topology, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await channel.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+        return new RabbitMqPublishChannel(connection, channel, options, rabbitMq.MaxMessageBytes);
+    }
+
+    public async ValueTask PublishAsync(Envelope envelope, long ticket, CancellationToken cancellationToken)
+    {
+        if (envelope.Body.Length > _maxMessageBytes)
+        {
+            var refused = new PublishResult(ticket, PublishOutcome.Refused, $"its body of {envelope.Body.Length:N0} bytes is larger than {_maxMessageBytes:N0} (RabbitMq:MaxMessageBytes)");
+            if (!_results.Writer.TryWrite(refused))
+                throw Lost();
+            return;
+        }
+        if (_connection.Unblocked is { } unblocked)
+            await WhileOpenAsync(token => unblocked.WaitAsync(token), cancellationToken).ConfigureAwait(false);
+        if (!_window.Wait(0, CancellationToken.None))
+            await WhileOpenAsync(token => _window.WaitAsync(token), cancellationToken).ConfigureAwait(false);
+
+        // Remembered before it is sent: the answer may come before the call returns.
+        ulong tag;
+        lock (_lock)
+        {
+            if (_closeReason is not null)
+                throw Lost();
+            tag = ++_lastTag;
+            _unconfirmed.Add(tag, new Unconfirmed(ticket, envelope.MessageId, envelope.Type));
+        }
+        try
+        {
+            // G2: mandatory and persistent. The library copies properties and body before its call completes.
+            await _channel.BasicPublishAsync(_exchange, envelope.Type, mandatory: true, _mapping.Write(envelope), envelope.Body, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
+        {
+            bool stillOurs;
+            lock (_lock)
+                stillOurs = _unconfirmed.Remove(tag);
+            // The numbering may be off by one from here on, so the channel is of no more use.
+            await Close(exception.Message).ConfigureAwait(false);
+            // Otherwise its ticket has come back as unknown already.
+            if (stillOurs)
+                throw Lost(exception);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            if (_channel.IsOpen)
+                await _channel.CloseAsync(200, "Goodbye", abort: true, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
+        {
+            // It was lost already.
+        }
+        await Close("it was disposed").ConfigureAwait(false);
+        await _channel.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task WhileOpenAsync(Func<CancellationToken, Task> wait, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closed.Token);
+        try
+        {
+            await wait(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_closed.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw Lost();
+        }
+    }
+
+    private Task Answered(ulong tag, bool multiple, PublishOutcome outcome, string? reason)
+    {
+        var places = 0;
+        lock (_lock)
+        {
+            if (multiple)
+            {
+                for (; _lowestTag <= tag; _lowestTag++)
+                    places += Answer(_lowestTag, outcome, reason);
+            }
+            else
+            {
+                places += Answer(tag, outcome, reason);
+                while (_lowestTag <= _lastTag && !_unconfirmed.ContainsKey(_lowestTag))
+                    _lowestTag++;
+            }
+        }
+        if (places > 0)
+            _window.Release(places);
+        return Task.CompletedTask;
+    }
+
+    private int Answer(ulong tag, PublishOutcome outcome, string? reason)
+    {
+        if (!_unconfirmed.Remove(tag, out var message))
+            return 0;
+        // G2: an unroutable message is returned and then acked. The ack alone would say that it is safe.
+        _results.Writer.TryWrite(outcome == PublishOutcome.Confirmed && message.Returned is not null
+            ? new PublishResult(message.Ticket, PublishOutcome.Unroutable, message.Returned)
+            : new PublishResult(message.Ticket, outcome, reason));
+        return 1;
+    }
+
+    private Task Returned(object sender, BasicReturnEventArgs returned)
+    {
+        // A return carries no tag. Messages of one id and one type are routed alike, so which of them is meant does not matter.
+        var id = Guid.TryParse(returned.BasicProperties.MessageId, out var parsed) ? parsed : Guid.Empty;
+        lock (_lock)
+        {
+            for (var tag = _lowestTag; tag <= _lastTag; tag++)
+            {
+                if (_unconfirmed.TryGetValue(tag, out var message) && message.Returned is null && message.MessageId == id && message.Type == returned.RoutingKey)
+                {
+                    message.Returned = returned.ReplyCode == 312
+                        ? $"no queue is bound to exchange '{_exchange}' for type '{message.Type}'"
+                        : $"the broker returned it: {returned.ReplyCode} {returned.ReplyText}";
+                    break;
+                }
+            }
+        }
+        return Task.CompletedTask;
+    }
+
+    private Task Close(string reason)
+    {
+        lock (_lock)
+        {
+            if (_closeReason is not null)
+                return Task.CompletedTask;
+            _closeReason = reason;
+            // G2: no answer came, so nobody knows. The rows stay and are published again.
+            foreach (var message in _unconfirmed.Values)
+                _results.Writer.TryWrite(new PublishResult(message.Ticket, PublishOutcome.Unknown, $"the channel was lost ({reason})"));
+            _unconfirmed.Clear();
+            _results.Writer.TryComplete();
+        }
+        return _closed.CancelAsync();
+    }
+
+    private TransportException Lost(Exception? exception = null) => new($"The publishing channel to exchange '{_exchange}' was lost: {_closeReason}", isTransient: true, exception);
+}

@@ -1,0 +1,68 @@
+using Microsoft.Extensions.Logging;
+using Outbox.Transport;
+
+namespace Outbox.RabbitMQ;
+
+/// <summary>Stage 4 of a message's way: RabbitMQ, with publisher confirms, mandatory routing and persistent messages, none of which can be switched off (G2).</summary>
+/// <remarks>Publishing and consuming have a connection each, so that a broker that blocks publishers still takes accepts.</remarks>
+public sealed class RabbitMqTransport : ITransport
+{
+    private readonly RabbitMqOptions _options;
+    private readonly RabbitMqConnection _publishing;
+    private readonly RabbitMqConnection _consuming;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+
+    /// <summary>Creates the transport; it connects when it is first used.</summary>
+    /// <exception cref="OutboxConfigurationException">A setting is not valid.</exception>
+    public RabbitMqTransport(RabbitMqOptions options, ILoggerFactory loggers, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(loggers);
+        options.Validate();
+        _options = options;
+        _time = time;
+        _logger = loggers.CreateLogger<RabbitMqTransport>();
+        _publishing = new RabbitMqConnection(options, "publisher", _logger);
+        _consuming = new RabbitMqConnection(options, "consumer", _logger);
+    }
+
+    /// <inheritdoc/>
+    public async Task<IPublishChannel> OpenPublishChannelAsync(PublishChannelOptions options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        try
+        {
+            return await RabbitMqPublishChannel.OpenAsync(await _publishing.GetAsync(cancellationToken).ConfigureAwait(false), options, _options, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception))
+        {
+            throw RabbitMqErrors.Translate(exception, _options, $"opening a channel for exchange '{options.Exchange}'");
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<IAsyncDisposable> SubscribeAsync(SubscriptionOptions options, Func<Delivery, CancellationToken, ValueTask> onDelivery, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(onDelivery);
+        var subscription = new RabbitMqSubscription(_consuming, _options, options, onDelivery, _time, _logger);
+        try
+        {
+            await subscription.Started.WaitAsync(cancellationToken).ConfigureAwait(false);
+            return subscription;
+        }
+        catch
+        {
+            await subscription.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _publishing.DisposeAsync().ConfigureAwait(false);
+        await _consuming.DisposeAsync().ConfigureAwait(false);
+    }
+}
