@@ -1,0 +1,97 @@
+using System.Data.Common;
+using Microsoft.EntityFrameworkCore;
+using Outbox.Sql;
+
+namespace Broker.Tests.Support;
+
+/// <summary>An empty database of its own for one test: a SQLite file, or a schema on the PostgreSQL server.</summary>
+internal abstract class TestDatabase : IAsyncDisposable
+{
+    protected TestDatabase(SqlDialect dialect, DbDataSource dataSource) => (Dialect, DataSource) = (dialect, dataSource);
+
+    public SqlDialect Dialect { get; }
+
+    public DbDataSource DataSource { get; }
+
+    public string ConnectionString => DataSource.ConnectionString;
+
+    /// <summary>The engines that tests run on.</summary>
+    public static IReadOnlyList<SqlDialect> Engines => SqlDialect.All;
+
+    /// <summary>An empty database, or one with the outbox's tables.</summary>
+    public static async Task<TestDatabase> CreateAsync(SqlDialect dialect, bool withTables = true)
+    {
+        TestDatabase database = dialect.Name switch
+        {
+            "Sqlite" => TestSqlite.Create(),
+            "PostgreSql" => await TestPostgreSql.CreateAsync(),
+            _ => throw new NotSupportedException($"{dialect} has no test database. Add a class derived from TestDatabase."),
+        };
+        if (withTables)
+            await database.CreateTablesAsync();
+        return database;
+    }
+
+    /// <summary>Points a context at this database.</summary>
+    public abstract void Configure(DbContextOptionsBuilder options);
+
+    public Task CreateTablesAsync() => ExecuteAsync(Dialect.CreateTables);
+
+    public async Task<int> ExecuteAsync(string sql, params (string Name, object? Value)[] parameters)
+    {
+        await using var connection = await DataSource.OpenConnectionAsync();
+        return await With(connection.Command(sql), parameters).ExecuteAsync(CancellationToken.None);
+    }
+
+    public async Task<T?> ScalarAsync<T>(string sql, params (string Name, object? Value)[] parameters)
+    {
+        await using var connection = await DataSource.OpenConnectionAsync();
+        var value = await With(connection.Command(sql), parameters).ScalarAsync(CancellationToken.None);
+        return value is null ? default : (T)Convert.ChangeType(value, Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T), System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The rows of a query, each value as text; null stays null.</summary>
+    public async Task<IReadOnlyList<string?[]>> QueryAsync(string sql, params (string Name, object? Value)[] parameters)
+    {
+        await using var connection = await DataSource.OpenConnectionAsync();
+        await using var command = With(connection.Command(sql), parameters);
+        await using var reader = await command.ExecuteReaderAsync();
+        var rows = new List<string?[]>();
+        while (await reader.ReadAsync())
+        {
+            rows.Add([.. Enumerable.Range(0, reader.FieldCount)
+                .Select(i => reader.IsDBNull(i) ? null : Convert.ToString(reader.GetValue(i), System.Globalization.CultureInfo.InvariantCulture))]);
+        }
+        return rows;
+    }
+
+    public Task<long> CountAsync(string table) => ScalarAsync<long>($"SELECT count(*) FROM {table}");
+
+    /// <summary>Writes an outbox row as a program in any language would. Returns its id.</summary>
+    public async Task<Guid> InsertAsync(string type = "tests.something.v1", string? key = null, string body = "{}", DbTransaction? transaction = null)
+    {
+        var id = Guid.CreateVersion7();
+        var connection = transaction?.Connection ?? await DataSource.OpenConnectionAsync();
+        try
+        {
+            await connection.Command("INSERT INTO outbox_messages (message_id, type, partition_key, body) VALUES (@id, @type, @key, @body)", transaction)
+                .With("id", id).With("type", type).With("key", key, System.Data.DbType.String).With("body", System.Text.Encoding.UTF8.GetBytes(body))
+                .ExecuteAsync(CancellationToken.None);
+        }
+        finally
+        {
+            if (transaction is null)
+                await connection.DisposeAsync();
+        }
+        return id;
+    }
+
+    public virtual ValueTask DisposeAsync() => DataSource.DisposeAsync();
+
+    private static DbCommand With(DbCommand command, (string Name, object? Value)[] parameters)
+    {
+        foreach (var (name, value) in parameters)
+            command.With(name, value);
+        return command;
+    }
+}

@@ -1,0 +1,145 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Npgsql;
+using RabbitMQ.Client;
+
+namespace Broker.Tests.Support;
+
+/// <summary>The servers of a run: a PostgreSQL database and a RabbitMQ virtual host of its own, made when first asked for and removed at its end.</summary>
+internal static class TestServers
+{
+    private static readonly string Run = Guid.CreateVersion7().ToString("N")[^12..];
+    private static readonly Lazy<Task<string>> Database = new(CreateDatabaseAsync);
+    private static readonly Lazy<Task<(string Uri, bool IsOwn)>> VirtualHost = new(CreateVirtualHostAsync);
+    private static readonly ConcurrentQueue<string> Names = new();
+    private static int _number;
+
+    /// <summary>Connection string of the run's own PostgreSQL database. Skips the test when there is no server; on CI that is a failure.</summary>
+    public static Task<string> PostgreSqlAsync()
+    {
+        Require("BROKER_TEST_POSTGRES", "PostgreSQL");
+        return Database.Value;
+    }
+
+    /// <summary>URI of the run's own RabbitMQ virtual host. Skips the test when there is no server; on CI that is a failure.</summary>
+    public static async Task<string> RabbitMqAsync()
+    {
+        Require("BROKER_TEST_RABBITMQ", "RabbitMQ");
+        return (await VirtualHost.Value).Uri;
+    }
+
+    /// <summary>Interpreter for a client in another language. Skips the test when it cannot import pika; on CI that is a failure.</summary>
+    public static string PythonWithPika()
+    {
+        const string python = "/usr/bin/python3";
+        if (!File.Exists(python) || Start(python, "-c", "import pika").Code != 0)
+            Missing("This test needs Debian's python3-pika; ./test.sh installs it.");
+        return python;
+    }
+
+    /// <summary>The folder of the run's SQLite files.</summary>
+    public static string Folder => Directory.CreateTempSubdirectory($"broker-tests-{Run}-").FullName;
+
+    /// <summary>A name that nothing else of this run or of another has: for queues, exchanges, schemas.</summary>
+    public static string NewName(string what)
+    {
+        var name = $"{what}-{Run}-{Interlocked.Increment(ref _number)}";
+        Names.Enqueue(name);
+        return name;
+    }
+
+    /// <summary>Removes what the run made on the servers.</summary>
+    public static async Task RemoveAsync()
+    {
+        if (Database.IsValueCreated && Database.Value.IsCompletedSuccessfully)
+        {
+            NpgsqlConnection.ClearAllPools();
+            await ExecuteAsync($"DROP DATABASE IF EXISTS {DatabaseName} WITH (FORCE)");
+        }
+        if (VirtualHost.IsValueCreated && VirtualHost.Value.IsCompletedSuccessfully)
+        {
+            var (uri, isOwn) = await VirtualHost.Value;
+            if (isOwn)
+                Start("bash", Variable("BROKER_SERVERS")!, "ctl", "delete_vhost", VirtualHostName);
+            else
+                await RemoveNamesAsync(uri);
+        }
+    }
+
+    private static string DatabaseName => $"broker_test_{Run}";
+
+    private static string VirtualHostName => $"broker-test-{Run}";
+
+    private static async Task<string> CreateDatabaseAsync()
+    {
+        await ExecuteAsync($"CREATE DATABASE {DatabaseName}");
+        return new NpgsqlConnectionStringBuilder(Variable("BROKER_TEST_POSTGRES")!) { Database = DatabaseName }.ConnectionString;
+    }
+
+    private static async Task ExecuteAsync(string sql)
+    {
+        await using var source = NpgsqlDataSource.Create(Variable("BROKER_TEST_POSTGRES")!);
+        await using var command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private static async Task<(string Uri, bool IsOwn)> CreateVirtualHostAsync()
+    {
+        var uri = Variable("BROKER_TEST_RABBITMQ")!;
+        // Without our own servers the names of this run have to be enough to keep it apart from others.
+        if (Variable("BROKER_SERVERS") is not { } servers || Start("bash", servers, "ctl", "add_vhost", VirtualHostName).Code != 0)
+            return (uri, false);
+        var user = Uri.UnescapeDataString(new Uri(uri).UserInfo.Split(':')[0]);
+        Start("bash", servers, "ctl", "set_permissions", "-p", VirtualHostName, user.Length > 0 ? user : "guest", ".*", ".*", ".*");
+        var own = new UriBuilder(uri) { Path = VirtualHostName }.Uri.ToString();
+        try
+        {
+            await using var connection = await new ConnectionFactory { Uri = new Uri(own) }.CreateConnectionAsync();
+            return (own, true);
+        }
+        catch (RabbitMQ.Client.Exceptions.BrokerUnreachableException)
+        {
+            // The URI is of another server than ours.
+            Start("bash", servers, "ctl", "delete_vhost", VirtualHostName);
+            return (uri, false);
+        }
+    }
+
+    private static async Task RemoveNamesAsync(string uri)
+    {
+        await using var broker = await TestBroker.ConnectAsync(uri);
+        foreach (var name in Names)
+        {
+            await broker.DeleteQueueAsync(name);
+            await broker.DeleteQueueAsync(name + ".dead");
+            await broker.DeleteExchangeAsync(name);
+        }
+    }
+
+    private static void Require(string variable, string server)
+    {
+        if (Variable(variable) is null)
+            Missing($"This test needs {server}: {variable} is not set. Run the tests by ./test.sh, which starts it, or: eval \"$(docker/servers.sh env)\".");
+    }
+
+    private static void Missing(string message)
+    {
+        // A run on CI that silently left out half of the tests would look green.
+        if (Variable("CI") == "true")
+            Assert.Fail(message);
+        Assert.Ignore(message);
+    }
+
+    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
+
+    /// <summary>Runs a program to its end.</summary>
+    public static (int Code, string Output) Start(string program, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
+        process.StandardInput.Close();
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output + error.GetAwaiter().GetResult());
+    }
+}
