@@ -1,7 +1,5 @@
-using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
-using Outbox.Transport;
 
 namespace Broker.Relay;
 
@@ -14,13 +12,9 @@ namespace Broker.Relay;
 internal sealed class PartitionDrainer : IDisposable
 {
     private const int SettleSize = 1_000;
-    private const int SendSize = 128;
     private static readonly TimeSpan SettleDelay = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LatePoll = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan FirstReopen = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan LongestReopen = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan NackedChannelAge = TimeSpan.FromSeconds(1.5);
 
     private readonly RelaySource _source;
     private readonly IOutboxStore _store;
@@ -29,29 +23,19 @@ internal sealed class PartitionDrainer : IDisposable
     private readonly StepSignals _steps;
     private readonly OutboxReader _reader;
     private readonly RowQueues _rows;
-    private readonly Dictionary<long, OutboxRow> _sent = [];
+    private readonly RowPublisher _publisher;
     private readonly List<long> _confirmed = [];
     private readonly List<long> _settled = [];
     private readonly KeyValuePair<string, object?> _tag;
     private readonly CancellationTokenSource _abort = new();
 
-    private IPublishChannel? _channel;
-    private Task<IPublishChannel>? _opening;
     private Task<bool>? _settling;
     private Task<ReadResult>? _reading;
-    private Task<int>? _sending;
     private List<long> _settlingRows = [];
-    private List<OutboxRow> _sendingRows = [];
-    private int _openFailures;
     private int _emptyReads;
-    private bool _nacked;
-    private long _openedAt;
-    private long _nextOpenAt;
     private long _nextReadAt;
     private long _firstConfirmAt;
     private Task _signal = Task.CompletedTask;
-    private Task? _closing;
-    private Task<bool>? _results;
 
     private sealed record ReadResult(OutboxReader.Look? Look, IReadOnlyList<OutboxRow>? Late, IReadOnlyList<OutboxRow> Wanted, IReadOnlyList<OutboxRow> Behind, IReadOnlyList<OutboxRow> Fetched);
 
@@ -60,6 +44,7 @@ internal sealed class PartitionDrainer : IDisposable
         (_source, _store, _time, _logger, _steps) = (source, store, time, logger, steps);
         _reader = new OutboxReader(store, time);
         _rows = new RowQueues(source.Options, time);
+        _publisher = new RowPublisher(source, _rows, ToSettle, time, logger, steps, _abort.Token);
         _tag = new("source", source.Name);
     }
 
@@ -76,7 +61,7 @@ internal sealed class PartitionDrainer : IDisposable
             {
                 lostToken.ThrowIfCancellationRequested();
                 if (!Step())
-                    await WaitAsync(stoppingToken).ConfigureAwait(false);
+                    await WaitAsync(isReading: true, stoppingToken).ConfigureAwait(false);
             }
             await FinishAsync(lostToken).ConfigureAwait(false);
         }
@@ -89,177 +74,14 @@ internal sealed class PartitionDrainer : IDisposable
     /// <summary>Everything that can be done without waiting. False when there was nothing.</summary>
     private bool Step()
     {
-        var progress = TakeResults();
-        progress |= EndSending();
-        progress |= EndOpening();
+        var progress = _publisher.Take();
         progress |= EndSettling();
         progress |= EndReading();
         _rows.Wake();
-        BeginOpening();
         BeginSettling(atOnce: false);
         BeginReading();
-        BeginSending();
-        // A send mostly completes at once: the window has room, and the client only fills its buffer.
-        return progress || _sending is { IsCompleted: true };
+        return _publisher.Begin() || progress;
     }
-
-    // ── Publishing ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    private void BeginOpening()
-    {
-        if (_channel is not null || _opening is not null || _sending is not null || _time.GetTimestamp() < _nextOpenAt)
-            return;
-        _opening = _source.Transport.OpenPublishChannelAsync(new PublishChannelOptions { Exchange = _source.Exchange, Window = _source.Options.Window }, _abort.Token);
-    }
-
-    private bool EndOpening()
-    {
-        if (_opening is not { IsCompleted: true } opening)
-            return false;
-        _opening = null;
-        if (opening.IsCompletedSuccessfully)
-        {
-            _channel = opening.Result;
-            _openedAt = _time.GetTimestamp();
-            _nacked = false;
-            return true;
-        }
-        var error = opening.Exception?.InnerException;
-        if (error is not TransportException and not null)
-            ExceptionDispatchInfo.Throw(error);
-        ReopenLater();
-        Log.ChannelFailed(_logger, _source.Name, error?.Message ?? "cancelled");
-        return true;
-    }
-
-    private void BeginSending()
-    {
-        if (_sending is not null || _channel is not { } channel || !_rows.HasReady)
-            return;
-        // G8: nacks say nothing about the messages. After the death of a queue's leader the old channel goes on being nacked long after a new one works.
-        if (_nacked && _time.GetElapsedTime(_openedAt) > NackedChannelAge)
-        {
-            if (_sent.Count == 0)
-                DropChannel(channel);
-            return;
-        }
-        var batch = new List<OutboxRow>(SendSize);
-        while (batch.Count < SendSize && _rows.TryTake(out var row))
-        {
-            if (row.Unreadable is { } reason)
-            {
-                Log.RowFailed(_logger, _source.Name, row.Sequence, row.Type, reason, _rows.Park(row).TotalSeconds);
-                continue;
-            }
-            batch.Add(row);
-            _sent.Add(row.Sequence, row);
-        }
-        if (batch.Count == 0)
-            return;
-        _sendingRows = batch;
-        _sending = SendAsync(channel, batch);
-    }
-
-    /// <summary>Sends rows in order and tells how many were handed over before the channel was lost.</summary>
-    private async Task<int> SendAsync(IPublishChannel channel, List<OutboxRow> batch)
-    {
-        for (var i = 0; i < batch.Count; i++)
-        {
-            try
-            {
-                await channel.PublishAsync(batch[i].Envelope!, batch[i].Sequence, _abort.Token).ConfigureAwait(false);
-            }
-            catch (TransportException)
-            {
-                return i;
-            }
-            await _steps.ReachedAsync("published").ConfigureAwait(false);
-        }
-        return batch.Count;
-    }
-
-    private bool EndSending()
-    {
-        if (_sending is not { IsCompleted: true } sending)
-            return false;
-        _sending = null;
-        var handedOver = sending.GetAwaiter().GetResult();
-        for (var i = handedOver; i < _sendingRows.Count; i++)
-        {
-            _sent.Remove(_sendingRows[i].Sequence);
-            _rows.Again(_sendingRows[i]);
-        }
-        return true;
-    }
-
-    private bool TakeResults()
-    {
-        if (_channel is not { } channel)
-            return false;
-        var any = false;
-        while (channel.Results.TryRead(out var result))
-        {
-            any = true;
-            if (_sent.Remove(result.Ticket, out var row))
-                Take(result, row);
-        }
-        // Every ticket has come back, and no send is under way that could add one.
-        if (channel.Results.Completion.IsCompleted && _sending is null)
-        {
-            Log.ChannelLost(_logger, _source.Name);
-            DropChannel(channel);
-            return true;
-        }
-        return any;
-    }
-
-    private void Take(PublishResult result, OutboxRow row)
-    {
-        if (result.Outcome == PublishOutcome.Confirmed)
-        {
-            // G3: only now may the key's next row go.
-            if (_rows.BlockedTypes.Count > 0 && _rows.BlockedTypes.FirstOrDefault(b => b.Type == row.Type) is { } healed)
-                Log.TypeFlows(_logger, _source.Name, healed.Type, healed.Rows.Count);
-            _rows.Confirmed(row);
-            ToSettle(row);
-            _openFailures = 0;
-            OutboxMetrics.Published.Add(1, _tag);
-            return;
-        }
-        OutboxMetrics.NotConfirmed.Add(1, _tag, new("outcome", result.Outcome.ToString()));
-        switch (result.Outcome)
-        {
-            case PublishOutcome.Unroutable:
-                Block(row, result.Reason!);
-                break;
-            case PublishOutcome.Nacked:
-                _nacked = true;
-                Block(row, result.Reason!);
-                break;
-            case PublishOutcome.Refused:
-                Log.RowFailed(_logger, _source.Name, row.Sequence, row.Type, result.Reason!, _rows.Park(row).TotalSeconds);
-                break;
-            default:
-                // G2: unknown is not confirmed. It is published again; a copy that did arrive is the inbox's to tell.
-                _rows.Again(row);
-                break;
-        }
-    }
-
-    private void Block(OutboxRow row, string reason)
-    {
-        if (_rows.Block(row, reason))
-            Log.TypeBlocked(_logger, _source.Name, row.Type, _source.Exchange, reason);
-    }
-
-    private void DropChannel(IPublishChannel channel)
-    {
-        _closing = channel.DisposeAsync().AsTask();
-        (_channel, _results) = (null, null);
-        ReopenLater();
-    }
-
-    private void ReopenLater() => _nextOpenAt = After(Backoff.Delay(++_openFailures, FirstReopen, LongestReopen));
 
     // ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -276,7 +98,7 @@ internal sealed class PartitionDrainer : IDisposable
             return;
         }
         var isSignalled = _signal.IsCompleted;
-        if (_rows.Room <= 0 || (!isSignalled && _time.GetTimestamp() < _nextReadAt))
+        if (!_rows.HasRoom || (!isSignalled && _time.GetTimestamp() < _nextReadAt))
             return;
         if (isSignalled)
             _emptyReads = 0;
@@ -390,7 +212,7 @@ internal sealed class PartitionDrainer : IDisposable
     {
         if (_settling is not null || _confirmed.Count == 0)
             return;
-        if (!atOnce && _confirmed.Count < SettleSize && _sent.Count > 0 && _time.GetElapsedTime(_firstConfirmAt) < SettleDelay)
+        if (!atOnce && _confirmed.Count < SettleSize && _publisher.Unanswered > 0 && _time.GetElapsedTime(_firstConfirmAt) < SettleDelay)
             return;
         var batch = _confirmed.Count <= SettleSize ? [.. _confirmed] : _confirmed.GetRange(0, SettleSize);
         _confirmed.RemoveRange(0, batch.Count);
@@ -428,30 +250,29 @@ internal sealed class PartitionDrainer : IDisposable
 
     // ── Waiting and ending ──────────────────────────────────────────────────────────────────────────────────────
 
-    private async Task WaitAsync(CancellationToken stoppingToken)
+    private async Task WaitAsync(bool isReading, CancellationToken stoppingToken)
     {
         var wake = TimeSpan.FromSeconds(10);
         void Until(long timestamp) => wake = TimeSpan.FromTicks(Math.Min(wake.Ticks, Math.Max(0, _time.GetElapsedTime(_time.GetTimestamp(), timestamp).Ticks)));
-        if (_rows.Wake() is { } next && next < wake)
+        if (isReading && _rows.Wake() is { } next && next < wake)
             wake = next;
-        if (_reading is null && _rows.Room > 0)
+        if (isReading && _reading is null && _rows.HasRoom)
             Until(_nextReadAt);
         if (_settling is null && _confirmed.Count > 0)
             Until(_firstConfirmAt + (long)(SettleDelay.TotalSeconds * _time.TimestampFrequency));
-        if (_channel is null && _opening is null && _sending is null)
-            Until(_nextOpenAt);
+        var waits = new List<Task>(7);
+        if (_publisher.AddWaits(waits) is { } reopen && isReading)
+            Until(reopen);
         if (wake <= TimeSpan.Zero)
             return;
-
-        if (_channel is { } channel && _results is not { IsCompleted: false })
-            _results = channel.Results.WaitToReadAsync(CancellationToken.None).AsTask();
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, _abort.Token);
-        var waits = new List<Task>(7) { Task.Delay(wake, _time, ended.Token) };
-        foreach (var task in (ReadOnlySpan<Task?>)[_reading, _settling, _sending, _opening, _channel is null ? null : _results, _reading is null && _rows.Room > 0 ? _signal : null])
-        {
-            if (task is not null)
-                waits.Add(task);
-        }
+        waits.Add(Task.Delay(wake, _time, ended.Token));
+        if (_settling is not null)
+            waits.Add(_settling);
+        if (isReading && _reading is not null)
+            waits.Add(_reading);
+        else if (isReading && _rows.HasRoom)
+            waits.Add(_signal);
         await Task.WhenAny(waits).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
     }
@@ -460,37 +281,29 @@ internal sealed class PartitionDrainer : IDisposable
     private async Task FinishAsync(CancellationToken lostToken)
     {
         using var limit = new CancellationTokenSource(_source.Options.DrainTimeout, _time);
-        while (_sending is not null || _sent.Count > 0 || _confirmed.Count > 0 || _settling is not null)
+        while (_publisher.IsSending || _publisher.Unanswered > 0 || _confirmed.Count > 0 || _settling is not null)
         {
             lostToken.ThrowIfCancellationRequested();
-            var progress = TakeResults();
-            progress |= EndSending();
+            var progress = _publisher.Take();
             progress |= EndSettling();
-            BeginSettling(atOnce: _sent.Count == 0);
-            if (limit.IsCancellationRequested || (_channel is null && _sending is null))
-                _sent.Clear();
-            if (limit.IsCancellationRequested && _sending is not null)
+            if (limit.IsCancellationRequested || !_publisher.IsConnected)
+                _publisher.GiveUp();
+            if (limit.IsCancellationRequested && _publisher.IsSending)
                 return;
+            BeginSettling(atOnce: _publisher.Unanswered == 0);
             if (!progress)
-                await WaitAsync(limit.IsCancellationRequested ? CancellationToken.None : limit.Token).ConfigureAwait(false);
+                await WaitAsync(isReading: false, limit.IsCancellationRequested ? CancellationToken.None : limit.Token).ConfigureAwait(false);
         }
     }
 
     private async Task CloseAsync()
     {
         await _abort.CancelAsync().ConfigureAwait(false);
-        if (_channel is { } channel)
-            await channel.DisposeAsync().ConfigureAwait(false);
-        foreach (var task in (Task?[])[_sending, _settling, _reading, _closing])
+        await _publisher.CloseAsync().ConfigureAwait(false);
+        foreach (var task in (Task?[])[_settling, _reading])
         {
             if (task is not null)
                 await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-        if (_opening is { } opening)
-        {
-            await ((Task)opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (opening.IsCompletedSuccessfully)
-                await opening.Result.DisposeAsync().ConfigureAwait(false);
         }
     }
 

@@ -48,11 +48,15 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
     /// <summary>How many more rows can be read now.</summary>
     public int Room => _known.Count >= options.MaxWaitingRows || _bytes >= MaxBytes ? 0 : Math.Min(options.ReadAhead - _bodies, options.MaxWaitingRows - _known.Count);
 
+    /// <summary>Whether there is room for a read that is worth its statement.</summary>
+    public bool HasRoom => Room >= Math.Min(options.BatchSize, Math.Max(1, options.ReadAhead / 4));
+
     public bool HasReady => _ready.Count > 0;
 
     public bool HasToFetch => _toFetch.Count > 0;
 
-    public IReadOnlyCollection<BlockedType> BlockedTypes => _blockedTypes.Values;
+    /// <summary>The state of a type that cannot be published now; null if it can.</summary>
+    public BlockedType? Blocked(string type) => _blockedTypes.Count == 0 ? null : _blockedTypes.GetValueOrDefault(type);
 
     public bool Knows(long sequence) => _known.Contains(sequence);
 

@@ -38,12 +38,12 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         catch (Exception exception) when (SqlErrors.IsMissingTable(exception))
         {
             throw new OutboxConfigurationException(
-                $"Source '{source.Name}': a table of the outbox is missing in {place} ({exception.Message.TrimEnd('.')}). Create it with 'broker schema --source {source.Name} --create', or add model.UseOutbox() and a migration.", exception);
+                $"Source '{source.Name}': a table of the outbox is missing in {place} ({SqlErrors.TextOf(exception)}). Create it with 'broker schema --source {source.Name} --create', or add model.UseOutbox() and a migration.", exception);
         }
         catch (Exception exception) when (SqlErrors.IsMissingColumn(exception))
         {
             throw new OutboxConfigurationException(
-                $"Source '{source.Name}': the tables of the outbox in {place} are of another version ({exception.Message.TrimEnd('.')}). Bring them to this version by a migration, then start again.", exception);
+                $"Source '{source.Name}': the tables of the outbox in {place} are of another version ({SqlErrors.TextOf(exception)}). Bring them to this version by a migration, then start again.", exception);
         }
     }
 
@@ -86,7 +86,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         var store = await SqlOutboxStore.OpenAsync(source, partition, lease.Name, lease.Token, stoppingToken).ConfigureAwait(false);
         await using var _ = store.ConfigureAwait(false);
         Log.Draining(logger, source.Name, partition, source.Dialect.Name, lease.Token);
-        _failures = 0;
+        var began = time.GetTimestamp();
         try
         {
             using var drainer = new PartitionDrainer(source, store, time, logger, steps);
@@ -96,6 +96,11 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         catch (Exception exception) when (exception is LeaseLostException || (exception is OperationCanceledException && lease.LostToken.IsCancellationRequested))
         {
             Log.LeaseLost(logger, source.Name, partition, lease.Token);
+        }
+        finally
+        {
+            if (time.GetElapsedTime(began) > LongestRetry)
+                _failures = 0;
         }
     }
 
@@ -112,7 +117,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
                 Log.ChannelFailed(logger, source.Name, exception.Message);
                 break;
             case var _ when SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception):
-                Log.DatabaseFailed(logger, source.Name, partition, exception.Message, delay.TotalSeconds);
+                Log.DatabaseFailed(logger, source.Name, partition, SqlErrors.TextOf(exception), delay.TotalSeconds);
                 break;
             default:
                 // Not foreseen, so with its stack: a person has to look. The relay of this source goes on; the others never noticed.

@@ -144,7 +144,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
     {
         var sequence = reader.GetInt64(0);
         var key = reader.IsDBNull(2) ? null : reader.GetString(2);
-        var type = reader.GetString(5);
+        var type = reader.GetString(4);
         Envelope? envelope = null;
         string? unreadable = null;
         try
@@ -155,10 +155,10 @@ internal sealed class SqlOutboxStore : IOutboxStore
                 PartitionKey = key,
                 KeySequence = reader.IsDBNull(3) ? null : reader.GetInt64(3),
                 Type = type,
-                Headers = reader.IsDBNull(6) ? Envelope.NoHeaders : ReadHeaders(reader.GetString(6)),
-                ContentType = reader.GetString(7),
-                Body = reader.GetFieldValue<byte[]>(8),
-                CreatedAt = reader.GetDateTime(9),
+                Headers = reader.IsDBNull(5) ? Envelope.NoHeaders : ReadHeaders(reader.GetString(5)),
+                ContentType = reader.GetString(6),
+                Body = reader.GetFieldValue<byte[]>(7),
+                CreatedAt = reader.GetDateTime(8),
                 Source = _source.Name,
             };
             if (type.Length is 0 or > MessageTypeRegistry.MaxNameLength)
@@ -175,8 +175,8 @@ internal sealed class SqlOutboxStore : IOutboxStore
             Type = type,
             Envelope = envelope,
             Unreadable = unreadable,
-            DueIn = reader.IsDBNull(10) ? TimeSpan.Zero : TimeSpan.FromSeconds(Math.Clamp(reader.GetDouble(10), 0, TimeSpan.FromDays(10_000).TotalSeconds)),
-            Expired = Convert.ToBoolean(reader.GetValue(11), System.Globalization.CultureInfo.InvariantCulture),
+            DueIn = reader.IsDBNull(9) ? TimeSpan.Zero : TimeSpan.FromSeconds(Math.Clamp(reader.GetDouble(9), 0, TimeSpan.FromDays(10_000).TotalSeconds)),
+            Expired = Convert.ToBoolean(reader.GetValue(10), System.Globalization.CultureInfo.InvariantCulture),
         };
     }
 

@@ -131,7 +131,7 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
             }
             catch (Exception error) when (error is not OperationCanceledException)
             {
-                Log.DatabaseUnavailable(logger, options.Name, error.Message);
+                Log.DatabaseUnavailable(logger, options.Name, SqlErrors.TextOf(error));
                 await Task.Delay(Backoff.Delay(failures, OutageRetry, LongestOutageRetry), time, stoppingToken).ConfigureAwait(false);
             }
         }
@@ -149,7 +149,7 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
                 if (!_unavailable)
                 {
                     _unavailable = true;
-                    Log.DatabaseUnavailable(logger, options.Name, exception.Message);
+                    Log.DatabaseUnavailable(logger, options.Name, SqlErrors.TextOf(exception));
                 }
                 await Task.Delay(Backoff.Delay(failures, OutageRetry, LongestOutageRetry), time, stoppingToken).ConfigureAwait(false);
             }
@@ -186,7 +186,7 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
-                Log.ForgettingFailed(logger, options.Name, exception.Message);
+                Log.ForgettingFailed(logger, options.Name, SqlErrors.TextOf(exception));
             }
         }
     }

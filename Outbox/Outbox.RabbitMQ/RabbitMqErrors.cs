@@ -20,6 +20,8 @@ internal static class RabbitMqErrors
             {
                 case AuthenticationFailureException or PossibleAuthenticationFailureException:
                     return new TransportException($"RabbitMQ at {place} refuses the user name or password. Check the RabbitMQ URI and that the user may enter the virtual host.", isTransient: false, exception);
+                case ProtocolVersionMismatchException or PacketNotRecognizedException or MalformedFrameException:
+                    return new TransportException($"A server answers at {place}, but it does not speak AMQP 0-9-1. Check the port: RabbitMQ's own are 5672, and 5671 for TLS.", isTransient: false, exception);
                 case OperationInterruptedException { ShutdownReason: { } reason }:
                     // 403 access refused, 406 precondition failed (declared otherwise), 530 not allowed (no such virtual host). 404 heals when the thing is declared.
                     return new TransportException($"RabbitMQ at {place} answered {reason.ReplyCode} {reason.ReplyText} while {doing}.", reason.ReplyCode is not (403 or 406 or 530), exception);
@@ -29,6 +31,6 @@ internal static class RabbitMqErrors
                     return new TransportException($"RabbitMQ at {place}: TLS failed: {tls.Message}", isTransient: false, exception);
             }
         }
-        return new TransportException($"RabbitMQ at {place} failed while {doing}: {exception.Message}", isTransient: true, exception);
+        return new TransportException($"RabbitMQ at {place} failed while {doing}: {exception.GetBaseException().Message}", isTransient: true, exception);
     }
 }

@@ -44,7 +44,7 @@ public sealed class RabbitMqOptions
     /// <summary>Reads a URI from configuration.</summary>
     /// <exception cref="OutboxConfigurationException">It is no AMQP URI. The message does not quote it: it may hold a password.</exception>
     public static Uri ParseUri(string? uri) =>
-        Uri.TryCreate(uri, UriKind.Absolute, out var parsed) && parsed.Scheme is "amqp" or "amqps" && parsed.Host.Length > 0
+        Uri.TryCreate(uri, UriKind.Absolute, out var parsed) && parsed.Scheme is "amqp" or "amqps" && parsed.Host.Length > 0 && parsed.Port != 0
             ? parsed
             : throw new OutboxConfigurationException("The RabbitMQ URI is missing or not valid. It must look like amqp://user:password@host:5672/vhost (or amqps://), with a port from 1 to 65535 and special characters of the password percent-encoded.");
 }

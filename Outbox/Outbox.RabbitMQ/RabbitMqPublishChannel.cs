@@ -103,8 +103,10 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
     {
         try
         {
+            // A broker that has stopped answering must not hold up whoever lets go.
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2));
             if (_channel.IsOpen)
-                await _channel.CloseAsync(200, "Goodbye", abort: true, CancellationToken.None).ConfigureAwait(false);
+                await _channel.CloseAsync(200, "Goodbye", abort: true, limit.Token).ConfigureAwait(false);
         }
         catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
         {

@@ -47,8 +47,14 @@ internal static partial class SqlErrors
     /// <summary>The user or the password is wrong.</summary>
     public static bool IsAccessDenied(Exception exception) => Find(exception) is { SqlState: "28000" or "28P01" or "42501" };
 
+    /// <summary>Something answers that does not speak the engine's protocol.</summary>
+    public static bool IsForeignServer(Exception exception) => Find(exception) is { SqlState: null } e && e.Message.Contains("SSLRequest", StringComparison.Ordinal);
+
     /// <summary>The error came from a database's driver.</summary>
     public static bool IsOfDatabase(Exception exception) => Find(exception) is not null;
+
+    /// <summary>The first line of an error's own words: the rest is for those who see the statement.</summary>
+    public static string TextOf(Exception exception) => (Find(exception) ?? exception).Message.Split('\n', 2)[0].TrimEnd('\r', '.');
 
     private static DbException? Find(Exception? exception)
     {

@@ -1,0 +1,242 @@
+using System.Runtime.ExceptionServices;
+using Microsoft.Extensions.Logging;
+using Outbox.Diagnostics;
+using Outbox.Transport;
+
+namespace Broker.Relay;
+
+/// <summary>Sends the rows that are ready through one channel after another, and takes their fates. Owned by one drainer; nothing here waits.</summary>
+internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<OutboxRow> onConfirmed, TimeProvider time, ILogger logger, StepSignals steps, CancellationToken aborted)
+{
+    private const int SendSize = 128;
+    private static readonly TimeSpan FirstReopen = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestReopen = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan NackedChannelAge = TimeSpan.FromSeconds(1.5);
+
+    private readonly Dictionary<long, OutboxRow> _sent = [];
+    private readonly KeyValuePair<string, object?> _tag = new("source", source.Name);
+    private IPublishChannel? _channel;
+    private Task<IPublishChannel>? _opening;
+    private Task<int>? _sending;
+    private Task<bool>? _results;
+    private Task? _closing;
+    private List<OutboxRow> _sendingRows = [];
+    private bool _nacked;
+    private int _openFailures;
+    private long _openedAt;
+    private long _nextOpenAt;
+
+    /// <summary>Rows sent, or being sent, whose fate has not come back.</summary>
+    public int Unanswered => _sent.Count;
+
+    /// <summary>Whether rows are being handed to the channel right now.</summary>
+    public bool IsSending => _sending is not null;
+
+    /// <summary>Whether there is a channel that could bring answers.</summary>
+    public bool IsConnected => _channel is not null;
+
+    /// <summary>Takes what has come in. False when that was nothing.</summary>
+    public bool Take()
+    {
+        var progress = TakeResults();
+        progress |= EndSending();
+        progress |= EndOpening();
+        return progress;
+    }
+
+    /// <summary>Starts what can be started. True when it was done at once.</summary>
+    public bool Begin()
+    {
+        BeginOpening();
+        BeginSending();
+        // A send mostly completes at once: the window has room, and the client only fills its buffer.
+        return _sending is { IsCompleted: true };
+    }
+
+    /// <summary>What to wait for, and the time after which there may be more to do.</summary>
+    public long? AddWaits(List<Task> waits)
+    {
+        if (_channel is { } channel)
+        {
+            if (_results is not { IsCompleted: false })
+                _results = channel.Results.WaitToReadAsync(CancellationToken.None).AsTask();
+            waits.Add(_results);
+        }
+        if (_sending is not null)
+            waits.Add(_sending);
+        if (_opening is not null)
+            waits.Add(_opening);
+        return _channel is null && _opening is null && _sending is null ? _nextOpenAt : null;
+    }
+
+    /// <summary>Stops waiting for answers: the rows stay in the outbox and are published again.</summary>
+    public void GiveUp() => _sent.Clear();
+
+    public async Task CloseAsync()
+    {
+        if (_channel is { } channel)
+            await channel.DisposeAsync().ConfigureAwait(false);
+        foreach (var task in (Task?[])[_sending, _closing, _opening])
+        {
+            if (task is not null)
+                await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        if (_opening is { IsCompletedSuccessfully: true } opening)
+            await opening.Result.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private void BeginOpening()
+    {
+        if (_channel is not null || _opening is not null || _sending is not null || time.GetTimestamp() < _nextOpenAt)
+            return;
+        _opening = source.Transport.OpenPublishChannelAsync(new PublishChannelOptions { Exchange = source.Exchange, Window = source.Options.Window }, aborted);
+    }
+
+    private bool EndOpening()
+    {
+        if (_opening is not { IsCompleted: true } opening)
+            return false;
+        _opening = null;
+        if (opening.IsCompletedSuccessfully)
+        {
+            _channel = opening.Result;
+            _openedAt = time.GetTimestamp();
+            _nacked = false;
+            return true;
+        }
+        var error = opening.Exception?.InnerException;
+        if (error is not TransportException and not null)
+            ExceptionDispatchInfo.Throw(error);
+        ReopenLater();
+        Log.ChannelFailed(logger, source.Name, error?.Message ?? "cancelled");
+        return true;
+    }
+
+    private void BeginSending()
+    {
+        if (_sending is not null || _channel is not { } channel || !rows.HasReady)
+            return;
+        // G8: nacks say nothing about the messages. After the death of a queue's leader the old channel goes on being nacked long after a new one works.
+        if (_nacked && time.GetElapsedTime(_openedAt) > NackedChannelAge)
+        {
+            if (_sent.Count == 0)
+                Drop(channel);
+            return;
+        }
+        var batch = new List<OutboxRow>(SendSize);
+        while (batch.Count < SendSize && rows.TryTake(out var row))
+        {
+            if (row.Unreadable is { } reason)
+            {
+                Log.RowFailed(logger, source.Name, row.Sequence, row.Type, reason, rows.Park(row).TotalSeconds);
+                continue;
+            }
+            batch.Add(row);
+            _sent.Add(row.Sequence, row);
+        }
+        if (batch.Count == 0)
+            return;
+        _sendingRows = batch;
+        _sending = SendAsync(channel, batch);
+    }
+
+    /// <summary>Sends rows in order and tells how many were handed over before the channel was lost.</summary>
+    private async Task<int> SendAsync(IPublishChannel channel, List<OutboxRow> batch)
+    {
+        for (var i = 0; i < batch.Count; i++)
+        {
+            try
+            {
+                await channel.PublishAsync(batch[i].Envelope!, batch[i].Sequence, aborted).ConfigureAwait(false);
+            }
+            catch (TransportException)
+            {
+                return i;
+            }
+            await steps.ReachedAsync("published").ConfigureAwait(false);
+        }
+        return batch.Count;
+    }
+
+    private bool EndSending()
+    {
+        if (_sending is not { IsCompleted: true } sending)
+            return false;
+        _sending = null;
+        var handedOver = sending.GetAwaiter().GetResult();
+        for (var i = handedOver; i < _sendingRows.Count; i++)
+        {
+            if (_sent.Remove(_sendingRows[i].Sequence))
+                rows.Again(_sendingRows[i]);
+        }
+        return true;
+    }
+
+    private bool TakeResults()
+    {
+        if (_channel is not { } channel)
+            return false;
+        var any = false;
+        while (channel.Results.TryRead(out var result))
+        {
+            any = true;
+            if (_sent.Remove(result.Ticket, out var row))
+                Take(result, row);
+        }
+        // Complete means closed and read to the end; a send under way may still hold rows that it has to give back.
+        if (!channel.Results.Completion.IsCompleted || _sending is not null)
+            return any;
+        Log.ChannelLost(logger, source.Name);
+        Drop(channel);
+        return true;
+    }
+
+    private void Take(PublishResult result, OutboxRow row)
+    {
+        if (result.Outcome == PublishOutcome.Confirmed)
+        {
+            if (rows.Blocked(row.Type) is { } blocked)
+                Log.TypeFlows(logger, source.Name, blocked.Type, blocked.Rows.Count);
+            // G3: only now may the key's next row go.
+            rows.Confirmed(row);
+            _openFailures = 0;
+            OutboxMetrics.Published.Add(1, _tag);
+            onConfirmed(row);
+            return;
+        }
+        OutboxMetrics.NotConfirmed.Add(1, _tag, new("outcome", result.Outcome.ToString()));
+        switch (result.Outcome)
+        {
+            case PublishOutcome.Unroutable:
+                Block(row, result.Reason!);
+                break;
+            case PublishOutcome.Nacked:
+                _nacked = true;
+                Block(row, result.Reason!);
+                break;
+            case PublishOutcome.Refused:
+                Log.RowFailed(logger, source.Name, row.Sequence, row.Type, result.Reason!, rows.Park(row).TotalSeconds);
+                break;
+            default:
+                // G2: unknown is not confirmed. It is published again; a copy that did arrive is the inbox's to tell.
+                rows.Again(row);
+                break;
+        }
+    }
+
+    private void Block(OutboxRow row, string reason)
+    {
+        if (rows.Block(row, reason))
+            Log.TypeBlocked(logger, source.Name, row.Type, source.Exchange, reason);
+    }
+
+    private void Drop(IPublishChannel channel)
+    {
+        _closing = channel.DisposeAsync().AsTask();
+        (_channel, _results) = (null, null);
+        ReopenLater();
+    }
+
+    private void ReopenLater() =>
+        _nextOpenAt = time.GetTimestamp() + (long)(Backoff.Delay(++_openFailures, FirstReopen, LongestReopen).TotalSeconds * time.TimestampFrequency);
+}
