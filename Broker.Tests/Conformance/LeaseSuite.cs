@@ -29,7 +29,13 @@ internal abstract class LeaseSuite(SqlDialect dialect)
     }
 
     [TearDown]
-    public ValueTask Close() => _database?.DisposeAsync() ?? ValueTask.CompletedTask;
+    public async Task Close()
+    {
+        if (_dataSource is not null)
+            await _dataSource.DisposeAsync();
+        if (_database is not null)
+            await _database.DisposeAsync();
+    }
 
     [Test]
     public async Task A_free_lease_is_given_with_its_first_token()
@@ -160,17 +166,16 @@ internal abstract class LeaseSuite(SqlDialect dialect)
         Assert.That(await _leases.TryAcquireAsync("a", "third", Long, None), Is.Null, "a lost lease is not released: it is another's");
     }
 
-    /// <summary>Moves the holder's clock by a third of a lease; once more when its loop was not waiting for the clock yet.</summary>
+    /// <summary>Moves the holder's clock in small steps, by more than a third of a lease and by less than would end it: its loop may not be waiting for the clock yet.</summary>
     private async Task AdvanceUntilAsync(Func<Task<bool>> condition, string promise)
     {
-        _time.Advance(Short / 3);
-        for (var i = 0; i < 50; i++)
+        for (var i = 0; i < 8; i++)
         {
+            _time.Advance(Short / 15);
             if (await condition())
                 return;
             await Task.Delay(10);
         }
-        _time.Advance(Short / 3);
         await Eventually.IsTrueAsync(condition, promise);
     }
 

@@ -313,7 +313,7 @@ internal abstract class OutboxStoreSuite(SqlDialect dialect)
 
         Assert.That(rows.Select(r => r.Expired), Is.EqualTo(new[] { false, false, true }));
         Assert.That(rows[0].DueIn, Is.EqualTo(TimeSpan.FromMinutes(10)).Within(TimeSpan.FromMinutes(1)));
-        Assert.That(rows[1].DueIn, Is.Zero);
+        Assert.That(rows[1].DueIn, Is.EqualTo(TimeSpan.Zero));
     }
 
     [Test]
