@@ -20,7 +20,9 @@ public static class OutboxExtensions
     private static OutboxMessageFactory FactoryOf(DbContext context)
     {
         var services = context.GetService<IDbContextOptions>().FindExtension<CoreOptionsExtension>()?.ApplicationServiceProvider;
-        var registrations = services?.GetService<IEnumerable<OutboxRegistration>>() ?? [];
-        return registrations.LastOrDefault(r => r.ContextType is { } type && type.IsInstanceOfType(context))?.Messages ?? OutboxMessageFactory.Default;
+        var registrations = services?.GetService<IEnumerable<OutboxRegistration>>()?.ToList() ?? [];
+        // A context's own outbox goes before that of a class it derives from.
+        var registration = registrations.Find(r => r.ContextType == context.GetType()) ?? registrations.FindLast(r => r.ContextType is { } type && type.IsInstanceOfType(context));
+        return registration?.Messages ?? OutboxMessageFactory.Default;
     }
 }
