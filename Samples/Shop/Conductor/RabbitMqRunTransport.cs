@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using Outbox.RabbitMQ;
 using Outbox.Transport;
@@ -8,8 +9,11 @@ namespace Shop.Conductor;
 
 internal sealed class RabbitMqRunTransport(RunPlan plan) : IRunTransport
 {
-    private readonly Uri _uri = new(plan.Options.RabbitMq);
-    private readonly RabbitMqTransport _transport = new(new RabbitMqOptions { Uri = new Uri(plan.Options.RabbitMq), ClientName = "shop tap" }, NullLoggerFactory.Instance, TimeProvider.System);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly Uri _uri = RabbitMqOptions.ParseUri(plan.Options.RabbitMq);
+    private readonly RabbitMqTransport _transport = new(
+        new RabbitMqOptions { Uri = RabbitMqOptions.ParseUri(plan.Options.RabbitMq), ClientName = "shop tap" }, NullLoggerFactory.Instance, TimeProvider.System);
 
     public string Description => $"RabbitMQ at {_uri.Host}:{(_uri.Port > 0 ? _uri.Port : 5672)}";
 
@@ -28,12 +32,23 @@ internal sealed class RabbitMqRunTransport(RunPlan plan) : IRunTransport
 
     public async Task<long> CountDeadAsync(CancellationToken cancellationToken)
     {
-        await using var connection = await ConnectAsync(cancellationToken);
-        await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellationToken);
-        var dead = 0L;
-        foreach (var service in plan.Services)
-            dead += await channel.MessageCountAsync(service.Queue + ".dead", cancellationToken);
-        return dead;
+        for (var began = Stopwatch.GetTimestamp(); ;)
+        {
+            try
+            {
+                await using var connection = await ConnectAsync(cancellationToken);
+                await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellationToken);
+                var dead = 0L;
+                foreach (var service in plan.Services)
+                    dead += await channel.MessageCountAsync(service.Queue + ".dead", cancellationToken);
+                return dead;
+            }
+            catch (RabbitMQClientException) when (Stopwatch.GetElapsedTime(began) < Patience)
+            {
+                // It may be restarting, by our own hand.
+                await Task.Delay(500, cancellationToken);
+            }
+        }
     }
 
     public async Task DeleteAsync()

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Shop.Hosting;
 
 namespace Shop.Conductor;
@@ -9,11 +10,11 @@ internal static class RunCommand
     private static readonly Option<int> Orders = Positive("--orders", 5_000, "Orders to place.");
     private static readonly Option<int> Clients = Positive("--clients", 8, "Clients that place them at the same time.");
     private static readonly Option<int> Customers = Positive("--customers", 50, "Customers that they are placed for.");
-    private static readonly Option<DatabaseEngine> Database = new("--database") { Description = "Each service's own database: sqlite or postgresql.", HelpName = "sqlite|postgresql" };
+    private static readonly Option<string> Database = new Option<string>("--database") { Description = "Each service's own database.", DefaultValueFactory = _ => "sqlite" }.AcceptOnlyFromAmong("sqlite", "postgresql");
     private static readonly Option<string?> ConnectionString = new("--connection-string") { Description = "The PostgreSQL server; three databases are created there, and dropped at the end." };
     private static readonly Option<string> RabbitMq = new("--rabbitmq") { Description = "Where RabbitMQ is.", DefaultValueFactory = _ => "amqp://guest:guest@localhost:5672/" };
     private static readonly Option<bool> Embedded = new("--embedded") { Description = "Everything in one process, with relays inside and the in-memory transport; needs nothing installed." };
-    private static readonly Option<int?> KillWorker = new("--kill-worker") { Description = "How often the worker is killed (SIGKILL) and started again. Default: 1, or 0 when embedded." };
+    private static readonly Option<int?> KillWorker = AtLeast(0, new Option<int?>("--kill-worker") { Description = "How often the worker is killed (SIGKILL) and started again. Default: 1, or 0 when embedded." });
     private static readonly Option<bool> RestartRabbitMq = new("--restart-rabbitmq") { Description = "Restart RabbitMQ in the middle of the run; needs --restart-command." };
     private static readonly Option<string?> RestartCommand = new("--restart-command") { Description = "The shell command that does it." };
     private static readonly Option<int> Timeout = Positive("--timeout", 180, "Seconds that convergence may take after the last order.");
@@ -27,12 +28,12 @@ internal static class RunCommand
         };
         command.Validators.Add(result =>
         {
-            if (result.GetValue(Database) == DatabaseEngine.PostgreSql && result.GetValue(ConnectionString) is null)
+            if (result.GetValue(Database) == "postgresql" && result.GetValue(ConnectionString) is null)
                 result.AddError("--database postgresql needs --connection-string, for example 'Host=127.0.0.1;Username=postgres'.");
             if (result.GetValue(RestartRabbitMq) && result.GetValue(RestartCommand) is null && !result.GetValue(Embedded))
                 result.AddError("--restart-rabbitmq needs --restart-command, for example 'docker/servers.sh restart rabbitmq'.");
-            if (result.GetValue(KillWorker) < 0)
-                result.AddError("--kill-worker cannot be negative.");
+            if (result.GetValue(RabbitMq) is { } uri && !result.GetValue(Embedded) && !(Uri.TryCreate(uri, UriKind.Absolute, out var parsed) && parsed.Scheme is "amqp" or "amqps"))
+                result.AddError("--rabbitmq must look like amqp://user:password@host:5672/vhost.");
         });
         command.SetAction((parsed, cancellationToken) => ShopRun.RunAsync(Read(parsed), cancellationToken));
         return command;
@@ -46,7 +47,7 @@ internal static class RunCommand
             Orders = parsed.GetValue(Orders),
             Clients = parsed.GetValue(Clients),
             Customers = parsed.GetValue(Customers),
-            Database = parsed.GetValue(Database),
+            Database = Enum.Parse<DatabaseEngine>(parsed.GetRequiredValue(Database), ignoreCase: true),
             ConnectionString = parsed.GetValue(ConnectionString),
             RabbitMq = parsed.GetRequiredValue(RabbitMq),
             IsEmbedded = isEmbedded,
@@ -58,13 +59,15 @@ internal static class RunCommand
         };
     }
 
-    private static Option<int> Positive(string name, int value, string description)
+    private static Option<int> Positive(string name, int value, string description) =>
+        AtLeast(1, new Option<int>(name) { Description = description, DefaultValueFactory = _ => value });
+
+    private static Option<T> AtLeast<T>(int least, Option<T> option)
     {
-        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
         option.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int>() < 1)
-                result.AddError($"{name} must be 1 or more.");
+            if (result.Tokens is [var given] && (!int.TryParse(given.Value, CultureInfo.InvariantCulture, out var number) || number < least))
+                result.AddError($"{option.Name} is '{given.Value}'; use a whole number from {least}.");
         });
         return option;
     }

@@ -18,7 +18,8 @@ internal sealed class RunConsole
     public RunConsole()
     {
         if (!_isTerminal)
-            AnsiConsole.Profile.Width = 120;
+            // Nobody wraps a log, and its last line is for programs.
+            AnsiConsole.Profile.Width = 1_000;
     }
 
     /// <summary>Shows progress during some work.</summary>

@@ -1,4 +1,7 @@
+using System.Data.Common;
 using System.Diagnostics;
+using Outbox.Transport;
+using RabbitMQ.Client.Exceptions;
 using Spectre.Console;
 
 namespace Shop.Conductor;
@@ -6,6 +9,7 @@ namespace Shop.Conductor;
 /// <summary>One run from start to verdict: start everything, place orders, break things, wait until all agree, stop everything, count.</summary>
 internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment deployment, MessageTap tap, RunConsole console)
 {
+    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);
 
     private readonly ShopDatabases _databases = new(plan);
@@ -30,7 +34,7 @@ internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment
             AnsiConsole.MarkupLine("[yellow]Interrupted.[/]");
             return 130;
         }
-        catch (RunFailedException failure)
+        catch (Exception failure) when (failure is RunFailedException or TransportException or RabbitMQClientException or DbException)
         {
             AnsiConsole.MarkupLineInterpolated($"[red]FAILED:[/] {failure.Message}");
             return 1;
@@ -86,7 +90,14 @@ internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment
     private async Task<RunReport> ConvergeAsync(CancellationToken cancellationToken)
     {
         // The tap first: it has to see every event.
-        await tap.StartAsync(plan, transport.Transport, cancellationToken);
+        try
+        {
+            await tap.StartAsync(plan, transport.Transport, cancellationToken).WaitAsync(ConnectPatience, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new RunFailedException($"There is no answer from {transport.Description}.");
+        }
         await deployment.StartAsync(cancellationToken);
         console.Event($"services are up, Orders at {deployment.OrdersAddress}");
 

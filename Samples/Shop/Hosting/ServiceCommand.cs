@@ -1,8 +1,11 @@
 using System.CommandLine;
+using System.Data.Common;
+using System.Net.Sockets;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Outbox;
 using Outbox.RabbitMQ;
 
 namespace Shop.Hosting;
@@ -27,11 +30,19 @@ internal static class ServiceCommand
         var settings = JsonSerializer.Deserialize<ServiceSettings>(await File.ReadAllTextAsync(file.FullName, cancellationToken))!;
         if (settings.Service != service)
             throw new ArgumentException($"{file.FullName} holds the settings of '{settings.Service}', not of '{service}'.");
-        using var host = await ServiceHost.CreateAsync(
-            settings, outbox => outbox.UseRabbitMq(settings.RabbitMq!, rabbitMq => rabbitMq.ClientName = $"shop {service}"), LogLevel.Information, cancellationToken);
-        _ = StopWhenInputEndsAsync(host.Services.GetRequiredService<IHostApplicationLifetime>());
-        await host.RunAsync(cancellationToken);
-        return 0;
+        try
+        {
+            using var host = await ServiceHost.CreateAsync(
+                settings, outbox => outbox.UseRabbitMq(settings.RabbitMq!, rabbitMq => rabbitMq.ClientName = $"shop {service}"), LogLevel.Information, cancellationToken);
+            _ = StopWhenInputEndsAsync(host.Services.GetRequiredService<IHostApplicationLifetime>());
+            await host.RunAsync(cancellationToken);
+            return 0;
+        }
+        catch (Exception exception) when (exception.GetBaseException() is OutboxConfigurationException or DbException or SocketException)
+        {
+            await Console.Error.WriteLineAsync($"{service}: {exception.Message} {exception.GetBaseException().Message}");
+            return 1;
+        }
     }
 
     /// <summary>The conductor holds the other end: if it dies, however suddenly, its services follow.</summary>
