@@ -50,6 +50,9 @@ internal static class DataSources
         {
             var builder = new NpgsqlConnectionStringBuilder(connectionString);
             builder.ApplicationName ??= "broker";
+            // A batch is a megabyte and more; with the driver's 8 KiB it would be read in over a hundred turns of the thread pool.
+            if (builder.ReadBufferSize == new NpgsqlConnectionStringBuilder().ReadBufferSize)
+                builder.ReadBufferSize = 256 * 1024;
             return NpgsqlDataSource.Create(builder);
         }
         var sqlite = new SqliteConnectionStringBuilder(connectionString);

@@ -48,7 +48,8 @@ internal static class RelayBenchmark
             await channel.ExchangeDeclareAsync(name, ExchangeType.Topic, durable: true);
             await channel.QueueDeclareAsync(name, durable: true, exclusive: false, autoDelete: false, new Dictionary<string, object?> { ["x-queue-type"] = "quorum" });
             await channel.QueueBindAsync(name, name, Type);
-            await using var database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(settings.PostgreSql) { Database = name });
+            // As the worker makes it.
+            await using var database = (NpgsqlDataSource)DataSources.Create(SqlDialect.PostgreSql, new NpgsqlConnectionStringBuilder(settings.PostgreSql) { Database = name }.ConnectionString);
             await ExecuteAsync(database, SqlDialect.PostgreSql.CreateTables);
             return await MeasureAsync(settings, uri, name, database, channel);
         }

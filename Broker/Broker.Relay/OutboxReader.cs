@@ -2,21 +2,22 @@ namespace Broker.Relay;
 
 /// <summary>Stage 3, reading: finds every committed row once, in order, also those that commit after higher ones were read.</summary>
 /// <remarks>
-/// A number is taken at the insert and shows at the commit, so rows can appear below the highest one read, the <see cref="Cursor"/>. Each look therefore reads
-/// above the cursor and then lists what lies below it, down to the <see cref="Floor"/>; what is listed and not known is late, and goes first.
+/// A number is taken at the insert and shows at the commit, so rows can appear below the highest one read, the <see cref="Cursor"/>: where a number is missing, a hole.
+/// As long as there are holes, each look reads above the cursor and then lists what lies from the lowest hole up to it; what is listed and not known is late, and goes first.
 /// That order of the two statements keeps G3: a row of a key is inserted after the key's earlier row has committed, so whoever sees the later one
 /// and lists afterwards sees the earlier one too.
-/// Below the floor nothing can appear any more. On engines whose writers take turns it is the cursor itself. Elsewhere it is the highest number given out at some moment,
-/// once every transaction that was writing then has ended. A full scan now and then is the net under both: for a database restored from a backup, or a number written by hand.
+/// A hole closes when its row appears, or when none can: on engines whose writers take turns at once; elsewhere, when every transaction that was writing after its
+/// number had been given out has ended. A full scan now and then is the net under both: for a database restored from a backup, or a number written by hand.
 /// </remarks>
 internal sealed class OutboxReader(IOutboxStore store, TimeProvider time)
 {
-    private static readonly TimeSpan FloorInterval = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan CloseInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan FullScanInterval = TimeSpan.FromSeconds(60);
 
+    private readonly SequenceHoles _holes = new();
     private readonly HashSet<string> _writers = [];
     private long _lastFullScan = time.GetTimestamp();
-    private long _lastFloorLook;
+    private long _lastCloseLook = time.GetTimestamp() - time.TimestampFrequency;
     private long? _candidate;
     private long? _safe;
 
@@ -24,10 +25,10 @@ internal sealed class OutboxReader(IOutboxStore store, TimeProvider time)
     public long Cursor { get; private set; }
 
     /// <summary>Every row at or below it has been seen, and none can appear there.</summary>
-    public long Floor { get; private set; }
+    public long Floor => _holes.Any ? _holes.Lowest - 1 : Cursor;
 
     /// <summary>Whether a row may still appear below the cursor.</summary>
-    public bool MayBeLate => Floor < Cursor;
+    public bool MayBeLate => _holes.Any;
 
     /// <summary>One look. Runs beside the relay's other work; <see cref="Finish"/> takes its findings over.</summary>
     /// <param name="nothingKnown">Whether the relay holds no row at all, so that one statement from the floor upwards shows everything.</param>
@@ -35,7 +36,7 @@ internal sealed class OutboxReader(IOutboxStore store, TimeProvider time)
     /// <param name="cancellationToken">Ends the wait.</param>
     public async Task<Look> LookAsync(bool nothingKnown, int limit, CancellationToken cancellationToken)
     {
-        await LookForFloorAsync(cancellationToken).ConfigureAwait(false);
+        await LookForWritersAsync(cancellationToken).ConfigureAwait(false);
         var isFull = time.GetElapsedTime(_lastFullScan) >= FullScanInterval;
         if (isFull)
             _lastFullScan = time.GetTimestamp();
@@ -49,31 +50,46 @@ internal sealed class OutboxReader(IOutboxStore store, TimeProvider time)
     /// <summary>Rows that a look has listed but not read.</summary>
     public Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => store.FetchAsync(sequences, cancellationToken);
 
-    /// <summary>Moves cursor and floor after the rows of a look, late ones included, are in the relay's hands.</summary>
+    /// <summary>Moves the cursor and closes holes after the rows of a look, late ones included, are in the relay's hands.</summary>
+    /// <param name="look">The look.</param>
+    /// <param name="late">The sequences that were found below the cursor and not known.</param>
     public void Finish(Look look, IEnumerable<long> late)
     {
-        var highest = look.Rows.Count > 0 ? look.Rows[^1].Sequence : 0;
-        if (look.IsFull && Floor > 0 && (late.Any(s => s <= Floor) || look.Rows.Any(r => r.Sequence <= Floor)))
+        var stray = false;
+        foreach (var sequence in late)
+            stray |= !_holes.Fill(sequence);
+        foreach (var row in look.Rows)
+        {
+            if (row.Sequence <= Cursor)
+            {
+                stray |= !_holes.Fill(row.Sequence);
+                continue;
+            }
+            if (!store.CommitsInSequenceOrder)
+                _holes.Append(Cursor + 1, row.Sequence - 1);
+            Cursor = row.Sequence;
+        }
+        if (stray && look.IsFull)
         {
             // Rows where none could be: the numbers have started again. Trust nothing that was derived from them.
-            (Floor, _candidate, _safe) = (0, null, null);
-            Cursor = Math.Max(highest, look.After);
+            (_candidate, _safe) = (null, null);
+            _holes.Clear();
+            _holes.Append(1, Cursor);
             return;
         }
-        Cursor = Math.Max(Cursor, highest);
-        // A read that began below the cursor and stopped at its limit has not seen everything up to the cursor.
-        var seen = look.IsEnd || look.After >= Cursor ? Cursor : Math.Max(highest, look.After);
-        if (store.CommitsInSequenceOrder)
-            Floor = Math.Max(Floor, seen);
-        else if (look.Safe is { } safe)
-            Floor = Math.Max(Floor, Math.Min(safe, seen));
+        if (look.Safe is { } safe)
+        {
+            // A read that began below the cursor and stopped at its limit has not seen everything up to the cursor.
+            var seen = look.IsEnd || look.Rows.Count == 0 ? Cursor : Math.Max(look.Rows[^1].Sequence, look.After);
+            _holes.CloseUpTo(Math.Min(safe, seen));
+        }
     }
 
-    private async Task LookForFloorAsync(CancellationToken cancellationToken)
+    private async Task LookForWritersAsync(CancellationToken cancellationToken)
     {
-        if (store.CommitsInSequenceOrder || !MayBeLate || time.GetElapsedTime(_lastFloorLook) < FloorInterval)
+        if (!_holes.Any || time.GetElapsedTime(_lastCloseLook) < CloseInterval)
             return;
-        _lastFloorLook = time.GetTimestamp();
+        _lastCloseLook = time.GetTimestamp();
         if (_candidate is null)
         {
             // First the number, then the writers: whoever holds a number up to it is among them, or has ended.

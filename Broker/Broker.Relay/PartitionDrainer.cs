@@ -261,8 +261,8 @@ internal sealed class PartitionDrainer : IDisposable
         if (_settling is null && _confirmed.Count > 0)
             Until(_firstConfirmAt + (long)(SettleDelay.TotalSeconds * _time.TimestampFrequency));
         var waits = new List<Task>(7);
-        if (_publisher.AddWaits(waits) is { } reopen && isReading)
-            Until(reopen);
+        if (_publisher.AddWaits(waits) is { } more && (isReading || _publisher.IsSending))
+            Until(more);
         if (wake <= TimeSpan.Zero)
             return;
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, _abort.Token);

@@ -11,6 +11,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     private const int SendSize = 128;
     private static readonly TimeSpan FirstReopen = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestReopen = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AnswersInterval = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan NackedChannelAge = TimeSpan.FromSeconds(1.5);
 
     private readonly Dictionary<long, OutboxRow> _sent = [];
@@ -57,17 +58,22 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     /// <summary>What to wait for, and the time after which there may be more to do.</summary>
     public long? AddWaits(List<Task> waits)
     {
+        if (_opening is not null)
+            waits.Add(_opening);
+        if (_sending is not null)
+        {
+            // The window is full, so nothing is lost by taking the answers in larger portions: waking for each one costs more than it does.
+            waits.Add(_sending);
+            return After(AnswersInterval);
+        }
         if (_channel is { } channel)
         {
             if (_results is not { IsCompleted: false })
                 _results = channel.Results.WaitToReadAsync(CancellationToken.None).AsTask();
             waits.Add(_results);
+            return null;
         }
-        if (_sending is not null)
-            waits.Add(_sending);
-        if (_opening is not null)
-            waits.Add(_opening);
-        return _channel is null && _opening is null && _sending is null ? _nextOpenAt : null;
+        return _opening is null ? _nextOpenAt : null;
     }
 
     /// <summary>Stops waiting for answers: the rows stay in the outbox and are published again. False when there was nothing to wait for.</summary>
@@ -243,6 +249,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         ReopenLater();
     }
 
-    private void ReopenLater() =>
-        _nextOpenAt = time.GetTimestamp() + (long)(Backoff.Delay(++_openFailures, FirstReopen, LongestReopen).TotalSeconds * time.TimestampFrequency);
+    private void ReopenLater() => _nextOpenAt = After(Backoff.Delay(++_openFailures, FirstReopen, LongestReopen));
+
+    private long After(TimeSpan delay) => time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);
 }

@@ -180,6 +180,9 @@ internal sealed class SqlOutboxStore : IOutboxStore
         };
     }
 
-    private static Dictionary<string, string> ReadHeaders(string json) =>
-        JsonConvert.DeserializeObject<Dictionary<string, string>>(json) ?? throw new JsonSerializationException("null");
+    private static Dictionary<string, string> ReadHeaders(string json)
+    {
+        var headers = JsonConvert.DeserializeObject<Dictionary<string, string?>>(json) ?? throw new JsonSerializationException("null");
+        return headers.ToDictionary(h => h.Key, h => h.Value ?? "", StringComparer.Ordinal);
+    }
 }

@@ -14,12 +14,15 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
     private readonly IChannel _channel;
     private readonly string _exchange;
     private readonly int _maxMessageBytes;
-    private readonly SemaphoreSlim _window;
-    private readonly EnvelopeMapping _mapping = new();
+    private readonly int _window;
+    private readonly int _reopen;
+    private readonly EnvelopeProperties _properties = new();
+    private readonly int _maxPropertyBytes;
     private readonly Channel<PublishResult> _results = Channel.CreateUnbounded<PublishResult>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _closed = new();
     private readonly Lock _lock = new();
     private readonly Dictionary<ulong, Unconfirmed> _unconfirmed = [];
+    private TaskCompletionSource? _room;
     private ulong _lastTag;
     private ulong _lowestTag = 1;
     private string? _closeReason;
@@ -32,7 +35,11 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
     private RabbitMqPublishChannel(RabbitMqConnection.Open connection, IChannel channel, PublishChannelOptions options, int maxMessageBytes)
     {
         (_connection, _channel, _exchange, _maxMessageBytes) = (connection, channel, options.Exchange, maxMessageBytes);
-        _window = new SemaphoreSlim(options.Window);
+        _window = options.Window;
+        // A full window opens again when a quarter of it is free: waking the writer for each single place costs more than sending does.
+        _reopen = options.Window - Math.Max(1, options.Window / 4);
+        // A frame's own header and end, and the content header's class, weight and body size.
+        _maxPropertyBytes = connection.Connection.FrameMax == 0 ? int.MaxValue : (int)connection.Connection.FrameMax - 8 - 12;
         channel.BasicAcksAsync += (_, ack) => Answered(ack.DeliveryTag, ack.Multiple, PublishOutcome.Confirmed, null);
         channel.BasicNacksAsync += (_, nack) => Answered(nack.DeliveryTag, nack.Multiple, PublishOutcome.Nacked, "the broker did not take it (nack)");
         channel.BasicReturnAsync += Returned;
@@ -60,17 +67,20 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
 
     public async ValueTask PublishAsync(Envelope envelope, long ticket, CancellationToken cancellationToken)
     {
-        if (envelope.Body.Length > _maxMessageBytes)
+        // What the broker would answer by closing the channel, or the connection, is refused here: it would stop all others again and again.
+        var refusal = envelope.Body.Length > _maxMessageBytes
+            ? $"its body of {envelope.Body.Length:N0} bytes is larger than {_maxMessageBytes:N0} (RabbitMq:MaxMessageBytes)"
+            : _properties.TryEncode(envelope, _maxPropertyBytes);
+        if (refusal is not null)
         {
-            var refused = new PublishResult(ticket, PublishOutcome.Refused, $"its body of {envelope.Body.Length:N0} bytes is larger than {_maxMessageBytes:N0} (RabbitMq:MaxMessageBytes)");
-            if (!_results.Writer.TryWrite(refused))
+            if (!_results.Writer.TryWrite(new PublishResult(ticket, PublishOutcome.Refused, refusal)))
                 throw Lost();
             return;
         }
         if (_connection.Unblocked is { } unblocked)
-            await WhileOpenAsync(token => unblocked.WaitAsync(token), cancellationToken).ConfigureAwait(false);
-        if (!_window.Wait(0, CancellationToken.None))
-            await WhileOpenAsync(token => _window.WaitAsync(token), cancellationToken).ConfigureAwait(false);
+            await WhileOpenAsync(unblocked, cancellationToken).ConfigureAwait(false);
+        if (RoomInWindow() is { } room)
+            await WhileOpenAsync(room, cancellationToken).ConfigureAwait(false);
 
         // Remembered before it is sent: the answer may come before the call returns.
         ulong tag;
@@ -84,7 +94,7 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         try
         {
             // G2: mandatory and persistent. The library copies properties and body before its call completes.
-            await _channel.BasicPublishAsync(_exchange, envelope.Type, mandatory: true, _mapping.Write(envelope), envelope.Body, CancellationToken.None).ConfigureAwait(false);
+            await _channel.BasicPublishAsync(_exchange, envelope.Type, mandatory: true, _properties, envelope.Body, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
         {
@@ -116,12 +126,12 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         await _channel.DisposeAsync().ConfigureAwait(false);
     }
 
-    private async Task WhileOpenAsync(Func<CancellationToken, Task> wait, CancellationToken cancellationToken)
+    private async Task WhileOpenAsync(Task condition, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closed.Token);
         try
         {
-            await wait(either.Token).ConfigureAwait(false);
+            await condition.WaitAsync(either.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (_closed.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -129,37 +139,48 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         }
     }
 
+    /// <summary>What to wait for before another message may be sent; null if it may be sent now.</summary>
+    private Task? RoomInWindow()
+    {
+        lock (_lock)
+        {
+            if (_unconfirmed.Count < _window || _closeReason is not null)
+                return null;
+            return (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
     private Task Answered(ulong tag, bool multiple, PublishOutcome outcome, string? reason)
     {
-        var places = 0;
+        TaskCompletionSource? room = null;
         lock (_lock)
         {
             if (multiple)
             {
                 for (; _lowestTag <= tag; _lowestTag++)
-                    places += Answer(_lowestTag, outcome, reason);
+                    Answer(_lowestTag, outcome, reason);
             }
             else
             {
-                places += Answer(tag, outcome, reason);
+                Answer(tag, outcome, reason);
                 while (_lowestTag <= _lastTag && !_unconfirmed.ContainsKey(_lowestTag))
                     _lowestTag++;
             }
+            if (_unconfirmed.Count <= _reopen)
+                (room, _room) = (_room, null);
         }
-        if (places > 0)
-            _window.Release(places);
+        room?.TrySetResult();
         return Task.CompletedTask;
     }
 
-    private int Answer(ulong tag, PublishOutcome outcome, string? reason)
+    private void Answer(ulong tag, PublishOutcome outcome, string? reason)
     {
         if (!_unconfirmed.Remove(tag, out var message))
-            return 0;
+            return;
         // G2: an unroutable message is returned and then acked. The ack alone would say that it is safe.
         _results.Writer.TryWrite(outcome == PublishOutcome.Confirmed && message.Returned is not null
             ? new PublishResult(message.Ticket, PublishOutcome.Unroutable, message.Returned)
             : new PublishResult(message.Ticket, outcome, reason));
-        return 1;
     }
 
     private Task Returned(object sender, BasicReturnEventArgs returned)

@@ -112,7 +112,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         MessageId = received.BasicProperties.MessageId,
         Type = received.BasicProperties.Type,
         ContentType = received.BasicProperties.ContentType,
-        Headers = EnvelopeMapping.ReadHeaders(received.BasicProperties),
+        Headers = ForeignHeaders.Read(received.BasicProperties),
         // The library reuses its buffer after the event; the delivery lives on.
         Body = received.Body.ToArray(),
         Exchange = received.Exchange,
