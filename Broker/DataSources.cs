@@ -33,8 +33,8 @@ internal static class DataSources
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
-            // The driver's own message may quote a part of the string. Only this form of it names nothing but a keyword.
-            wrong = exception.Message.StartsWith("Couldn't set ", StringComparison.Ordinal) ? $"its value of '{exception.Message["Couldn't set ".Length..].Split(' ')[0]}' is not valid" : "it holds an unknown keyword or a part without '='";
+            // The driver's own message may quote a part of the string, and after an unquoted semicolon that part is of the password.
+            wrong = exception.Message.StartsWith("Couldn't set port", StringComparison.OrdinalIgnoreCase) ? "its value of 'port' is no number from 1 to 65535" : "it holds an unknown keyword, a value that does not fit its keyword, or a part without '='";
         }
         if (wrong is not null)
             throw new OutboxConfigurationException($"{path}:ConnectionString is not valid for {dialect}: {wrong}. It looks like '{ExampleOf(dialect)}'.");

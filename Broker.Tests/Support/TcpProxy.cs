@@ -9,7 +9,7 @@ internal sealed class TcpProxy : IAsyncDisposable
 {
     private readonly string _host;
     private readonly int _port;
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<Socket, bool> _sockets = new();
     private readonly Task _accepting;
@@ -18,9 +18,10 @@ internal sealed class TcpProxy : IAsyncDisposable
     private volatile bool _dropReplies;
     private volatile bool _refuse;
 
-    private TcpProxy(string host, int port)
+    private TcpProxy(string host, int port, int listenOn)
     {
         (_host, _port) = (host, port);
+        _listener = new TcpListener(IPAddress.Loopback, listenOn);
         _listener.Start();
         _accepting = Task.Run(AcceptAsync);
     }
@@ -28,7 +29,11 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <summary>Where clients connect to.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    public static TcpProxy To(string host, int port) => new(host, port);
+    /// <summary>A proxy before a server.</summary>
+    /// <param name="host">The server.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="listenOn">The port for clients; 0 for any.</param>
+    public static TcpProxy To(string host, int port, int listenOn = 0) => new(host, port, listenOn);
 
     /// <summary>A proxy before the server of a URI, and the URI that leads through it.</summary>
     public static (TcpProxy Proxy, string Uri) Before(string uri)

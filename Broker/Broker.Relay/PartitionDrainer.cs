@@ -287,7 +287,7 @@ internal sealed class PartitionDrainer : IDisposable
             var progress = _publisher.Take();
             progress |= EndSettling();
             if (limit.IsCancellationRequested || !_publisher.IsConnected)
-                _publisher.GiveUp();
+                progress |= _publisher.GiveUp();
             if (limit.IsCancellationRequested && _publisher.IsSending)
                 return;
             BeginSettling(atOnce: _publisher.Unanswered == 0);

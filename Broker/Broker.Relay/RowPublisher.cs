@@ -38,8 +38,9 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     /// <summary>Takes what has come in. False when that was nothing.</summary>
     public bool Take()
     {
-        var progress = TakeResults();
-        progress |= EndSending();
+        // The send first: a channel that was lost can only be dropped, and replaced, while none is under way.
+        var progress = EndSending();
+        progress |= TakeResults();
         progress |= EndOpening();
         return progress;
     }
@@ -69,8 +70,13 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         return _channel is null && _opening is null && _sending is null ? _nextOpenAt : null;
     }
 
-    /// <summary>Stops waiting for answers: the rows stay in the outbox and are published again.</summary>
-    public void GiveUp() => _sent.Clear();
+    /// <summary>Stops waiting for answers: the rows stay in the outbox and are published again. False when there was nothing to wait for.</summary>
+    public bool GiveUp()
+    {
+        var any = _sent.Count > 0;
+        _sent.Clear();
+        return any;
+    }
 
     public async Task CloseAsync()
     {

@@ -76,7 +76,10 @@ internal sealed class SqliteDialect : SqlDialect
         """;
 
     // WAL lets the relay read while services write. It is a property of the file and stays; NORMAL costs no durability of the services' own commits, only of the relay's deletes.
-    internal override string PrepareRelayConnection => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
+    internal override string PrepareRelayConnection => $"{Patience}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
+
+    // The driver looks at a busy file only every 150 ms and so never gets its turn beside a service that writes all the time: leases ran out. SQLite itself looks after 1, 2, 5 … 100 ms.
+    private const string Patience = "PRAGMA busy_timeout = 1000";
 
     private const string Columns =
         $"""
@@ -117,9 +120,9 @@ internal sealed class SqliteDialect : SqlDialect
         RETURNING token
         """;
 
-    internal override string RenewLease => $"UPDATE leases SET expires_at = {Expiry} WHERE name = @name AND token = @token";
+    internal override string RenewLease => $"{Patience}; UPDATE leases SET expires_at = {Expiry} WHERE name = @name AND token = @token";
 
-    internal override string ReleaseLease => "UPDATE leases SET expires_at = '' WHERE name = @name AND token = @token";
+    internal override string ReleaseLease => $"{Patience}; UPDATE leases SET expires_at = '' WHERE name = @name AND token = @token";
 
     internal override string DeleteOldInbox =>
         "DELETE FROM inbox_messages WHERE rowid IN (SELECT rowid FROM inbox_messages WHERE received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') LIMIT @limit)";

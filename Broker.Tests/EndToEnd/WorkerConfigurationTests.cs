@@ -1,0 +1,88 @@
+using Broker.Tests.Support;
+
+namespace Broker.Tests.EndToEnd;
+
+/// <summary>What a person sees who has made a mistake: one line that says what to change, at once, and no secret.</summary>
+internal sealed class WorkerConfigurationTests
+{
+    private const string RabbitMq = "\"RabbitMq\": { \"Uri\": \"amqp://guest:s3cret@127.0.0.1:1/\" }";
+    private const string Orders = "\"Database\": \"PostgreSql\", \"ConnectionString\": \"Host=127.0.0.1;Port=1;Password=s3cret\"";
+
+    private static IEnumerable<TestCaseData> Mistakes()
+    {
+        static TestCaseData Case(string name, string json, params string[] says) => new TestCaseData(json, says).SetArgDisplayNames(name);
+        yield return Case("no sources", "{ \"Broker\": { " + RabbitMq + " } }", "No sources are configured", "\"Sources\"");
+        yield return Case("nothing at all", "{ }", "No sources are configured");
+        yield return Case("unknown engine", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Oracle\", \"ConnectionString\": \"x=s3cret\" } } } }", "Broker:Sources:orders:Database is 'Oracle'", "PostgreSql, Sqlite");
+        yield return Case("two sources of one name", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { " + Orders + " }, \"orders\": { " + Orders + " } } } }", "two sources are named 'orders'");
+        yield return Case("two sources of one name in a list", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": [ { \"Name\": \"orders\", " + Orders + " }, { \"Name\": \"orders\", " + Orders + " } ] } }", "two sources are named 'orders'");
+        yield return Case("port out of range", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"PostgreSql\", \"ConnectionString\": \"Host=127.0.0.1;Port=99999;Password=s3cret\" } } } }", "Port is 99999", "1 to 65535");
+        yield return Case("port that is no number", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"PostgreSql\", \"ConnectionString\": \"Host=127.0.0.1;Port=s3cret\" } } } }", "value of 'port' is no number");
+        yield return Case("password with an unquoted semicolon", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"PostgreSql\", \"ConnectionString\": \"Host=127.0.0.1;Password=a;s3cret=b\" } } } }", "unknown keyword");
+        yield return Case("no AMQP URI", "{ \"Broker\": { \"RabbitMq\": { \"Uri\": \"http://guest:s3cret@localhost/\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri", "amqp://");
+        yield return Case("URI with a wrong port", "{ \"Broker\": { \"RabbitMq\": { \"Uri\": \"amqp://guest:s3cret@localhost:99999/\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri", "1 to 65535");
+        yield return Case("no URI", "{ \"Broker\": { \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri is missing");
+        yield return Case("no connection string", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Sqlite\" } } } }", "Broker:Sources:orders:ConnectionString is missing", "Data Source=");
+        yield return Case("misspelt key", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { " + Orders + ", \"Partition\": 4 } } } }", "Broker:Sources:orders:Partition is no known setting", "Partitions");
+        yield return Case("setting that is no number", "{ \"Broker\": { " + RabbitMq + ", \"Relay\": { \"BatchSize\": \"many\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:Relay:BatchSize is 'many'", "whole number");
+        yield return Case("database in memory", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Sqlite\", \"ConnectionString\": \"Data Source=:memory:\" } } } }", "in memory cannot be shared");
+        yield return Case("no JSON", "{ \"Broker\": ", "worker.json");
+    }
+
+    [TestCaseSource(nameof(Mistakes))]
+    public async Task A_mistake_in_the_configuration_ends_the_worker_with_one_line_that_says_what_to_change(string json, string[] says)
+    {
+        await using var worker = WorkerProcess.Start(json);
+        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        await AssertOneReadableLineAsync(worker, says);
+    }
+
+    [Test]
+    public async Task A_configuration_file_that_is_not_there_is_named()
+    {
+        await using var worker = WorkerProcess.Run(TestServers.Folder, "run", "--config", "nowhere.json");
+        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        await AssertOneReadableLineAsync(worker, ["nowhere.json", "does not exist"]);
+    }
+
+    [Test]
+    public async Task A_missing_table_ends_the_worker_and_says_how_to_create_it([ValueSource(typeof(TestDatabase), nameof(TestDatabase.Engines))] Outbox.Sql.SqlDialect engine)
+    {
+        await using var database = await TestDatabase.CreateAsync(engine, withTables: false);
+        await database.ExecuteAsync("CREATE TABLE something_else (id int)");
+        var configuration = new { RabbitMq = new { Uri = "amqp://guest:s3cret@127.0.0.1:1/" }, Sources = new { orders = WorkerProcess.Source(database) } };
+        await using (var worker = WorkerProcess.Start(configuration))
+        {
+            Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+            await Eventually.IsTrueAsync(() => Task.FromResult(worker.Output.Contains("broker schema --source orders --create", StringComparison.Ordinal)), "the worker says how to create the table");
+            Assert.That(worker.Output, Does.Not.Contain("   at "));
+        }
+        var folder = TestServers.Folder;
+        await File.WriteAllTextAsync(Path.Combine(folder, "appsettings.json"), Newtonsoft.Json.JsonConvert.SerializeObject(new { Broker = configuration }));
+        await using var create = WorkerProcess.Run(folder, "schema", "--source", "orders", "--create");
+        Assert.That(await create.ExitAsync(TimeSpan.FromSeconds(20)), Is.Zero);
+        Assert.That(await database.CountAsync("outbox_messages"), Is.Zero);
+    }
+
+    [Test]
+    public async Task A_wrong_password_ends_the_worker()
+    {
+        var uri = new UriBuilder(await TestServers.RabbitMqAsync()) { UserName = "nobody", Password = "s3cret" }.Uri;
+        await using var database = await TestDatabase.CreateAsync(Outbox.Sql.SqlDialect.Sqlite);
+        await using var worker = WorkerProcess.Start(new { RabbitMq = new { Uri = uri.ToString() }, Sources = new { orders = WorkerProcess.Source(database) } });
+        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        await AssertOneReadableLineAsync(worker, ["refuses the user name or password"]);
+    }
+
+    private static async Task AssertOneReadableLineAsync(WorkerProcess worker, string[] says)
+    {
+        await Eventually.IsTrueAsync(() => Task.FromResult(worker.Output.Contains("broker:", StringComparison.Ordinal)), "the worker says what is wrong");
+        Assert.Multiple(() =>
+        {
+            Assert.That(worker.Output.Split('\n').Where(l => l.Length > 0).Count(l => l.StartsWith("broker:", StringComparison.Ordinal)), Is.EqualTo(1));
+            foreach (var text in says)
+                Assert.That(worker.Output, Does.Contain(text));
+            Assert.That(worker.Output, Does.Not.Contain("s3cret").And.Not.Contain("   at ").And.Not.Contain("Unhandled"));
+        });
+    }
+}

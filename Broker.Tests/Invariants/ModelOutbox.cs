@@ -1,0 +1,140 @@
+using Broker.Relay;
+using Outbox.Messages;
+
+namespace Broker.Tests.Invariants;
+
+/// <summary>A database in memory: numbers are taken at the insert and show at the commit, transactions end in any order, and one lease at a time may delete.</summary>
+internal sealed class ModelOutbox
+{
+    private readonly Lock _lock = new();
+    private readonly SortedDictionary<long, Row> _visible = [];
+    private readonly HashSet<long> _open = [];
+    private readonly List<Row> _committed = [];
+    private TaskCompletionSource? _empty;
+    private long _last;
+    private long _token;
+
+    internal sealed record Row(long Sequence, Guid Id, string? Key);
+
+    public IReadOnlyList<Row> Committed
+    {
+        get
+        {
+            lock (_lock)
+                return [.. _committed];
+        }
+    }
+
+    public Row Insert(string? key)
+    {
+        lock (_lock)
+        {
+            var row = new Row(++_last, Guid.CreateVersion7(), key);
+            _open.Add(row.Sequence);
+            return row;
+        }
+    }
+
+    public void Commit(Row row)
+    {
+        lock (_lock)
+        {
+            _open.Remove(row.Sequence);
+            _visible.Add(row.Sequence, row);
+            _committed.Add(row);
+        }
+    }
+
+    public void RollBack(Row row)
+    {
+        lock (_lock)
+            _open.Remove(row.Sequence);
+    }
+
+    /// <summary>Completes when every committed row was published and deleted.</summary>
+    public Task EmptyAsync()
+    {
+        lock (_lock)
+        {
+            _empty = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_visible.Count == 0)
+                _empty.SetResult();
+            return _empty.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        }
+    }
+
+    /// <summary>A relay's view, whose token the next one makes stale.</summary>
+    public IOutboxStore Lease()
+    {
+        lock (_lock)
+            return new Store(this, ++_token);
+    }
+
+    private sealed class Store(ModelOutbox outbox, long token) : IOutboxStore
+    {
+        public bool CommitsInSequenceOrder => false;
+
+        public async Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> ReadAsync(long after, int limit, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+            {
+                List<OutboxRow> rows = [.. outbox._visible.Values.Where(r => r.Sequence > after).Take(limit).Select(Read)];
+                return (rows, rows.Count < limit);
+            }
+        }
+
+        public async Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+                return [.. sequences.Where(outbox._visible.ContainsKey).Select(s => Read(outbox._visible[s]))];
+        }
+
+        public async Task<IReadOnlyList<long>> ListAsync(long after, long upTo, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+                return [.. outbox._visible.Keys.Where(s => s > after && s <= upTo)];
+        }
+
+        public async Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+            {
+                if (outbox._token != token)
+                    return false;
+                foreach (var sequence in sequences)
+                    outbox._visible.Remove(sequence);
+                if (outbox._visible.Count == 0)
+                    outbox._empty?.TrySetResult();
+                return true;
+            }
+        }
+
+        public async Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+                return outbox._last;
+        }
+
+        public async Task<IReadOnlyCollection<string>> ListWritersAsync(CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+                return [.. outbox._open.Select(s => $"{s}")];
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+        private static OutboxRow Read(Row row) => new()
+        {
+            Sequence = row.Sequence,
+            Type = row.Sequence % 3 == 0 ? "model.a.v1" : "model.b.v1",
+            Key = row.Key,
+            Envelope = new Envelope { MessageId = row.Id, Type = row.Sequence % 3 == 0 ? "model.a.v1" : "model.b.v1", PartitionKey = row.Key, Body = Array.Empty<byte>() },
+        };
+    }
+}

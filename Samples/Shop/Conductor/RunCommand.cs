@@ -1,0 +1,74 @@
+using System.CommandLine;
+using System.Globalization;
+using Shop.Hosting;
+
+namespace Shop.Conductor;
+
+/// <summary><c>shop run</c>.</summary>
+internal static class RunCommand
+{
+    private static readonly Option<int> Orders = Positive("--orders", 5_000, "Orders to place.");
+    private static readonly Option<int> Clients = Positive("--clients", 8, "Clients that place them at the same time.");
+    private static readonly Option<int> Customers = Positive("--customers", 50, "Customers that they are placed for.");
+    private static readonly Option<string> Database = new Option<string>("--database") { Description = "Each service's own database.", DefaultValueFactory = _ => "sqlite" }.AcceptOnlyFromAmong("sqlite", "postgresql");
+    private static readonly Option<string?> ConnectionString = new("--connection-string") { Description = "The PostgreSQL server; three databases are created there, and dropped at the end." };
+    private static readonly Option<string> RabbitMq = new("--rabbitmq") { Description = "Where RabbitMQ is.", DefaultValueFactory = _ => "amqp://guest:guest@localhost:5672/" };
+    private static readonly Option<bool> Embedded = new("--embedded") { Description = "Everything in one process, with relays inside and the in-memory transport; needs nothing installed." };
+    private static readonly Option<int?> KillWorker = AtLeast(0, new Option<int?>("--kill-worker") { Description = "How often the worker is killed (SIGKILL) and started again. Default: 1, or 0 when embedded." });
+    private static readonly Option<bool> RestartRabbitMq = new("--restart-rabbitmq") { Description = "Restart RabbitMQ in the middle of the run; needs --restart-command." };
+    private static readonly Option<string?> RestartCommand = new("--restart-command") { Description = "The shell command that does it." };
+    private static readonly Option<int> Timeout = Positive("--timeout", 180, "Seconds that convergence may take after the last order.");
+    private static readonly Option<bool> Keep = new("--keep") { Description = "Leave the run's folder, databases and queues for a look at them." };
+
+    public static Command Create()
+    {
+        var command = new Command("run", "Start the services and the worker, place orders, break things, and prove that the services agree in the end.")
+        {
+            Orders, Clients, Customers, Database, ConnectionString, RabbitMq, Embedded, KillWorker, RestartRabbitMq, RestartCommand, Timeout, Keep,
+        };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(Database) == "postgresql" && result.GetValue(ConnectionString) is null)
+                result.AddError("--database postgresql needs --connection-string, for example 'Host=127.0.0.1;Username=postgres'.");
+            if (result.GetValue(RestartRabbitMq) && result.GetValue(RestartCommand) is null && !result.GetValue(Embedded))
+                result.AddError("--restart-rabbitmq needs --restart-command, for example 'docker/servers.sh restart rabbitmq'.");
+            if (result.GetValue(RabbitMq) is { } uri && !result.GetValue(Embedded) && !(Uri.TryCreate(uri, UriKind.Absolute, out var parsed) && parsed.Scheme is "amqp" or "amqps"))
+                result.AddError("--rabbitmq must look like amqp://user:password@host:5672/vhost.");
+        });
+        command.SetAction((parsed, cancellationToken) => ShopRun.RunAsync(Read(parsed), cancellationToken));
+        return command;
+    }
+
+    private static RunOptions Read(ParseResult parsed)
+    {
+        var isEmbedded = parsed.GetValue(Embedded);
+        return new RunOptions
+        {
+            Orders = parsed.GetValue(Orders),
+            Clients = parsed.GetValue(Clients),
+            Customers = parsed.GetValue(Customers),
+            Database = Enum.Parse<DatabaseEngine>(parsed.GetRequiredValue(Database), ignoreCase: true),
+            ConnectionString = parsed.GetValue(ConnectionString),
+            RabbitMq = parsed.GetRequiredValue(RabbitMq),
+            IsEmbedded = isEmbedded,
+            // Embedded there is neither a worker to kill nor a RabbitMQ to restart.
+            WorkerKills = isEmbedded ? 0 : parsed.GetValue(KillWorker) ?? 1,
+            RestartCommand = isEmbedded || !parsed.GetValue(RestartRabbitMq) ? null : parsed.GetValue(RestartCommand),
+            Timeout = TimeSpan.FromSeconds(parsed.GetValue(Timeout)),
+            Keep = parsed.GetValue(Keep),
+        };
+    }
+
+    private static Option<int> Positive(string name, int value, string description) =>
+        AtLeast(1, new Option<int>(name) { Description = description, DefaultValueFactory = _ => value });
+
+    private static Option<T> AtLeast<T>(int least, Option<T> option)
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [var given] && (!int.TryParse(given.Value, CultureInfo.InvariantCulture, out var number) || number < least))
+                result.AddError($"{option.Name} is '{given.Value}'; use a whole number from {least}.");
+        });
+        return option;
+    }
+}

@@ -1,0 +1,7 @@
+namespace Shop.Hosting;
+
+internal enum DatabaseEngine
+{
+    Sqlite,
+    PostgreSql,
+}

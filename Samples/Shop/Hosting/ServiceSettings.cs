@@ -1,0 +1,26 @@
+namespace Shop.Hosting;
+
+/// <summary>What one service has to be told.</summary>
+internal sealed record ServiceSettings
+{
+    /// <summary>orders, stock or customers; the name of its source and of its consumer too.</summary>
+    public required string Service { get; init; }
+
+    public required DatabaseEngine Database { get; init; }
+
+    public required string ConnectionString { get; init; }
+
+    /// <summary>Null when everything runs in one process.</summary>
+    public required string? RabbitMq { get; init; }
+
+    public required string Exchange { get; init; }
+
+    /// <summary>The queue of its consumer.</summary>
+    public required string Queue { get; init; }
+
+    /// <summary>Where it says that it is up, and what it has counted.</summary>
+    public required string StatusFile { get; init; }
+
+    /// <summary>SQLite has one writer at a time; more workers would only wait for each other.</summary>
+    public int Concurrency => Database == DatabaseEngine.Sqlite ? 1 : 8;
+}

@@ -1,0 +1,22 @@
+namespace Shop.Orders;
+
+internal sealed class Order
+{
+    /// <summary>Chosen by the client, so that an order sent twice is still one order.</summary>
+    public required Guid Id { get; init; }
+
+    public required string CustomerId { get; init; }
+
+    /// <summary>1, 2, 3 … for each customer.</summary>
+    public required int Number { get; init; }
+
+    public required string Sku { get; init; }
+
+    public required int Quantity { get; init; }
+
+    public required long Cents { get; init; }
+
+    public bool IsReserved { get; private set; }
+
+    public void MarkReserved() => IsReserved = true;
+}

@@ -1,0 +1,12 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Shop.Stock;
+
+/// <summary>A thing on the shelf. These shelves never run empty.</summary>
+internal sealed class StockItem
+{
+    [Key]
+    public required string Sku { get; init; }
+
+    public long Reserved { get; private set; }
+}
