@@ -24,7 +24,8 @@ internal sealed class OutboxReaderTests
         _store.Commit(1, 2, 5);
 
         Assert.That(await LookAsync(), Is.EqualTo(new[] { 1, 2, 5 }));
-        Assert.That((_reader.Cursor, _reader.Floor, _reader.MayBeLate), Is.EqualTo((5, 0, true)));
+        Assert.That((_reader.Cursor, _reader.MayBeLate), Is.EqualTo((5, true)));
+        Assert.That(_reader.Floor, Is.LessThan(3), "3 and 4 may still come");
     }
 
     [Test]
@@ -72,10 +73,10 @@ internal sealed class OutboxReaderTests
         await LookAsync();
 
         await LookLaterAsync();
-        Assert.That(_reader.Floor, Is.Zero, "a and b may hold 2");
+        Assert.That((_reader.Floor < 2, _reader.MayBeLate), Is.EqualTo((true, true)), "a and b may hold 2");
         _store.Writers = ["b", "new"];
         await LookLaterAsync();
-        Assert.That(_reader.Floor, Is.Zero, "b may hold 2");
+        Assert.That((_reader.Floor < 2, _reader.MayBeLate), Is.EqualTo((true, true)), "b may hold 2");
         _store.Writers = ["new"];
         await LookLaterAsync();
 
@@ -150,8 +151,8 @@ internal sealed class OutboxReaderTests
     [Test]
     public async Task The_floor_is_looked_for_only_now_and_then_and_only_while_something_may_be_late()
     {
-        _store.Commit(1);
-        _store.Last = 1;
+        _store.Commit(2);
+        _store.Last = 2;
         await LookAsync();
         _store.FloorLooks = 0;
         for (var i = 0; i < 10; i++)
