@@ -77,7 +77,7 @@ public sealed partial class MessageTypeRegistry
     /// <summary>A routing key of AMQP holds 255 bytes; the rest is left for prefixes.</summary>
     internal const int MaxNameLength = 200;
 
-    [GeneratedRegex("^[a-z0-9]+(?:-[a-z0-9]+)*(?:\\.[a-z0-9]+(?:-[a-z0-9]+)*)*$")]
+    [GeneratedRegex("^[a-z0-9]+(?:-[a-z0-9]+)*(?:\\.[a-z0-9]+(?:-[a-z0-9]+)*)*\\z")]
     private static partial Regex NamePattern();
 
     [GeneratedRegex("([A-Z])")]

@@ -1,0 +1,53 @@
+using System.Reflection;
+
+namespace Broker.Tests.Architecture;
+
+/// <summary>References go Broker → Broker.Relay → Outbox ← Outbox.RabbitMQ, and a driver is named only where DESIGN.md §4 allows it.</summary>
+internal sealed class LayerTests
+{
+    private static readonly string[] Drivers = ["Npgsql", "Microsoft.Data.Sqlite", "Microsoft.Data.SqlClient", "MySqlConnector", "RabbitMQ.Client", "Hangfire", "StackExchange.Redis", "dotnet-etcd"];
+
+    private static readonly Assembly Outbox = typeof(global::Outbox.IOutbox).Assembly;
+    private static readonly Assembly RabbitMq = typeof(global::Outbox.RabbitMQ.RabbitMqTransport).Assembly;
+    private static readonly Assembly Relay = typeof(Broker.Relay.RelaySource).Assembly;
+
+    /// <summary>The product's own assemblies, as far as the tests reference them.</summary>
+    public static IReadOnlyList<Assembly> Product => [Outbox, RabbitMq, Relay, Assembly.Load("Broker")];
+
+    [Test]
+    public void The_library_names_no_driver() => Assert.That(References(Outbox).Where(IsDriver), Is.Empty);
+
+    [Test]
+    public void The_relay_names_no_driver() => Assert.That(References(Relay).Where(IsDriver), Is.Empty);
+
+    [Test]
+    public void Only_the_transport_names_RabbitMQ_Client() =>
+        Assert.That(Product.Where(a => References(a).Contains("RabbitMQ.Client")), Is.EqualTo(new[] { RabbitMq }));
+
+    [Test]
+    public void The_transport_names_no_other_driver() => Assert.That(References(RabbitMq).Where(IsDriver), Is.EqualTo(new[] { "RabbitMQ.Client" }));
+
+    [Test]
+    public void The_library_knows_nothing_of_those_who_build_on_it() =>
+        Assert.That(References(Outbox).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.Empty);
+
+    [Test]
+    public void The_transport_knows_the_library_alone() =>
+        Assert.That(References(RabbitMq).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.EqualTo(new[] { "Outbox" }));
+
+    [Test]
+    public void The_relay_knows_the_library_alone() =>
+        Assert.That(References(Relay).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.EqualTo(new[] { "Outbox" }));
+
+    [Test]
+    public void The_relay_uses_no_Entity_Framework() =>
+        Assert.That(References(Relay).Where(r => r.StartsWith("Microsoft.EntityFrameworkCore", StringComparison.Ordinal)), Is.Empty);
+
+    [Test]
+    public void Only_the_library_uses_Entity_Framework() =>
+        Assert.That(Product.Where(a => References(a).Any(r => r.StartsWith("Microsoft.EntityFrameworkCore", StringComparison.Ordinal))), Is.EqualTo(new[] { Outbox }));
+
+    private static List<string> References(Assembly assembly) => [.. assembly.GetReferencedAssemblies().Select(r => r.Name!)];
+
+    private static bool IsDriver(string reference) => Drivers.Any(d => reference == d || reference.StartsWith(d + ".", StringComparison.Ordinal));
+}
