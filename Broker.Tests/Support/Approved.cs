@@ -12,13 +12,13 @@ internal static class Approved
     {
         var approved = Path.Combine(Root, "Broker.Tests", "Approved", name);
         var received = Path.Combine(Root, "artifacts", "received", name);
+        Directory.CreateDirectory(Path.GetDirectoryName(received)!);
         text = text.ReplaceLineEndings("\n").TrimEnd() + "\n";
         if (File.Exists(approved) && File.ReadAllText(approved).ReplaceLineEndings("\n") == text)
         {
             File.Delete(received);
             return;
         }
-        Directory.CreateDirectory(Path.GetDirectoryName(received)!);
         File.WriteAllText(received, text);
         Assert.That(
             text,

@@ -8,6 +8,9 @@ namespace Broker.Tests.Support;
 /// <summary>A real worker, <c>broker run</c>, in a process of its own.</summary>
 internal sealed class WorkerProcess : IAsyncDisposable
 {
+    /// <summary>The program as it is built, beside the tests: what lies among the tests' own files has their dependencies, not its own.</summary>
+    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "..", "..", "Broker", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "Broker.dll");
+
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _output = new();
 
@@ -38,7 +41,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
     /// <summary>Starts the program with arguments of any kind, in a folder of its own.</summary>
     public static WorkerProcess Run(string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(ExitCodes).Assembly.Location, .. arguments])
+        var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,

@@ -29,7 +29,7 @@ internal static partial class SqlErrors
                 // 08 connection, 57P0x shutdown, 53 resources, 3D000 no such database yet, 58 system, 25006 read-only (standby).
                 return state[..2] is "08" or "53" or "58" || state is "57P01" or "57P02" or "57P03" or "57P05" or "3D000" or "25006";
             if (SqliteCode(database) is { } code)
-                // 10 I/O error, 13 disk full, 14 cannot open, 8 read-only, 26 not a database yet.
+                // 10 I/O error, 13 disk full, 14 cannot open, 8 read-only.
                 return code is 8 or 10 or 13 or 14;
             // Npgsql reports a broken connection without a state.
             if (database.GetType().FullName is "Npgsql.NpgsqlException")

@@ -75,8 +75,9 @@ internal sealed class SqliteDialect : SqlDialect
         COMMIT;
         """;
 
-    // WAL lets the relay read while services write. It is a property of the file and stays; NORMAL costs no durability of the services' own commits, only of the relay's deletes.
-    internal override string PrepareRelayConnection => $"{Patience}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
+    // WAL lets the relay read while services write; it is a property of the file and stays. Nothing else may be set here that changes what a commit means: with the relay in the service,
+    // the pool hands this connection to the service too.
+    internal override string PrepareRelayConnection => $"{Patience}; PRAGMA journal_mode = WAL";
 
     // The driver looks at a busy file only every 150 ms and so never gets its turn beside a service that writes all the time: leases ran out. SQLite itself looks after 1, 2, 5 … 100 ms.
     private const string Patience = "PRAGMA busy_timeout = 1000";
