@@ -22,7 +22,7 @@ internal static class RelayBenchmark
     {
         var rabbitMq = new Option<string?>("--rabbitmq") { Description = "AMQP URI. Default: BROKER_TEST_RABBITMQ." };
         var postgres = new Option<string?>("--postgres") { Description = "Connection string of a server where a database may be created. Default: BROKER_TEST_POSTGRES." };
-        var messages = new Option<int>("--messages") { Description = "Messages of each run.", DefaultValueFactory = _ => 50_000 };
+        var messages = new Option<int>("--messages") { Description = "Messages of each run.", DefaultValueFactory = _ => 100_000 };
         var bytes = new Option<int>("--bytes") { Description = "Bytes of each body.", DefaultValueFactory = _ => 1_024 };
         var keys = new Option<int>("--keys") { Description = "Partition keys; 0 for none.", DefaultValueFactory = _ => 0 };
         var pairs = new Option<int>("--pairs") { Description = "Pairs of runs; the first one warms up and does not count.", DefaultValueFactory = _ => 5 };
