@@ -7,7 +7,7 @@ namespace Shop.Conductor;
 /// <summary><c>shop run</c>.</summary>
 internal static class RunCommand
 {
-    private static readonly Option<int> Orders = Positive("--orders", 5_000, "Orders to place.");
+    private static readonly Option<int?> Orders = AtLeast(1, new Option<int?>("--orders") { Description = "Orders to place. Default: 5,000, or 1,000 when embedded." });
     private static readonly Option<int> Clients = Positive("--clients", 8, "Clients that place them at the same time.");
     private static readonly Option<int> Customers = Positive("--customers", 50, "Customers that they are placed for.");
     private static readonly Option<string> Database = new Option<string>("--database") { Description = "Each service's own database.", DefaultValueFactory = _ => "sqlite" }.AcceptOnlyFromAmong("sqlite", "postgresql");
@@ -44,7 +44,7 @@ internal static class RunCommand
         var isEmbedded = parsed.GetValue(Embedded);
         return new RunOptions
         {
-            Orders = parsed.GetValue(Orders),
+            Orders = parsed.GetValue(Orders) ?? (isEmbedded ? 1_000 : 5_000),
             Clients = parsed.GetValue(Clients),
             Customers = parsed.GetValue(Customers),
             Database = Enum.Parse<DatabaseEngine>(parsed.GetRequiredValue(Database), ignoreCase: true),
