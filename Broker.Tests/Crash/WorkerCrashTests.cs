@@ -80,6 +80,25 @@ internal sealed class WorkerCrashTests
         Assert.That(worker.HasExited, Is.False);
     }
 
+    [Test]
+    public async Task A_worker_keeps_the_rows_that_no_queue_takes_says_so_and_drains_them_once_one_does()
+    {
+        await using var database = await TestDatabase.CreateAsync(SqlDialect.PostgreSql);
+        await using var run = await Run.StartAsync([database]);
+        await using var broker = await TestBroker.ConnectAsync();
+        await broker.DeleteQueueAsync(run.Exchange);
+        await run.Collector.DisposeAsync();
+        await broker.DeleteQueueAsync(run.Exchange);
+        await WriteAsync(database, 500);
+        await using var worker = run.StartWorker();
+        await worker.SaysAsync($"messages of type 'tests.something.v1' to exchange '{run.Exchange}' cannot be published: no queue is bound");
+        Assert.That(await database.CountAsync("outbox_messages"), Is.EqualTo(500));
+
+        await broker.DeclareQueueAsync(run.Exchange, run.Exchange, "tests.#");
+        await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages"), 0, "the backlog drains by itself");
+        await Eventually.EqualsAsync(() => broker.CountAsync(run.Exchange), 500u, "the queue holds every message");
+    }
+
     [Test, Order(int.MaxValue)]
     public async Task A_broker_that_restarts_under_load_costs_no_message_and_no_order()
     {

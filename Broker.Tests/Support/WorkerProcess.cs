@@ -9,7 +9,7 @@ namespace Broker.Tests.Support;
 internal sealed class WorkerProcess : IAsyncDisposable
 {
     /// <summary>The program as it is built, beside the tests: what lies among the tests' own files has their dependencies, not its own.</summary>
-    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "..", "..", "Broker", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "Broker.dll");
+    private static readonly string Program = BuiltProgram.Path("Broker");
 
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _output = new();
