@@ -54,6 +54,8 @@ public sealed class RelayOptions
         Validator.TryValidateObject(this, new ValidationContext(this), results, validateAllProperties: true);
         if (LeaseDuration < TimeSpan.FromSeconds(1))
             results.Add(new ValidationResult($"LeaseDuration is {LeaseDuration}; at least one second is needed."));
+        if (MaxWaitingRows < ReadAhead)
+            results.Add(new ValidationResult($"MaxWaitingRows ({MaxWaitingRows}) must not be below ReadAhead ({ReadAhead})."));
         if (IdlePoll <= TimeSpan.Zero || RetryDelay <= TimeSpan.Zero || MaxRetryDelay < RetryDelay || DrainTimeout < TimeSpan.Zero)
             results.Add(new ValidationResult("IdlePoll and RetryDelay must be positive, MaxRetryDelay not below RetryDelay, DrainTimeout not negative."));
         if (results.Count > 0)

@@ -63,7 +63,8 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
             while (true)
             {
                 var (key, incoming) = await _work.Ready.ReadAsync(stoppingToken).ConfigureAwait(false);
-                if (await TryFinishAsync(key, incoming, stoppingToken).ConfigureAwait(false))
+                // A lost delivery comes again behind those that are here. Handling it would be work for nothing, and after some reconnects most of the work.
+                if (incoming.Delivery.IsLost || await TryFinishAsync(key, incoming, stoppingToken).ConfigureAwait(false))
                     _work.Done(key);
             }
         }

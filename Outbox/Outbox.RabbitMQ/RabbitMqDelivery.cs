@@ -5,6 +5,8 @@ namespace Outbox.RabbitMQ;
 
 internal sealed class RabbitMqDelivery(IChannel channel, ulong tag) : Delivery
 {
+    public override bool IsLost => !channel.IsOpen;
+
     public override ValueTask AcceptAsync() => OnOpenChannelAsync(static (channel, tag) => channel.BasicAckAsync(tag, multiple: false));
 
     public override ValueTask RequeueAsync() => OnOpenChannelAsync(static (channel, tag) => channel.BasicNackAsync(tag, multiple: false, requeue: true));

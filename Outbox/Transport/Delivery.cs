@@ -32,6 +32,9 @@ public abstract class Delivery
     /// <summary>Whether the broker may have delivered it before.</summary>
     public bool Redelivered { get; init; }
 
+    /// <summary>Whether its channel was lost meanwhile, so that the broker delivers the message again, here or elsewhere.</summary>
+    public virtual bool IsLost => false;
+
     /// <summary>Removes the message from the queue: it took effect, or is kept elsewhere.</summary>
     public abstract ValueTask AcceptAsync();
 
