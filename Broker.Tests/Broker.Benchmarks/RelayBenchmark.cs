@@ -20,17 +20,18 @@ internal static class RelayBenchmark
 
     public static Command Command()
     {
-        var rabbitMq = new Option<string?>("--rabbitmq") { Description = "AMQP URI. Default: BROKER_TEST_RABBITMQ." };
-        var postgres = new Option<string?>("--postgres") { Description = "Connection string of a server where a database may be created. Default: BROKER_TEST_POSTGRES." };
+        var rabbitMq = new Option<string?>("--rabbitmq") { Description = "AMQP URI. Default: BROKER_TEST_RABBITMQ, or the one of docker/servers.sh, started if need be." };
+        var postgres = new Option<string?>("--postgres") { Description = "Connection string of a server where a database may be created. Default: BROKER_TEST_POSTGRES, or the one of docker/servers.sh." };
         var messages = new Option<int>("--messages") { Description = "Messages of each run.", DefaultValueFactory = _ => 100_000 };
         var bytes = new Option<int>("--bytes") { Description = "Bytes of each body.", DefaultValueFactory = _ => 1_024 };
         var keys = new Option<int>("--keys") { Description = "Partition keys; 0 for none.", DefaultValueFactory = _ => 0 };
         var pairs = new Option<int>("--pairs") { Description = "Pairs of runs; the first one warms up and does not count.", DefaultValueFactory = _ => 5 };
         var command = new Command("relay", "Relay rate over raw confirmed publish rate.") { rabbitMq, postgres, messages, bytes, keys, pairs };
-        command.SetAction((parsed, _) => RunAsync(new Settings(
-            parsed.GetValue(rabbitMq) ?? Environment.GetEnvironmentVariable("BROKER_TEST_RABBITMQ") ?? throw new InvalidOperationException("No RabbitMQ: give --rabbitmq, or run: eval \"$(docker/servers.sh env)\""),
-            parsed.GetValue(postgres) ?? Environment.GetEnvironmentVariable("BROKER_TEST_POSTGRES") ?? throw new InvalidOperationException("No PostgreSQL: give --postgres, or run: eval \"$(docker/servers.sh env)\""),
-            parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(keys), parsed.GetValue(pairs))));
+        command.SetAction(async (parsed, _) =>
+        {
+            using var servers = BenchmarkServers.Find(parsed.GetValue(rabbitMq), parsed.GetValue(postgres));
+            return await RunAsync(new Settings(servers.RabbitMq, servers.PostgreSql, parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(keys), parsed.GetValue(pairs)));
+        });
         return command;
     }
 
