@@ -52,7 +52,10 @@ internal sealed class IncomingMessage
     {
         if (value is null)
             return null;
-        var fit = value.Contains('\0', StringComparison.Ordinal) ? value.Replace('\0', '\uFFFD') : value;
+        // A half of a surrogate pair, from a message or left by a cut, would be refused by drivers that encode strictly.
+        var fit = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(value)).Replace('\0', '\uFFFD');
+        if (fit.Length > length && char.IsHighSurrogate(fit[length - 2]))
+            length--;
         return fit.Length <= length ? fit : new StringBuilder(fit, 0, length - 1, length).Append('…').ToString();
     }
 }

@@ -52,7 +52,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
             {
                 return;
             }
-            catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception))
+            catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
             {
                 var error = RabbitMqErrors.Translate(exception, _rabbitMq, $"subscribing to queue '{_options.Queue}'");
                 if (!error.IsTransient && _started.TrySetException(error))

@@ -79,7 +79,7 @@ internal sealed class PostgreSqlDialect : SqlDialect
     private const string Columns =
         """
         sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at,
-        CASE WHEN not_before > clock_timestamp() THEN extract(epoch FROM not_before - clock_timestamp())::double precision END,
+        CASE WHEN not_before > clock_timestamp() THEN extract(epoch FROM least(not_before, clock_timestamp() + interval '10000 days') - clock_timestamp())::double precision END,
         coalesce(expires_at <= clock_timestamp(), false)
         """;
 
