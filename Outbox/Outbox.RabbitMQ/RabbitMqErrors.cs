@@ -9,7 +9,7 @@ namespace Outbox.RabbitMQ;
 internal static class RabbitMqErrors
 {
     public static bool IsFromBroker(Exception exception) =>
-        exception is RabbitMQClientException or SocketException or IOException or TimeoutException or ObjectDisposedException or AuthenticationException;
+        exception is RabbitMQClientException or SocketException or IOException or TimeoutException or ObjectDisposedException or AuthenticationException or System.Threading.Channels.ChannelClosedException;
 
     public static TransportException Translate(Exception exception, RabbitMqOptions options, string doing)
     {
