@@ -5,7 +5,7 @@ set -uo pipefail
 unset CDPATH
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
-SERVERS=(rabbitmq postgres)
+SERVERS=(rabbitmq postgres mariadb)
 RESULTS=$PWD/artifacts/test-results
 STARTED=()
 

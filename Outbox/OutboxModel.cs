@@ -4,45 +4,27 @@ using Outbox.Consumers;
 using Outbox.Inbox;
 using Outbox.Locks;
 using Outbox.Messages;
+using Outbox.Sql;
 
 namespace Outbox;
 
 /// <summary>Maps the outbox's tables into a service's own model.</summary>
 public static class OutboxModel
 {
-    /// <summary>Adds the tables <c>outbox_messages</c>, <c>inbox_messages</c>, <c>dead_letters</c> and <c>leases</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>leases</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
     /// <returns>The same builder.</returns>
     public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
     {
         ArgumentNullException.ThrowIfNull(modelBuilder);
-        var isPostgreSql = modelBuilder.Model.FindAnnotation("Npgsql:ValueGenerationStrategy") is not null;
-        var now = isPostgreSql ? "clock_timestamp()" : "strftime('%Y-%m-%d %H:%M:%f', 'now')";
-        modelBuilder.Entity<OutboxMessage>(entity =>
-        {
-            entity.ToTable("outbox_messages");
-            // SQLite numbers rows only by a key of one column; elsewhere the key is the relay's reading order.
-            if (isPostgreSql)
-                entity.HasKey(m => new { m.Partition, m.Sequence }).HasName("pk_outbox_messages");
-            else
-                entity.HasKey(m => m.Sequence).HasName("pk_outbox_messages");
-            entity.Property(m => m.Sequence).HasColumnName("sequence").ValueGeneratedOnAdd();
-            entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
-            entity.Property(m => m.Partition).HasColumnName("partition").HasDefaultValue((short)0).ValueGeneratedNever();
-            entity.Property(m => m.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength);
-            entity.Property(m => m.KeySequence).HasColumnName("key_sequence");
-            entity.Property(m => m.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength);
-            entity.Property(m => m.Headers).HasColumnName("headers");
-            entity.Property(m => m.ContentType).HasColumnName("content_type").HasMaxLength(100).HasDefaultValue("application/json").ValueGeneratedNever();
-            entity.Property(m => m.Body).HasColumnName("body");
-            entity.Property(m => m.CreatedAt).HasColumnName("created_at").HasDefaultValueSql(now);
-            entity.Property(m => m.NotBefore).HasColumnName("not_before");
-            entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
-        });
+        var engine = Engine.Of(modelBuilder);
+        modelBuilder.Entity<OutboxMessage>(entity => MapMessage(entity, engine));
+        modelBuilder.Entity<ArchivedMessage>(entity => MapArchive(entity, engine));
         modelBuilder.Entity<LeaseRow>(entity =>
         {
             entity.ToTable("leases").HasKey(l => l.Name).HasName("pk_leases");
-            entity.HasIndex(l => new { l.Name, l.Token }).IsUnique().HasDatabaseName("ux_leases_name_token");
-            entity.Property(l => l.Name).HasColumnName("name").HasMaxLength(200);
+            if (engine.HasLeaseIndex)
+                entity.HasIndex(l => new { l.Name, l.Token }).IsUnique().HasDatabaseName("ux_leases_name_token");
+            engine.Exact(entity.Property(l => l.Name).HasColumnName("name").HasMaxLength(200));
             entity.Property(l => l.Owner).HasColumnName("owner").HasMaxLength(200);
             entity.Property(l => l.Token).HasColumnName("token");
             entity.Property(l => l.ExpiresAt).HasColumnName("expires_at");
@@ -50,22 +32,72 @@ public static class OutboxModel
         modelBuilder.Entity<InboxMessage>(entity =>
         {
             entity.ToTable("inbox_messages").HasKey(m => new { m.Consumer, m.MessageId, m.Operation }).HasName("pk_inbox_messages");
-            entity.Property(m => m.Consumer).HasColumnName("consumer").HasMaxLength(100);
+            entity.HasIndex(m => m.ReceivedAt).HasDatabaseName("ix_inbox_messages_received_at");
+            engine.Exact(entity.Property(m => m.Consumer).HasColumnName("consumer").HasMaxLength(100));
             entity.Property(m => m.MessageId).HasColumnName("message_id");
-            entity.Property(m => m.Operation).HasColumnName("operation").HasMaxLength(100).HasDefaultValue("");
-            entity.Property(m => m.ReceivedAt).HasColumnName("received_at").HasDefaultValueSql(now);
+            engine.Exact(entity.Property(m => m.Operation).HasColumnName("operation").HasMaxLength(100).HasDefaultValue(""));
+            entity.Property(m => m.ReceivedAt).HasColumnName("received_at").HasDefaultValueSql(engine.Now);
         });
-        modelBuilder.Entity<DeadLetter>(entity => MapDeadLetter(entity, now));
+        modelBuilder.Entity<DeadLetter>(entity => MapDeadLetter(entity, engine));
+        modelBuilder.Entity<SchemaVersion>(entity =>
+        {
+            entity.ToTable("outbox_schema").HasKey(v => v.Version).HasName("pk_outbox_schema");
+            entity.Property(v => v.Version).HasColumnName("version").ValueGeneratedNever();
+            entity.Property(v => v.AppliedAt).HasColumnName("applied_at").HasDefaultValueSql(engine.Now);
+            // A later version of this assembly adds its own row, and with it a migration.
+            entity.HasData(new { Version = SchemaVersion.Current });
+        });
         return modelBuilder;
     }
 
-    private static void MapDeadLetter(EntityTypeBuilder<DeadLetter> entity, string now)
+    private static void MapMessage(EntityTypeBuilder<OutboxMessage> entity, Engine engine)
+    {
+        entity.ToTable("outbox_messages");
+        // SQLite numbers rows only by a key of one column; elsewhere the key is the relay's reading order.
+        if (engine.NumbersSingleKeysOnly)
+            entity.HasKey(m => m.Sequence).HasName("pk_outbox_messages");
+        else
+            entity.HasKey(m => new { m.Partition, m.Sequence }).HasName("pk_outbox_messages");
+        entity.Property(m => m.Sequence).HasColumnName("sequence").ValueGeneratedOnAdd();
+        entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
+        entity.Property(m => m.Partition).HasColumnName("partition").HasDefaultValue((short)0).ValueGeneratedNever();
+        engine.Exact(entity.Property(m => m.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength));
+        entity.Property(m => m.KeySequence).HasColumnName("key_sequence");
+        engine.Exact(entity.Property(m => m.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength));
+        entity.Property(m => m.Headers).HasColumnName("headers");
+        entity.Property(m => m.ContentType).HasColumnName("content_type").HasMaxLength(100).HasDefaultValue("application/json").ValueGeneratedNever();
+        entity.Property(m => m.Body).HasColumnName("body");
+        entity.Property(m => m.CreatedAt).HasColumnName("created_at").HasDefaultValueSql(engine.Now);
+        entity.Property(m => m.NotBefore).HasColumnName("not_before");
+        entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
+    }
+
+    private static void MapArchive(EntityTypeBuilder<ArchivedMessage> entity, Engine engine)
+    {
+        entity.ToTable("outbox_archive").HasKey(m => new { m.Sequence, m.MessageId }).HasName("pk_outbox_archive");
+        entity.HasIndex(m => m.PublishedAt).HasDatabaseName("ix_outbox_archive_published_at");
+        entity.Property(m => m.Sequence).HasColumnName("sequence").ValueGeneratedNever();
+        entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
+        entity.Property(m => m.Partition).HasColumnName("partition");
+        engine.Exact(entity.Property(m => m.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength));
+        entity.Property(m => m.KeySequence).HasColumnName("key_sequence");
+        engine.Exact(entity.Property(m => m.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength));
+        entity.Property(m => m.Headers).HasColumnName("headers");
+        entity.Property(m => m.ContentType).HasColumnName("content_type").HasMaxLength(100);
+        entity.Property(m => m.Body).HasColumnName("body");
+        entity.Property(m => m.CreatedAt).HasColumnName("created_at");
+        entity.Property(m => m.NotBefore).HasColumnName("not_before");
+        entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
+        entity.Property(m => m.PublishedAt).HasColumnName("published_at").HasDefaultValueSql(engine.Now);
+    }
+
+    private static void MapDeadLetter(EntityTypeBuilder<DeadLetter> entity, Engine engine)
     {
         entity.ToTable("dead_letters").HasKey(d => d.Id).HasName("pk_dead_letters");
         entity.HasIndex(d => new { d.Side, d.Consumer, d.MessageId }).IsUnique().HasDatabaseName("ux_dead_letters_message");
         entity.Property(d => d.Id).HasColumnName("id");
-        entity.Property(d => d.Side).HasColumnName("side").HasMaxLength(20);
-        entity.Property(d => d.Consumer).HasColumnName("consumer").HasMaxLength(100).HasDefaultValue("");
+        engine.Exact(entity.Property(d => d.Side).HasColumnName("side").HasMaxLength(20));
+        engine.Exact(entity.Property(d => d.Consumer).HasColumnName("consumer").HasMaxLength(100).HasDefaultValue(""));
         entity.Property(d => d.Source).HasColumnName("source").HasMaxLength(200);
         entity.Property(d => d.MessageId).HasColumnName("message_id");
         entity.Property(d => d.OriginalId).HasColumnName("original_id");
@@ -77,8 +109,28 @@ public static class OutboxModel
         entity.Property(d => d.Reason).HasColumnName("reason");
         entity.Property(d => d.Error).HasColumnName("error");
         entity.Property(d => d.Attempts).HasColumnName("attempts");
-        entity.Property(d => d.FirstFailedAt).HasColumnName("first_failed_at").HasDefaultValueSql(now);
-        entity.Property(d => d.LastFailedAt).HasColumnName("last_failed_at").HasDefaultValueSql(now);
+        entity.Property(d => d.FirstFailedAt).HasColumnName("first_failed_at").HasDefaultValueSql(engine.Now);
+        entity.Property(d => d.LastFailedAt).HasColumnName("last_failed_at").HasDefaultValueSql(engine.Now);
         entity.Property(d => d.State).HasColumnName("state").HasMaxLength(20).HasDefaultValue("dead");
+    }
+
+    /// <summary>What differs between the engines that Entity Framework speaks to, told by the marks that their providers leave on every model.</summary>
+    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = true, string? Collation = null)
+    {
+        public static Engine Of(ModelBuilder modelBuilder)
+        {
+            if (modelBuilder.Model.FindAnnotation("SqlServer:ValueGenerationStrategy") is not null)
+                return new Engine("SYSUTCDATETIME()", HasLeaseIndex: false, Collation: "Latin1_General_100_BIN2");
+            return modelBuilder.Model.FindAnnotation("Npgsql:ValueGenerationStrategy") is not null
+                ? new Engine("clock_timestamp()")
+                : new Engine("strftime('%Y-%m-%d %H:%M:%f', 'now')", NumbersSingleKeysOnly: true);
+        }
+
+        /// <summary>Names and keys are told apart by case, also where the database's own collation does not.</summary>
+        public void Exact<T>(PropertyBuilder<T> property)
+        {
+            if (Collation is not null)
+                property.UseCollation(Collation);
+        }
     }
 }

@@ -16,6 +16,24 @@ CREATE TABLE IF NOT EXISTS outbox_messages (
     expires_at TEXT NULL
 );
 
+CREATE TABLE IF NOT EXISTS outbox_archive (
+    sequence INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    partition_key TEXT NULL,
+    key_sequence INTEGER NULL,
+    type TEXT NOT NULL,
+    headers TEXT NULL,
+    content_type TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    not_before TEXT NULL,
+    expires_at TEXT NULL,
+    published_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id)
+);
+CREATE INDEX IF NOT EXISTS ix_outbox_archive_published_at ON outbox_archive (published_at);
+
 CREATE TABLE IF NOT EXISTS leases (
     name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
     owner TEXT NOT NULL,
@@ -31,6 +49,7 @@ CREATE TABLE IF NOT EXISTS inbox_messages (
     received_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     CONSTRAINT pk_inbox_messages PRIMARY KEY (consumer, message_id, operation)
 );
+CREATE INDEX IF NOT EXISTS ix_inbox_messages_received_at ON inbox_messages (received_at);
 
 CREATE TABLE IF NOT EXISTS dead_letters (
     id INTEGER NOT NULL CONSTRAINT pk_dead_letters PRIMARY KEY AUTOINCREMENT,
@@ -52,5 +71,11 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     state TEXT NOT NULL DEFAULT 'dead'
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
+
+CREATE TABLE IF NOT EXISTS outbox_schema (
+    version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
+    applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
+);
+INSERT OR IGNORE INTO outbox_schema (version) VALUES (2);
 
 COMMIT;

@@ -13,8 +13,15 @@ internal abstract class InboxSuite(SqlDialect dialect)
 
     private TestDatabase _database = null!;
 
+    /// <summary>The database of one test. Engines whose settings matter to the contract run the suite with each of them.</summary>
+    protected virtual Task<TestDatabase> CreateEmptyDatabaseAsync() => TestDatabase.CreateAsync(dialect, withTables: false);
+
     [SetUp]
-    public async Task Prepare() => _database = await TestDatabase.CreateAsync(dialect);
+    public async Task Prepare()
+    {
+        _database = await CreateEmptyDatabaseAsync();
+        await _database.CreateTablesAsync();
+    }
 
     [TearDown]
     public ValueTask Close() => _database?.DisposeAsync() ?? ValueTask.CompletedTask;
@@ -104,11 +111,70 @@ internal abstract class InboxSuite(SqlDialect dialect)
     }
 
     [Test]
+    public async Task Many_messages_are_recorded_at_once_and_the_new_ones_are_told()
+    {
+        var ids = Enumerable.Range(0, 500).Select(_ => Guid.CreateVersion7()).ToList();
+        await AddAsync("stock", ids[7]);
+        await AddAsync("stock", ids[499]);
+        await AddAsync("customers", ids[8]);
+
+        Assert.That(await AddManyAsync("stock", [.. ids, ids[0], ids[7]]), Is.EquivalentTo(ids.Except([ids[7], ids[499]])));
+        Assert.That(await AddManyAsync("stock", ids), Is.Empty);
+        Assert.That(await AddManyAsync("stock", []), Is.Empty);
+        Assert.That(await _database.CountAsync("inbox_messages"), Is.EqualTo(501));
+    }
+
+    [Test]
+    public async Task A_batch_of_2000_messages_is_recorded()
+    {
+        var ids = Enumerable.Range(0, 2_000).Select(_ => Guid.CreateVersion7()).ToList();
+
+        Assert.That(await AddManyAsync("stock", ids), Has.Count.EqualTo(2_000));
+    }
+
+    [Test]
+    public async Task A_batch_waits_for_a_copy_that_is_being_applied_and_is_then_told([Values] bool commits)
+    {
+        var ids = Enumerable.Range(0, 5).Select(_ => Guid.CreateVersion7()).ToList();
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await using var transaction = await BeginAsync(connection);
+        await Inbox.TryAddAsync(transaction, "stock", ids[2], None);
+
+        var batch = Task.Run(() => AddManyAsync("stock", ids));
+        await WaitsForAnotherAsync();
+        Assert.That(batch.IsCompleted, Is.False);
+        if (commits)
+            await transaction.CommitAsync();
+        else
+            await transaction.RollbackAsync();
+
+        Assert.That(await batch.WaitAsync(TimeSpan.FromSeconds(20)), Is.EquivalentTo(commits ? ids.Where(id => id != ids[2]) : ids));
+        Assert.That(await _database.CountAsync("inbox_messages"), Is.EqualTo(5));
+    }
+
+    [Test]
+    public async Task Batches_that_race_apply_every_message_once()
+    {
+        var ids = Enumerable.Range(0, 200).Select(_ => Guid.CreateVersion7()).ToList();
+
+        var results = await Task.WhenAll(Enumerable.Range(0, 4).Select(i => Task.Run(async () =>
+        {
+            var random = new Random(i);
+            var added = new List<Guid>();
+            foreach (var batch in ids.OrderBy(_ => random.Next()).Chunk(40))
+                added.AddRange(await AgainAfterDeadlockAsync(() => AddManyAsync("stock", batch)));
+            return added;
+        })));
+
+        Assert.That(results.SelectMany(r => r), Is.EquivalentTo(ids));
+    }
+
+    [Test]
     public async Task Retention_forgets_old_messages_only_and_a_batch_at_a_time()
     {
         for (var i = 0; i < 5; i++)
             await AddAsync("stock", Guid.CreateVersion7());
-        await _database.ExecuteAsync("UPDATE inbox_messages SET received_at = @old", ("old", dialect == SqlDialect.Sqlite ? "2020-01-01 00:00:00.000" : new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc)));
+        await _database.ExecuteAsync($"UPDATE inbox_messages SET received_at = {_database.Time(TimeSpan.FromDays(-8))}");
         var young = Guid.CreateVersion7();
         await AddAsync("stock", young);
 
@@ -138,13 +204,35 @@ internal abstract class InboxSuite(SqlDialect dialect)
         return isNew;
     }
 
-    private static async Task<DbTransaction> BeginAsync(DbConnection connection) => await connection.BeginTransactionAsync();
+    private async Task<IReadOnlySet<Guid>> AddManyAsync(string consumer, IReadOnlyCollection<Guid> ids)
+    {
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await using var transaction = await BeginAsync(connection);
+        var added = await Inbox.TryAddAsync(transaction, consumer, ids, None);
+        await transaction.CommitAsync();
+        return added;
+    }
+
+    /// <summary>As a consumer does: the whole transaction once more.</summary>
+    private static async Task<IReadOnlySet<Guid>> AgainAfterDeadlockAsync(Func<Task<IReadOnlySet<Guid>>> work)
+    {
+        while (true)
+        {
+            try
+            {
+                return await work();
+            }
+            catch (DbException exception) when (SqlErrors.IsTransient(exception))
+            {
+                await Task.Yield();
+            }
+        }
+    }
+
+    private async Task<DbTransaction> BeginAsync(DbConnection connection) => await connection.BeginTransactionAsync(dialect.ConsumerIsolation);
 
     private Task<int> ForgetAsync(int limit) => _database.ExecuteAsync(dialect.DeleteOldInbox, ("seconds", (long)TimeSpan.FromDays(7).TotalSeconds), ("limit", limit));
 
     /// <summary>Waits until a session is seen to wait, where the engine shows it.</summary>
-    private Task WaitsForAnotherAsync() => _database is TestPostgreSql postgreSql
-        ? Eventually.IsTrueAsync(
-            async () => await _database.ScalarAsync<long>("SELECT count(*) FROM pg_stat_activity WHERE application_name = @name AND wait_event_type = 'Lock'", ("name", postgreSql.Schema)) == 1, "the second copy waits")
-        : Task.CompletedTask;
+    private Task WaitsForAnotherAsync() => dialect == SqlDialect.Sqlite ? Task.CompletedTask : Eventually.IsTrueAsync(async () => await _database.WaitingSessionsAsync() == 1, "the second copy waits");
 }

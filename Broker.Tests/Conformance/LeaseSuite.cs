@@ -18,10 +18,14 @@ internal abstract class LeaseSuite(SqlDialect dialect)
     private SwitchableDataSource _dataSource = null!;
     private DatabaseLeases _leases = null!;
 
+    /// <summary>The database of one test. Engines whose settings matter to the contract run the suite with each of them.</summary>
+    protected virtual Task<TestDatabase> CreateEmptyDatabaseAsync() => TestDatabase.CreateAsync(dialect, withTables: false);
+
     [SetUp]
     public async Task Prepare()
     {
-        _database = await TestDatabase.CreateAsync(dialect);
+        _database = await CreateEmptyDatabaseAsync();
+        await _database.CreateTablesAsync();
         _dataSource = new SwitchableDataSource(_database.DataSource);
         _time = new FakeTimeProvider();
         // The holder's clock stands still unless a test moves it; the database's own clock decides about expiry.

@@ -39,17 +39,33 @@ internal sealed class ConsumerBench : IAsyncDisposable
     {
         var rabbitMq = transport == TestTransport.RabbitMq ? await TestServers.RabbitMqAsync() : null;
         var database = await TestDatabase.CreateAsync(dialect, withTables: false);
-        await using (await OrdersContext.CreateAsync(database, createTables: true))
-            return new ConsumerBench(database, await transport.CreateAsync(), rabbitMq);
+        if (dialect == SqlDialect.MySql)
+        {
+            await database.CreateTablesAsync();
+            await database.ExecuteAsync("CREATE TABLE orders (id char(36) NOT NULL PRIMARY KEY, number varchar(200) NOT NULL UNIQUE)");
+        }
+        else
+        {
+            await using var _ = await OrdersContext.CreateAsync(database, createTables: true);
+        }
+        return new ConsumerBench(database, await transport.CreateAsync(), rabbitMq);
     }
 
     /// <summary>Starts the service and waits until its consumer reads its queue.</summary>
-    public Task<TestHost> StartAsync(Action<ConsumerBuilder>? configure = null) => StartAsync(services => services
+    public Task<TestHost> StartAsync(Action<ConsumerBuilder>? configure = null) => Database.Dialect == SqlDialect.MySql ? StartWithoutEntityFrameworkAsync(configure) : StartAsync(services => services
         .AddDbContext<OrdersContext>(Database.Configure)
         .AddOutbox<OrdersContext>(outbox => UseTransport(outbox).AddConsumer(Consumer, consumer =>
         {
             Quick(consumer);
             consumer.Handle<OrderPlaced, OrderPlacedHandler>();
+            configure?.Invoke(consumer);
+        })));
+
+    private Task<TestHost> StartWithoutEntityFrameworkAsync(Action<ConsumerBuilder>? configure) => StartAsync(services => services
+        .AddOutbox("orders", _ => Database.DataSource, outbox => UseTransport(outbox).AddConsumer(Consumer, consumer =>
+        {
+            Quick(consumer);
+            consumer.Handle<OrderPlaced, OrderPlacedByAdoNetHandler>();
             configure?.Invoke(consumer);
         })));
 

@@ -9,7 +9,7 @@ using Outbox.Sql;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>The outbox of a DbContext, in the ways that services make and use their contexts.</summary>
-[TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
+[TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.EnginesOfEntityFramework))]
 internal sealed class EntityFrameworkTests(SqlDialect dialect)
 {
     private TestDatabase _database = null!;

@@ -138,7 +138,7 @@ internal sealed class RelayTests(SqlDialect engine)
         await using var database = await TestDatabase.CreateAsync(engine);
         var transport = new ScriptedTransport(_ => PublishOutcome.Confirmed);
         var log = new TestLog();
-        var (past, soon) = engine == SqlDialect.Sqlite ? ("strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 seconds')", "strftime('%Y-%m-%d %H:%M:%f', 'now', '+1 seconds')") : ("now() - interval '1 second'", "now() + interval '1 second'");
+        var (past, soon) = (database.Time(TimeSpan.FromSeconds(-1)), database.Time(TimeSpan.FromSeconds(1)));
         await database.ExecuteAsync($"INSERT INTO outbox_messages (message_id, type, body, expires_at) VALUES (@id, 'tests.expired.v1', @body, {past})", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
         await database.ExecuteAsync($"INSERT INTO outbox_messages (message_id, type, partition_key, body, not_before) VALUES (@id, 'tests.due.v1', 'k', @body, {soon})", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
         await database.InsertAsync(type: "tests.now.v1", key: "k");

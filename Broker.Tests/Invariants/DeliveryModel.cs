@@ -141,13 +141,16 @@ internal sealed class DeliveryModel
     /// <summary>One relay process with its lease.</summary>
     private sealed class ModelRelay
     {
+        private static int _relays;
+
         private readonly CancellationTokenSource _dead = new();
         private readonly PartitionDrainer _drainer;
         public Task Running { get; }
 
         public ModelRelay(ModelOutbox outbox, ITransport transport)
         {
-            var store = outbox.Lease();
+            // As if each takeover were on another engine.
+            var store = outbox.Lease(Interlocked.Increment(ref _relays) % 2 == 0 ? Outbox.Sql.LateRows.UntilWritersEnd : Outbox.Sql.LateRows.WhileUncommitted);
             var source = new RelaySource
             {
                 Name = "model",

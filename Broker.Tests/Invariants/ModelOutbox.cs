@@ -1,5 +1,6 @@
 using Broker.Relay;
 using Outbox.Messages;
+using Outbox.Sql;
 
 namespace Broker.Tests.Invariants;
 
@@ -64,15 +65,16 @@ internal sealed class ModelOutbox
     }
 
     /// <summary>A relay's view, whose token the next one makes stale.</summary>
-    public IOutboxStore Lease()
+    /// <param name="lateRows">How the engine shows what may still come.</param>
+    public IOutboxStore Lease(LateRows lateRows)
     {
         lock (_lock)
-            return new Store(this, ++_token);
+            return new Store(this, ++_token, lateRows);
     }
 
-    private sealed class Store(ModelOutbox outbox, long token) : IOutboxStore
+    private sealed class Store(ModelOutbox outbox, long token, LateRows lateRows) : IOutboxStore
     {
-        public bool CommitsInSequenceOrder => false;
+        public LateRows LateRows => lateRows;
 
         public async Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> ReadAsync(long after, int limit, CancellationToken cancellationToken)
         {
@@ -84,18 +86,25 @@ internal sealed class ModelOutbox
             }
         }
 
-        public async Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+        public async Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, bool stopsEarly, CancellationToken cancellationToken)
         {
             await Task.Yield();
             lock (outbox._lock)
                 return [.. sequences.Where(outbox._visible.ContainsKey).Select(s => Read(outbox._visible[s]))];
         }
 
-        public async Task<IReadOnlyList<long>> ListAsync(long after, long upTo, CancellationToken cancellationToken)
+        public async Task<IReadOnlyList<long>> ListAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken)
         {
             await Task.Yield();
             lock (outbox._lock)
-                return [.. outbox._visible.Keys.Where(s => s > after && s <= upTo)];
+                return In(spans, outbox._visible.Keys, limit);
+        }
+
+        public async Task<IReadOnlyList<long>> ListUncommittedAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+                return In(spans, outbox._visible.Keys.Concat(outbox._open).Order(), limit);
         }
 
         public async Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
@@ -120,14 +129,18 @@ internal sealed class ModelOutbox
                 return outbox._last;
         }
 
-        public async Task<IReadOnlyCollection<string>> ListWritersAsync(CancellationToken cancellationToken)
+        public async Task<IReadOnlyList<(string Writer, string? IdleSince)>> ListWritersAsync(CancellationToken cancellationToken)
         {
             await Task.Yield();
+            // Each writes one row and is idle from then on.
             lock (outbox._lock)
-                return [.. outbox._open.Select(s => $"{s}")];
+                return [.. outbox._open.Select(s => ($"{s}", (string?)"since its insert"))];
         }
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+        private static IReadOnlyList<long> In(IReadOnlyList<(long First, long Last)> spans, IEnumerable<long> sequences, int limit) =>
+            [.. sequences.Where(s => spans.Any(span => s >= span.First && s <= span.Last)).Take(limit)];
 
         private static OutboxRow Read(Row row) => new()
         {

@@ -26,5 +26,8 @@ internal static class Approved
             $"{name} is not what was approved. If the change is meant, approve it: cp {Path.GetRelativePath(Root, received)} {Path.GetRelativePath(Root, approved)}");
     }
 
+    /// <summary>An approved text; null if there is none of that name.</summary>
+    public static string? Find(string name) => Path.Combine(Root, "Broker.Tests", "Approved", name) is var file && File.Exists(file) ? File.ReadAllText(file) : null;
+
     private static string Here([CallerFilePath] string path = "") => path;
 }

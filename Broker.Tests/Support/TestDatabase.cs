@@ -4,7 +4,7 @@ using Outbox.Sql;
 
 namespace Broker.Tests.Support;
 
-/// <summary>An empty database of its own for one test: a SQLite file, or a schema on the PostgreSQL server.</summary>
+/// <summary>An empty database of its own for one test: a SQLite file, a schema on the PostgreSQL server, a database on the others.</summary>
 internal abstract class TestDatabase : IAsyncDisposable
 {
     protected TestDatabase(SqlDialect dialect, DbDataSource dataSource) => (Dialect, DataSource) = (dialect, dataSource);
@@ -18,12 +18,17 @@ internal abstract class TestDatabase : IAsyncDisposable
     /// <summary>The engines that tests run on.</summary>
     public static IReadOnlyList<SqlDialect> Engines => SqlDialect.All;
 
+    /// <summary>Those of them that Entity Framework has a provider for.</summary>
+    public static IReadOnlyList<SqlDialect> EnginesOfEntityFramework => [.. SqlDialect.All.Where(d => d != SqlDialect.MySql)];
+
     /// <summary>An empty database, or one with the outbox's tables.</summary>
     public static async Task<TestDatabase> CreateAsync(SqlDialect dialect, bool withTables = true)
     {
         TestDatabase database = dialect.Name switch
         {
             "Sqlite" => TestSqlite.Create(),
+            "MySql" => await TestMySql.CreateAsync(),
+            "SqlServer" => await TestSqlServer.CreateAsync(),
             "PostgreSql" => await TestPostgreSql.CreateAsync(),
             _ => throw new NotSupportedException($"{dialect} has no test database. Add a class derived from TestDatabase."),
         };
@@ -35,7 +40,29 @@ internal abstract class TestDatabase : IAsyncDisposable
     /// <summary>Points a context at this database.</summary>
     public abstract void Configure(DbContextOptionsBuilder options);
 
-    public Task CreateTablesAsync() => ExecuteAsync(Dialect.CreateTables);
+    /// <summary>The column's name in a statement.</summary>
+    public virtual string Partition => "partition";
+
+    /// <summary>The body as text.</summary>
+    public abstract string Body { get; }
+
+    /// <summary>A time by the database's clock, as a producer writes it into a statement.</summary>
+    public abstract string Time(TimeSpan fromNow);
+
+    /// <summary>A value as text.</summary>
+    public virtual string Text(string expression) => $"CAST({expression} AS text)";
+
+    /// <summary>The first rows of a query.</summary>
+    public virtual string Limit(string select, int rows) => FormattableString.Invariant($"{select} LIMIT {rows}");
+
+    /// <summary>How many sessions of this database wait for a lock of another.</summary>
+    public abstract Task<int> WaitingSessionsAsync();
+
+    public async Task CreateTablesAsync()
+    {
+        await using var connection = await DataSource.OpenConnectionAsync();
+        await OutboxSchema.CreateAsync(connection, "The test", CancellationToken.None);
+    }
 
     public async Task<int> ExecuteAsync(string sql, params (string Name, object? Value)[] parameters)
     {

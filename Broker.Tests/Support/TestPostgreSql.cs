@@ -22,5 +22,12 @@ internal sealed class TestPostgreSql : TestDatabase
         return database;
     }
 
+    public override string Body => "convert_from(body, 'UTF8')";
+
+    public override string Time(TimeSpan fromNow) => FormattableString.Invariant($"clock_timestamp() + interval '{fromNow.TotalSeconds:0.000} seconds'");
+
+    public override async Task<int> WaitingSessionsAsync() =>
+        (int)await ScalarAsync<long>("SELECT count(*) FROM pg_stat_activity WHERE application_name = @name AND wait_event_type = 'Lock'", ("name", Schema));
+
     public override void Configure(DbContextOptionsBuilder options) => options.UseNpgsql((NpgsqlDataSource)DataSource);
 }

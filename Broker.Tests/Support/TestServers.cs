@@ -21,6 +21,22 @@ internal static class TestServers
         return Database.Value;
     }
 
+    /// <summary>Connection string of the MariaDB server. Skips the test when there is none; on CI that is a failure.</summary>
+    public static string MariaDb()
+    {
+        Require("BROKER_TEST_MARIADB", "MariaDB");
+        return Variable("BROKER_TEST_MARIADB")!;
+    }
+
+    /// <summary>Connection string of the SQL Server. Skips the test when there is none, on CI too: not every machine can have one.</summary>
+    public static string SqlServer()
+    {
+        if (Variable("BROKER_TEST_SQLSERVER") is { } server)
+            return server;
+        Assert.Ignore("This test needs SQL Server: BROKER_TEST_SQLSERVER holds no connection string. docker/compose.yaml brings one.");
+        return "";
+    }
+
     /// <summary>URI of the run's own RabbitMQ virtual host. Skips the test when there is no server; on CI that is a failure.</summary>
     public static async Task<string> RabbitMqAsync()
     {
@@ -51,6 +67,7 @@ internal static class TestServers
     /// <summary>Removes what the run made on the servers.</summary>
     public static async Task RemoveAsync()
     {
+        await TestSqlServer.RemoveAsync();
         if (Database.IsValueCreated && Database.Value.IsCompletedSuccessfully)
         {
             NpgsqlConnection.ClearAllPools();

@@ -1,5 +1,6 @@
 using Broker.Relay;
 using Microsoft.Extensions.Time.Testing;
+using Outbox.Sql;
 
 namespace Broker.Tests.Unit;
 
@@ -13,7 +14,7 @@ internal sealed class OutboxReaderTests
     private OutboxReader _reader = null!;
 
     [SetUp]
-    public void Prepare() => Prepare(inOrder: false);
+    public void Prepare() => Prepare(LateRows.UntilWritersEnd);
 
     [TearDown]
     public ValueTask Close() => _store.DisposeAsync();
@@ -54,7 +55,7 @@ internal sealed class OutboxReaderTests
     [Test]
     public async Task Where_commits_come_in_order_the_floor_is_the_cursor_and_nothing_is_listed()
     {
-        Prepare(inOrder: true);
+        Prepare(LateRows.Never);
         _store.Commit(1, 2);
         await LookAsync();
         _store.Commit(3);
@@ -165,9 +166,104 @@ internal sealed class OutboxReaderTests
         Assert.That(_store.FloorLooks, Is.EqualTo(1), "an idle outbox costs nothing more");
     }
 
-    private void Prepare(bool inOrder)
+    [Test]
+    public async Task A_writer_that_idles_in_its_transaction_holds_up_only_the_numbers_of_its_time()
     {
-        _store = new MemoryStore { CommitsInSequenceOrder = inOrder };
+        _store.Commit(1, 3);
+        _store.Last = 3;
+        _store.Writers = ["idler"];
+        _store.Idle["idler"] = "12:00";
+        await LookAsync();
+        await LookLaterAsync();
+        await LookLaterAsync();
+        Assert.That(_reader.Floor, Is.EqualTo(1), "2 may be the idler's");
+
+        _store.Commit(10);
+        _store.Last = 10;
+        await LookLaterAsync();
+        await LookLaterAsync(nothingKnown: false);
+        await LookLaterAsync(nothingKnown: false);
+
+        Assert.That(_store.Spans, Is.EqualTo(new[] { (2L, 2L) }), "4 to 9 were given out while it was idle");
+        _store.Commit(2);
+        Assert.That(await LookAsync(nothingKnown: false), Is.EqualTo(new[] { 2 }));
+    }
+
+    [Test]
+    public async Task A_writer_that_was_at_work_in_between_may_hold_the_numbers_of_that_time()
+    {
+        _store.Commit(1, 3);
+        _store.Last = 3;
+        _store.Writers = ["worker"];
+        for (var i = 0; i < 4; i++)
+        {
+            // Idle whenever it is looked at, but each time since another moment.
+            _store.Idle["worker"] = $"12:00:0{i}";
+            await LookLaterAsync();
+            _store.Last++;
+            _store.Commit(_store.Last.Value + 1);
+        }
+
+        await LookAsync(nothingKnown: false);
+        Assert.That(_store.Spans, Is.EqualTo(new[] { (2L, 2L), (4L, 4L) }));
+    }
+
+    [Test]
+    public async Task While_a_transaction_stays_open_only_the_holes_are_looked_into()
+    {
+        _store.Commit([1, .. Enumerable.Range(3, 20_000).Select(i => (long)i)]);
+        _store.Last = 20_002;
+        _store.Writers = ["open"];
+        await LookAsync(limit: 100_000);
+        _store.Settle([1, .. Enumerable.Range(3, 20_000).Select(i => (long)i)]);
+
+        await LookAsync();
+
+        Assert.That((_store.LastAfter, _store.Spans), Is.EqualTo((20_002, (IReadOnlyList<(long, long)>)[(2L, 2L)])));
+    }
+
+    [Test]
+    public async Task Where_uncommitted_rows_show_a_hole_closes_when_it_has_shown_nothing_for_a_while()
+    {
+        Prepare(LateRows.WhileUncommitted);
+        _store.Commit(1, 5);
+        _store.Uncommitted = [3];
+        await LookAsync();
+        await LookLaterAsync();
+        Assert.That((_reader.Floor, _store.FloorLooks), Is.EqualTo((1, 0)), "a number may be on its way to its row");
+
+        _time.Advance(UncommittedWatch.Patience);
+        await LookAsync();
+        await LookAsync(nothingKnown: false);
+        Assert.That(_reader.Floor, Is.EqualTo(2), "2 was given up, 3 is not committed yet");
+        _store.Settle(1, 5);
+        Assert.That(await LookAsync(), Is.Empty);
+
+        _store.Uncommitted = [];
+        _store.Commit(3);
+        Assert.That(await LookAsync(), Is.EqualTo(new[] { 3 }));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await LookAsync();
+        Assert.That((_reader.Floor, _reader.MayBeLate), Is.EqualTo((5, false)));
+    }
+
+    [Test]
+    public async Task A_late_transaction_of_very_many_rows_comes_in_parts_and_nothing_from_above_it_meanwhile()
+    {
+        _store.Commit(1, 30_000);
+        await LookAsync();
+        _store.Commit([.. Enumerable.Range(2, 25_000).Select(i => (long)i)]);
+        _store.Commit(30_001);
+
+        var look = await _reader.LookAsync(2, 100, CancellationToken.None);
+
+        Assert.That((look.Low.Count, look.LowIsEnd), Is.EqualTo((10_002, false)));
+        Assert.That((look.LateOnly().Rows, look.LateOnly().Closed), Is.EqualTo(((IReadOnlyList<OutboxRow>)[], (IReadOnlyList<HoleWatch.Closed>)[])));
+    }
+
+    private void Prepare(LateRows lateRows)
+    {
+        _store = new MemoryStore { LateRows = lateRows };
         _time = new FakeTimeProvider();
         _reader = new OutboxReader(_store, _time);
     }
@@ -181,7 +277,7 @@ internal sealed class OutboxReaderTests
     /// <summary>One look and its end, as the drainer does them; gives the rows that are new to it.</summary>
     private async Task<long[]> LookAsync(bool nothingKnown = true, int limit = 100)
     {
-        var look = await _reader.LookAsync(nothingKnown, limit, CancellationToken.None);
+        var look = await _reader.LookAsync(nothingKnown ? 0 : Math.Max(1, _store.Handed.Count), limit, CancellationToken.None);
         var late = look.Low.Where(s => !_store.Handed.Contains(s)).ToList();
         _reader.Finish(look, late);
         var found = late.Concat(look.Rows.Select(r => r.Sequence)).Where(_store.Handed.Add).Order().ToArray();
@@ -192,7 +288,7 @@ internal sealed class OutboxReaderTests
     {
         private readonly SortedSet<long> _rows = [];
 
-        public required bool CommitsInSequenceOrder { get; init; }
+        public required LateRows LateRows { get; init; }
 
         /// <summary>What the relay holds.</summary>
         public HashSet<long> Handed { get; } = [];
@@ -201,9 +297,18 @@ internal sealed class OutboxReaderTests
 
         public string[] Writers { get; set; } = [];
 
+        /// <summary>Rows of open transactions that have written them.</summary>
+        public long[] Uncommitted { get; set; } = [];
+
+        /// <summary>Writers that have been idle since they wrote, by what they show for it.</summary>
+        public Dictionary<string, string> Idle { get; } = [];
+
         public Action? BeforeList { get; set; }
 
         public int Lists { get; set; }
+
+        /// <summary>Where the last list looked.</summary>
+        public IReadOnlyList<(long First, long Last)> Spans { get; private set; } = [];
 
         public int FloorLooks { get; set; }
 
@@ -224,12 +329,19 @@ internal sealed class OutboxReaderTests
             return Task.FromResult<(IReadOnlyList<OutboxRow>, bool)>((rows, rows.Count < limit));
         }
 
-        public Task<IReadOnlyList<long>> ListAsync(long after, long upTo, CancellationToken cancellationToken)
+        public Task<IReadOnlyList<long>> ListAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken)
         {
             Lists++;
+            Spans = spans;
             BeforeList?.Invoke();
             BeforeList = null;
-            return Task.FromResult<IReadOnlyList<long>>([.. _rows.Where(s => s > after && s <= upTo)]);
+            return Task.FromResult<IReadOnlyList<long>>([.. _rows.Where(s => spans.Any(span => s >= span.First && s <= span.Last)).Take(limit)]);
+        }
+
+        public Task<IReadOnlyList<long>> ListUncommittedAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken)
+        {
+            FloorLooks++;
+            return Task.FromResult<IReadOnlyList<long>>([.. _rows.Concat(Uncommitted).Order().Where(s => spans.Any(span => s >= span.First && s <= span.Last)).Take(limit)]);
         }
 
         public Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken)
@@ -238,9 +350,10 @@ internal sealed class OutboxReaderTests
             return Task.FromResult(Last);
         }
 
-        public Task<IReadOnlyCollection<string>> ListWritersAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyCollection<string>>([.. Writers]);
+        public Task<IReadOnlyList<(string Writer, string? IdleSince)>> ListWritersAsync(CancellationToken cancellationToken) =>
+            Task.FromResult<IReadOnlyList<(string, string?)>>([.. Writers.Select(w => (w, Idle.GetValueOrDefault(w)))]);
 
-        public Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => throw new NotSupportedException();
+        public Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, bool stopsEarly, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => throw new NotSupportedException();
 

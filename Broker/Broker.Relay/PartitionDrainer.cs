@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
+using Outbox.Sql;
 
 namespace Broker.Relay;
 
@@ -104,19 +105,28 @@ internal sealed class PartitionDrainer : IDisposable
             _emptyReads = 0;
         // Taken before the read: a commit during it raises the next signal.
         _signal = _source.Signal.Next;
-        var (nothingKnown, limit) = (_rows.Count == 0, Math.Min(_rows.Room, _source.Options.BatchSize));
-        _reading = Task.Run(() => LookAsync(nothingKnown, limit), CancellationToken.None);
+        var (known, limit) = (_rows.Count, Math.Min(_rows.Room, _source.Options.BatchSize));
+        _reading = Task.Run(() => LookAsync(known, limit), CancellationToken.None);
     }
 
-    private async Task<ReadResult> LookAsync(bool nothingKnown, int limit)
+    private async Task<ReadResult> LookAsync(int known, int limit)
     {
-        var look = await _reader.LookAsync(nothingKnown, limit, _abort.Token).ConfigureAwait(false);
+        var look = await _reader.LookAsync(known, limit, _abort.Token).ConfigureAwait(false);
         await _steps.ReachedAsync("read").ConfigureAwait(false);
         return new ReadResult(look, null, [], [], []);
     }
 
     private async Task<ReadResult> FetchAsync(IReadOnlyList<OutboxRow> wanted, IReadOnlyList<OutboxRow> behind) =>
         new(null, null, wanted, behind, await _reader.FetchAsync([.. wanted.Concat(behind).Select(r => r.Sequence).Order()], _abort.Token).ConfigureAwait(false));
+
+    private async Task<ReadResult> FetchLateAsync(ReadResult result, OutboxReader.Look look, List<long> late)
+    {
+        // A transaction of a million rows that commits late comes a batch at a time, and nothing from above it meanwhile.
+        var batch = late.Count <= _source.Options.BatchSize ? late : late.GetRange(0, _source.Options.BatchSize);
+        var rows = await _reader.FetchLateAsync(batch, _abort.Token).ConfigureAwait(false);
+        var isAll = look.LowIsEnd && batch.Count == late.Count && (rows.Count == batch.Count || rows.Count == 0 || rows[^1].Sequence == batch[^1]);
+        return result with { Look = isAll ? look : look.LateOnly(), Late = rows };
+    }
 
     private bool EndReading()
     {
@@ -129,7 +139,7 @@ internal sealed class PartitionDrainer : IDisposable
             if (result.Late is null && look.Low.Where(s => !_rows.Knows(s)).ToList() is { Count: > 0 } late)
             {
                 // G3: what lies below goes before what was read above, so the whole look waits for it.
-                _reading = Task.Run(async () => result with { Late = await _reader.FetchAsync(late, _abort.Token).ConfigureAwait(false) }, CancellationToken.None);
+                _reading = Task.Run(() => FetchLateAsync(result, look, late), CancellationToken.None);
                 return true;
             }
             Take(look, result.Late ?? []);
@@ -225,9 +235,26 @@ internal sealed class PartitionDrainer : IDisposable
     {
         await _steps.ReachedAsync("confirmed").ConfigureAwait(false);
         // G2: only confirmed rows come here. G5: the delete checks the fencing token itself.
-        var held = await _store.SettleAsync(batch, _abort.Token).ConfigureAwait(false);
+        var held = await SettleOnceMoreAsync(batch).ConfigureAwait(false);
         await _steps.ReachedAsync("settled").ConfigureAwait(false);
         return held;
+    }
+
+    /// <summary>A deadlock, or a row that somebody has locked, is no reason to publish the whole window again.</summary>
+    private async Task<bool> SettleOnceMoreAsync(List<long> batch)
+    {
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                return await _store.SettleAsync(batch, _abort.Token).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (SqlErrors.IsTransient(exception))
+            {
+                // Rolled back. A lease that is lost meanwhile ends the wait.
+                await Task.Delay(Backoff.Delay(failures, SettleDelay, LatePoll), _time, _abort.Token).ConfigureAwait(false);
+            }
+        }
     }
 
     private bool EndSettling()

@@ -44,6 +44,15 @@ public sealed class RelayOptions
     /// <value>Default: 15 seconds.</value>
     public TimeSpan MaxRetryDelay { get; set; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>Whether published rows are moved to <c>outbox_archive</c> instead of being deleted.</summary>
+    /// <value>Default: <see langword="false"/>.</value>
+    /// <remarks>The archive answers "was it published, and when?" and lets events be published again. It costs a second write for each row, and the space for <see cref="ArchiveRetention"/>.</remarks>
+    public bool Archive { get; set; }
+
+    /// <summary>How long archived rows are kept.</summary>
+    /// <value>Default: 7 days.</value>
+    public TimeSpan ArchiveRetention { get; set; } = TimeSpan.FromDays(7);
+
     /// <summary>How long a stopping relay waits for the answers to what it has sent.</summary>
     /// <value>Default: 5 seconds.</value>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
@@ -58,6 +67,8 @@ public sealed class RelayOptions
             results.Add(new ValidationResult($"MaxWaitingRows ({MaxWaitingRows}) must not be below ReadAhead ({ReadAhead})."));
         if (IdlePoll <= TimeSpan.Zero || RetryDelay <= TimeSpan.Zero || MaxRetryDelay < RetryDelay || DrainTimeout < TimeSpan.Zero)
             results.Add(new ValidationResult("IdlePoll and RetryDelay must be positive, MaxRetryDelay not below RetryDelay, DrainTimeout not negative."));
+        if (ArchiveRetention <= TimeSpan.Zero)
+            results.Add(new ValidationResult($"ArchiveRetention is {ArchiveRetention}; it must be positive."));
         if (results.Count > 0)
             throw new OutboxConfigurationException($"Relay of source '{source}': {string.Join(" ", results.Select(r => r.ErrorMessage))}");
     }

@@ -27,24 +27,10 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     {
         var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
-        var place = $"database '{(connection.Database is { Length: > 0 } and not "main" ? connection.Database : connection.DataSource)}'";
-        try
-        {
-            await connection.Command(source.Dialect.CheckTables).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", source.Partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
-            if (stray is not null)
-                Log.StrayPartition(logger, source.Name, Convert.ToInt32(stray, CultureInfo.InvariantCulture), source.Partitions);
-        }
-        catch (Exception exception) when (SqlErrors.IsMissingTable(exception))
-        {
-            throw new OutboxConfigurationException(
-                $"Source '{source.Name}': a table of the outbox is missing in {place} ({SqlErrors.TextOf(exception)}). Create it with 'broker schema --source {source.Name} --create', or add model.UseOutbox() and a migration.", exception);
-        }
-        catch (Exception exception) when (SqlErrors.IsMissingColumn(exception))
-        {
-            throw new OutboxConfigurationException(
-                $"Source '{source.Name}': the tables of the outbox in {place} are of another version ({SqlErrors.TextOf(exception)}). Bring them to this version by a migration, then start again.", exception);
-        }
+        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", cancellationToken).ConfigureAwait(false);
+        var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", source.Partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
+        if (stray is not null)
+            Log.StrayPartition(logger, source.Name, Convert.ToInt32(stray, CultureInfo.InvariantCulture), source.Partitions);
     }
 
     private async Task RunPartitionAsync(short partition, CancellationToken stoppingToken)

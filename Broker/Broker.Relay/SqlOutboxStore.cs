@@ -23,7 +23,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
 
     private SqlDialect Dialect => _source.Dialect;
 
-    public bool CommitsInSequenceOrder => Dialect.CommitsInSequenceOrder;
+    public LateRows LateRows => Dialect.LateRows;
 
     public static async Task<SqlOutboxStore> OpenAsync(RelaySource source, short partition, string lease, long token, CancellationToken cancellationToken)
     {
@@ -46,7 +46,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
         return await RowsAsync(command, limit, cancellationToken).ConfigureAwait(false);
     }
 
-    public async Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, bool stopsEarly, CancellationToken cancellationToken)
     {
         var fetched = new List<OutboxRow>(sequences.Count);
         for (var rest = sequences; rest.Count > 0;)
@@ -55,37 +55,38 @@ internal sealed class SqlOutboxStore : IOutboxStore
             await using var _ = command.ConfigureAwait(false);
             var (rows, isEnd) = await RowsAsync(command, int.MaxValue, cancellationToken).ConfigureAwait(false);
             fetched.AddRange(rows);
-            rest = isEnd ? [] : [.. rest.Where(s => s > rows[^1].Sequence)];
+            rest = isEnd || stopsEarly ? [] : [.. rest.Where(s => s > rows[^1].Sequence)];
         }
         return fetched;
     }
 
-    public async Task<IReadOnlyList<long>> ListAsync(long after, long upTo, CancellationToken cancellationToken)
-    {
-        var command = _reader.Command(Dialect.ListSequences).With("partition", _partition).With("after", after).With("upto", upTo);
-        await using var _ = command.ConfigureAwait(false);
-        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using var __ = reader.ConfigureAwait(false);
-        var sequences = new List<long>();
-        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-            sequences.Add(reader.GetInt64(0));
-        return sequences;
-    }
+    public Task<IReadOnlyList<long>> ListAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) =>
+        ListAsync(Dialect.ListSequences(spans.Count), spans, limit, cancellationToken);
+
+    public Task<IReadOnlyList<long>> ListUncommittedAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) =>
+        ListAsync(Dialect.ListUncommitted(spans.Count) ?? throw new NotSupportedException($"{Dialect} shows no uncommitted rows."), spans, limit, cancellationToken);
 
     public async Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
     {
-        var deleted = await _settler.Command(Dialect.SettleMessages)
-            .With("partition", _partition).With("sequences", Dialect.SequencesParameter(sequences)).With("lease", _lease).With("token", _token)
-            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
-        // G5: the delete itself checked the token. Fewer rows than asked for may also mean that somebody else removed some; the lease tells.
-        return deleted == sequences.Count
-            || await _settler.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
+        if (_source.Options.Archive)
+        {
+            await ArchiveAsync(sequences, cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            var deleted = await BindSettled(_settler.Command(Dialect.SettleMessages), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            if (deleted == sequences.Count)
+                return true;
+        }
+        // G5: the statement itself checked the token. Fewer rows than asked for may also mean that somebody else removed some; the lease tells.
+        // A token never comes back, so one that is held now was held then.
+        return await _settler.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
     }
 
     public async Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken) =>
         Dialect.ReadLastSequence is { } sql ? (long?)await _reader.Command(sql).ScalarAsync(cancellationToken).ConfigureAwait(false) : null;
 
-    public async Task<IReadOnlyCollection<string>> ListWritersAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<(string Writer, string? IdleSince)>> ListWritersAsync(CancellationToken cancellationToken)
     {
         if (Dialect.ListWriters is not { } sql)
             return [];
@@ -93,9 +94,9 @@ internal sealed class SqlOutboxStore : IOutboxStore
         await using var _ = command.ConfigureAwait(false);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
-        var writers = new List<string>();
+        var writers = new List<(string, string?)>();
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-            writers.Add(reader.GetString(0));
+            writers.Add((reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetString(1)));
         return writers;
     }
 
@@ -118,6 +119,36 @@ internal sealed class SqlOutboxStore : IOutboxStore
             await connection.DisposeAsync().ConfigureAwait(false);
             throw;
         }
+    }
+
+    private async Task ArchiveAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+    {
+        if (Dialect.ArchiveMessages is [var statement])
+        {
+            await BindSettled(_settler.Command(statement), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        var transaction = await _settler.BeginTransactionAsync(Dialect.ConsumerIsolation, cancellationToken).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
+        foreach (var step in Dialect.ArchiveMessages)
+            await BindSettled(_settler.Command(step, transaction), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private DbCommand BindSettled(DbCommand command, IReadOnlyList<long> sequences) =>
+        command.With("partition", _partition).With("sequences", Dialect.SequencesParameter(sequences)).With("lease", _lease).With("token", _token);
+
+    private async Task<IReadOnlyList<long>> ListAsync(string sql, IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken)
+    {
+        var command = _reader.Command(sql).With("partition", _partition).With("limit", limit);
+        await using var _ = command.ConfigureAwait(false);
+        Dialect.BindSpans(command, spans);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        var sequences = new List<long>();
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            sequences.Add(reader.GetInt64(0));
+        return sequences;
     }
 
     private async Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> RowsAsync(DbCommand command, int limit, CancellationToken cancellationToken)
@@ -151,7 +182,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
         {
             envelope = new Envelope
             {
-                MessageId = reader.GetGuid(1),
+                MessageId = Dialect.ReadGuid(reader, 1),
                 PartitionKey = key,
                 KeySequence = reader.IsDBNull(3) ? null : reader.GetInt64(3),
                 Type = type,

@@ -45,7 +45,7 @@ internal static class RunCommand
         {
             Name = source.Name,
             Dialect = source.Dialect,
-            DataSource = DataSources.Create(source.Dialect, source.ConnectionString),
+            DataSource = DataSources.Create(source.Dialect, source.ConnectionString, source.Partitions),
             Transport = services.GetRequiredService<RabbitMqTransport>(),
             Exchange = source.Exchange,
             Partitions = source.Partitions,

@@ -38,7 +38,7 @@ internal static class SchemaCommand
         }
         await using var dataSource = DataSources.Create(source.Dialect, source.ConnectionString, mayCreate: true);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await connection.Command(source.Dialect.CreateTables).ExecuteAsync(cancellationToken);
+        await OutboxSchema.CreateAsync(connection, $"Source '{source.Name}'", cancellationToken);
         Console.WriteLine($"The tables of source '{source.Name}' ({source.Dialect}) are in place.");
         return ExitCodes.Ok;
     }

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Microsoft.Extensions.DependencyInjection;
+using Outbox.Sql;
 
 namespace Outbox.Consumers;
 
@@ -27,7 +28,7 @@ internal abstract class ConsumerSession : IAsyncDisposable
         var connection = await outbox.DataSource(scope).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return new ConnectionSession(connection, await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false));
+            return new ConnectionSession(connection, await connection.BeginTransactionAsync(SqlDialect.Of(connection).ConsumerIsolation, cancellationToken).ConfigureAwait(false));
         }
         catch
         {

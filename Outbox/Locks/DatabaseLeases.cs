@@ -13,9 +13,18 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
         var asked = time.GetTimestamp();
         var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
-        var token = await connection.Command(dialect.AcquireLease)
-            .With("name", name).With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds)
-            .ScalarAsync(cancellationToken).ConfigureAwait(false);
+        object? token;
+        try
+        {
+            token = await connection.Command(dialect.AcquireLease)
+                .With("name", name).With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds)
+                .ScalarAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (DbException exception) when (SqlErrors.IsDuplicateKey(exception))
+        {
+            // Two asked for a name that was new, at one moment; the other has it. PostgreSQL's ON CONFLICT watches one of the two unique keys only.
+            return null;
+        }
         return token is long value ? new Lease(this, name, value, duration, asked, time) : null;
     }
 

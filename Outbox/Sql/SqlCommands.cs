@@ -22,6 +22,7 @@ internal static class SqlCommands
         if (type is { } dbType)
             parameter.DbType = dbType;
         parameter.Value = value ?? DBNull.Value;
+        SqlDialect.OfParameter(parameter)?.Refine(parameter);
         command.Parameters.Add(parameter);
         return command;
     }

@@ -1,5 +1,7 @@
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text;
 
 namespace Outbox.Sql;
 
@@ -10,18 +12,22 @@ namespace Outbox.Sql;
 /// </remarks>
 public abstract class SqlDialect
 {
-    private protected SqlDialect()
-    {
-    }
+    private protected SqlDialect() => Parameter = Driver + "Parameter";
+
+    /// <summary>SQL Server 2019 and later, and Azure SQL.</summary>
+    public static SqlDialect SqlServer { get; } = new SqlServerDialect();
 
     /// <summary>PostgreSQL 13 and later.</summary>
     public static SqlDialect PostgreSql { get; } = new PostgreSqlDialect();
+
+    /// <summary>MySQL 8.0.19 and later, and MariaDB 10.6 and later.</summary>
+    public static SqlDialect MySql { get; } = new MySqlDialect();
 
     /// <summary>SQLite 3.38 and later.</summary>
     public static SqlDialect Sqlite { get; } = new SqliteDialect();
 
     /// <summary>Every engine, in the order in which they are shown to people.</summary>
-    public static IReadOnlyList<SqlDialect> All { get; } = [PostgreSql, Sqlite];
+    public static IReadOnlyList<SqlDialect> All { get; } = [SqlServer, PostgreSql, MySql, Sqlite];
 
     /// <summary>The engine's name in configuration.</summary>
     public abstract string Name { get; }
@@ -32,6 +38,9 @@ public abstract class SqlDialect
     /// <summary>Finds an engine by its name in configuration, in any case.</summary>
     public static bool TryParse(string? name, [NotNullWhen(true)] out SqlDialect? dialect)
     {
+        // MariaDB's users look for its own name.
+        if (string.Equals(name, "MariaDb", StringComparison.OrdinalIgnoreCase))
+            name = MySql.Name;
         dialect = All.FirstOrDefault(d => string.Equals(d.Name, name, StringComparison.OrdinalIgnoreCase));
         return dialect is not null;
     }
@@ -43,40 +52,82 @@ public abstract class SqlDialect
         ArgumentNullException.ThrowIfNull(connection);
         for (var type = connection.GetType(); type is not null; type = type.BaseType)
         {
-            if (All.FirstOrDefault(d => d.ConnectionType == type.FullName) is { } dialect)
+            if (All.FirstOrDefault(d => d.Driver + "Connection" == type.FullName) is { } dialect)
                 return dialect;
         }
         throw new OutboxConfigurationException(
-            $"{connection.GetType().FullName} is no connection of a known driver ({string.Join(", ", All.Select(d => d.ConnectionType))}). Pass the driver's own connection, not a wrapper around it.");
+            $"{connection.GetType().FullName} is no connection of a known driver ({string.Join(", ", All.Select(d => d.Driver + "Connection"))}). Pass the driver's own connection, not a wrapper around it.");
     }
 
-    /// <summary>Full name of the driver's connection class: this assembly references no driver.</summary>
-    internal abstract string ConnectionType { get; }
+    /// <summary>The engine that a parameter is for; null if it is of no known driver.</summary>
+    internal static SqlDialect? OfParameter(DbParameter parameter)
+    {
+        var type = parameter.GetType().FullName;
+        foreach (var dialect in All)
+        {
+            if (dialect.Parameter == type)
+                return dialect;
+        }
+        return null;
+    }
 
-    /// <summary>Whether a transaction that takes its number earlier also commits earlier, so that a reader cannot pass a row that is still hidden.</summary>
-    internal abstract bool CommitsInSequenceOrder { get; }
+    // ── The driver ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// <summary>What the driver's class names begin with, namespace included: this assembly references no driver.</summary>
+    internal abstract string Driver { get; }
+
+    private string Parameter { get; }
+
+    /// <summary>Gives a parameter the type that the engine's column has, where the driver would infer another one.</summary>
+    internal virtual void Refine(DbParameter parameter)
+    {
+    }
+
+    /// <summary>Reads a message id.</summary>
+    internal virtual Guid ReadGuid(DbDataReader reader, int ordinal) => reader.GetGuid(ordinal);
+
+    /// <summary>The isolation level of a consumer's own transactions, where the engine's default is no good for an inbox.</summary>
+    internal virtual System.Data.IsolationLevel ConsumerIsolation => System.Data.IsolationLevel.Unspecified;
+
+    /// <summary>How a row can appear below one that was read before, and how it is known that none can any more.</summary>
+    internal abstract LateRows LateRows { get; }
 
     // ── Tables ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// <summary>Creates what is missing. Safe to run by many at once, and again.</summary>
+    /// <summary>Creates what is missing, and brings tables of an earlier version to this one. Safe to run by many at once, and again.</summary>
     internal abstract string CreateTables { get; }
 
+    /// <summary>The schema version that the tables have.</summary>
+    internal string ReadSchemaVersion { get; } = "SELECT max(version) FROM outbox_schema";
+
     /// <summary>Fails with "missing table" or "missing column" unless the tables are there. Reads nothing.</summary>
-    internal string CheckTables { get; } =
-        """
-        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages WHERE 1 = 0;
+    internal string CheckTables =>
+        $"""
+        SELECT sequence, message_id, {Partition}, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages WHERE 1 = 0;
+        SELECT sequence, message_id, {Partition}, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, published_at FROM outbox_archive WHERE 1 = 0;
         SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
+        SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
+        SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state FROM dead_letters WHERE 1 = 0
         """;
+
+    /// <summary>The columns that the database has: table, column, type as the script writes it, whether it is required (1 or 0), its place in the primary key (0 = none).</summary>
+    internal abstract string DescribeColumns { get; }
+
+    /// <summary>The names of the secondary indexes of the outbox's tables: table, index.</summary>
+    internal abstract string DescribeIndexes { get; }
 
     /// <summary>Statements that a relay sends once on each connection of its own.</summary>
     internal abstract string PrepareRelayConnection { get; }
 
+    /// <summary>The column's name, quoted where the engine has reserved the word.</summary>
+    private protected virtual string Partition => "partition";
+
     // ── Outbox ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// <summary>Writes one row. @message_id, @partition, @partition_key, @key_sequence, @type, @headers, @content_type, @body, @not_before, @expires_at.</summary>
-    internal virtual string InsertMessage =>
-        """
-        INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, not_before, expires_at)
+    internal string InsertMessage =>
+        $"""
+        INSERT INTO outbox_messages (message_id, {Partition}, partition_key, key_sequence, type, headers, content_type, body, not_before, expires_at)
         VALUES (@message_id, @partition, @partition_key, @key_sequence, @type, @headers, @content_type, @body, @not_before, @expires_at)
         """;
 
@@ -87,20 +138,33 @@ public abstract class SqlDialect
     /// Columns: sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at, seconds until due (null = now), expired.</summary>
     internal abstract string FetchMessages { get; }
 
-    /// <summary>The sequences of the committed rows in a range, in order: @partition, @after, @upto.</summary>
-    internal virtual string ListSequences => "SELECT sequence FROM outbox_messages WHERE partition = @partition AND sequence > @after AND sequence <= @upto ORDER BY sequence";
+    /// <summary>The sequences of the committed rows in some ranges, in order: @partition, @limit, and what <see cref="BindSpans"/> adds.</summary>
+    internal abstract string ListSequences(int spans);
+
+    /// <summary>As <see cref="ListSequences"/>, with the rows of transactions that have not ended yet. Null where the engine cannot show them, or need not.</summary>
+    internal abstract string? ListUncommitted(int spans);
 
     /// <summary>Deletes published rows, if the lease still has this token (G5): @partition, @sequences, @lease, @token.</summary>
     internal abstract string SettleMessages { get; }
 
-    /// <summary>The highest number that the outbox has given out, or null; with <see cref="ListWriters"/> it gives a floor below which nothing can appear any more. Null where the engine needs none.</summary>
+    /// <summary>Moves published rows into the archive instead. One statement, or several to be run one after the other in one transaction.</summary>
+    internal abstract IReadOnlyList<string> ArchiveMessages { get; }
+
+    /// <summary>Deletes up to @limit archived rows that were published more than @seconds ago.</summary>
+    internal abstract string DeleteOldArchive { get; }
+
+    /// <summary>The highest number that the outbox has given out, or null; with <see cref="ListWriters"/> it gives a floor below which nothing can appear any more. Null where the engine has no such list.</summary>
     internal abstract string? ReadLastSequence { get; }
 
-    /// <summary>The transactions that may still commit a row with a number given out before now, as text.</summary>
+    /// <summary>The transactions that may still commit a row with a number given out before now. Columns: the transaction; when it became idle, as text, or null if it is at work or this is not shown.</summary>
     internal abstract string? ListWriters { get; }
 
     /// <summary>Binds a list of sequences to a parameter.</summary>
-    internal abstract object SequencesParameter(IReadOnlyList<long> sequences);
+    internal virtual object SequencesParameter(IReadOnlyList<long> sequences) => Json(sequences.Count, (json, i) => json.Append(CultureInfo.InvariantCulture, $"{sequences[i]}"));
+
+    /// <summary>Binds the ranges of <see cref="ListSequences"/>.</summary>
+    internal virtual void BindSpans(DbCommand command, IReadOnlyList<(long First, long Last)> spans) =>
+        command.With("spans", Json(spans.Count, (json, i) => json.Append(CultureInfo.InvariantCulture, $"[{spans[i].First},{spans[i].Last}]")));
 
     // ── Leases ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,13 +178,21 @@ public abstract class SqlDialect
     internal abstract string ReleaseLease { get; }
 
     /// <summary>Returns one row if the lease still has this token: @name, @token.</summary>
-    internal virtual string CheckLease => "SELECT 1 FROM leases WHERE name = @name AND token = @token";
+    internal string CheckLease { get; } = "SELECT 1 FROM leases WHERE name = @name AND token = @token";
 
     // ── Inbox ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// <summary>Records a message; one row affected means that it is new: @consumer, @message_id, @operation.</summary>
-    internal virtual string InsertInbox =>
-        "INSERT INTO inbox_messages (consumer, message_id, operation) VALUES (@consumer, @message_id, @operation) ON CONFLICT DO NOTHING";
+    internal abstract string InsertInbox { get; }
+
+    /// <summary>Records many messages: @consumer, @message_ids, @operation. Returns the ids that are new, or nothing on engines with <see cref="FindInbox"/>. May fail with "duplicate key" when another session records one of them at this moment.</summary>
+    internal abstract string InsertManyInbox { get; }
+
+    /// <summary>For engines whose insert cannot tell which rows are new: those that are there already: @consumer, @message_ids, @operation.</summary>
+    internal virtual string? FindInbox => null;
+
+    /// <summary>Binds a list of message ids to a parameter.</summary>
+    internal virtual object MessageIdsParameter(IReadOnlyList<Guid> messageIds) => Json(messageIds.Count, (json, i) => json.Append('"').Append(messageIds[i].ToString("D")).Append('"'));
 
     /// <summary>Deletes up to @limit rows older than @seconds.</summary>
     internal abstract string DeleteOldInbox { get; }
@@ -131,9 +203,22 @@ public abstract class SqlDialect
 
     // ── For people ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// <summary>Rows waiting, up to @limit, of all partitions.</summary>
-    internal virtual string CountBacklog => "SELECT count(*) FROM (SELECT 1 FROM outbox_messages LIMIT @limit) AS waiting";
+    /// <summary>How much waits in a partition: @partition, @limit. Columns: the rows, counted up to @limit; the numbers from the lowest row to the highest one, null without rows;
+    /// seconds since the oldest of the first thousand rows could have been published, null if none can.</summary>
+    internal abstract string ReadBacklog { get; }
 
     /// <summary>Partitions that hold rows, at or above @partitions: nobody reads them.</summary>
-    internal virtual string StrayPartition => "SELECT max(partition) FROM outbox_messages WHERE partition >= @partitions OR partition < 0";
+    internal string StrayPartition => $"SELECT max({Partition}) FROM outbox_messages WHERE {Partition} >= @partitions OR {Partition} < 0";
+
+    private static string Json(int count, Action<StringBuilder, int> append)
+    {
+        var json = new StringBuilder("[");
+        for (var i = 0; i < count; i++)
+        {
+            if (i > 0)
+                json.Append(',');
+            append(json, i);
+        }
+        return json.Append(']').ToString();
+    }
 }

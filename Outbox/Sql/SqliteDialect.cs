@@ -1,16 +1,13 @@
-using System.Globalization;
-using System.Text;
-
 namespace Outbox.Sql;
 
 internal sealed class SqliteDialect : SqlDialect
 {
     public override string Name => "Sqlite";
 
-    internal override string ConnectionType => "Microsoft.Data.Sqlite.SqliteConnection";
+    internal override string Driver => "Microsoft.Data.Sqlite.Sqlite";
 
     // One writer at a time holds the file from its first write to its commit.
-    internal override bool CommitsInSequenceOrder => true;
+    internal override LateRows LateRows => LateRows.Never;
 
     private const string Now = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
 
@@ -35,6 +32,24 @@ internal sealed class SqliteDialect : SqlDialect
             expires_at TEXT NULL
         );
 
+        CREATE TABLE IF NOT EXISTS outbox_archive (
+            sequence INTEGER NOT NULL,
+            message_id TEXT NOT NULL,
+            partition INTEGER NOT NULL,
+            partition_key TEXT NULL,
+            key_sequence INTEGER NULL,
+            type TEXT NOT NULL,
+            headers TEXT NULL,
+            content_type TEXT NOT NULL,
+            body BLOB NOT NULL,
+            created_at TEXT NOT NULL,
+            not_before TEXT NULL,
+            expires_at TEXT NULL,
+            published_at TEXT NOT NULL DEFAULT ({Now}),
+            CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id)
+        );
+        CREATE INDEX IF NOT EXISTS ix_outbox_archive_published_at ON outbox_archive (published_at);
+
         CREATE TABLE IF NOT EXISTS leases (
             name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
             owner TEXT NOT NULL,
@@ -50,6 +65,7 @@ internal sealed class SqliteDialect : SqlDialect
             received_at TEXT NOT NULL DEFAULT ({Now}),
             CONSTRAINT pk_inbox_messages PRIMARY KEY (consumer, message_id, operation)
         );
+        CREATE INDEX IF NOT EXISTS ix_inbox_messages_received_at ON inbox_messages (received_at);
 
         CREATE TABLE IF NOT EXISTS dead_letters (
             id INTEGER NOT NULL CONSTRAINT pk_dead_letters PRIMARY KEY AUTOINCREMENT,
@@ -72,7 +88,25 @@ internal sealed class SqliteDialect : SqlDialect
         );
         CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
 
+        CREATE TABLE IF NOT EXISTS outbox_schema (
+            version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
+            applied_at TEXT NOT NULL DEFAULT ({Now})
+        );
+        INSERT OR IGNORE INTO outbox_schema (version) VALUES (2);
+
         COMMIT;
+        """;
+
+    internal override string DescribeColumns =>
+        """
+        SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        """;
+
+    internal override string DescribeIndexes =>
+        """
+        SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
+        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
         """;
 
     // WAL lets the relay read while services write; it is a property of the file and stays. Nothing else may be set here that changes what a commit means: with the relay in the service,
@@ -93,23 +127,39 @@ internal sealed class SqliteDialect : SqlDialect
 
     internal override string FetchMessages => $"SELECT {Columns} FROM outbox_messages WHERE sequence IN (SELECT value FROM json_each(@sequences)) AND partition = @partition ORDER BY sequence";
 
+    internal override string ListSequences(int spans) =>
+        """
+        SELECT sequence FROM json_each(@spans) AS span JOIN outbox_messages ON sequence BETWEEN json_extract(span.value, '$[0]') AND json_extract(span.value, '$[1]') AND partition = @partition
+        ORDER BY sequence LIMIT @limit
+        """;
+
+    internal override string? ListUncommitted(int spans) => null;
+
     internal override string SettleMessages =>
         """
         DELETE FROM outbox_messages WHERE sequence IN (SELECT value FROM json_each(@sequences)) AND partition = @partition
         AND EXISTS (SELECT 1 FROM leases WHERE name = @lease AND token = @token)
         """;
 
+    internal override IReadOnlyList<string> ArchiveMessages =>
+    [
+        """
+        INSERT OR IGNORE INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages
+        WHERE sequence IN (SELECT value FROM json_each(@sequences)) AND partition = @partition AND EXISTS (SELECT 1 FROM leases WHERE name = @lease AND token = @token)
+        """,
+        SettleMessages,
+    ];
+
+    internal override string DeleteOldArchive =>
+        """
+        DELETE FROM outbox_archive WHERE rowid IN (
+            SELECT rowid FROM outbox_archive WHERE published_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') ORDER BY published_at LIMIT @limit)
+        """;
+
     internal override string? ReadLastSequence => null;
 
     internal override string? ListWriters => null;
-
-    internal override object SequencesParameter(IReadOnlyList<long> sequences)
-    {
-        var json = new StringBuilder("[");
-        for (var i = 0; i < sequences.Count; i++)
-            json.Append(i == 0 ? "" : ",").Append(sequences[i].ToString(CultureInfo.InvariantCulture));
-        return json.Append(']').ToString();
-    }
 
     private const string Expiry = "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (@milliseconds / 1000.0) || ' seconds')";
 
@@ -125,8 +175,20 @@ internal sealed class SqliteDialect : SqlDialect
 
     internal override string ReleaseLease => $"{Patience}; UPDATE leases SET expires_at = '' WHERE name = @name AND token = @token";
 
+    internal override string InsertInbox => "INSERT INTO inbox_messages (consumer, message_id, operation) VALUES (@consumer, @message_id, @operation) ON CONFLICT DO NOTHING";
+
+    // The driver writes ids in capitals.
+    internal override string InsertManyInbox =>
+        """
+        INSERT INTO inbox_messages (consumer, message_id, operation) SELECT @consumer, upper(value), @operation FROM json_each(@message_ids) WHERE true
+        ON CONFLICT DO NOTHING RETURNING message_id
+        """;
+
     internal override string DeleteOldInbox =>
-        "DELETE FROM inbox_messages WHERE rowid IN (SELECT rowid FROM inbox_messages WHERE received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') LIMIT @limit)";
+        """
+        DELETE FROM inbox_messages WHERE rowid IN (
+            SELECT rowid FROM inbox_messages WHERE received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') ORDER BY received_at LIMIT @limit)
+        """;
 
     internal override string InsertDeadLetter =>
         $"""
@@ -134,5 +196,14 @@ internal sealed class SqliteDialect : SqlDialect
         VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts)
         ON CONFLICT (side, consumer, message_id) DO UPDATE SET reason = excluded.reason, error = excluded.error,
             attempts = dead_letters.attempts + excluded.attempts, last_failed_at = {Now}, state = 'dead'
+        """;
+
+    internal override string ReadBacklog =>
+        $"""
+        SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition = @partition LIMIT @limit)),
+            (SELECT max(sequence) FROM outbox_messages) - (SELECT min(sequence) FROM outbox_messages) + 1,
+            (SELECT (julianday('now') - julianday(min(max(created_at, coalesce(not_before, ''))))) * 86400.0
+             FROM (SELECT created_at, not_before FROM outbox_messages WHERE partition = @partition ORDER BY sequence LIMIT 1000)
+             WHERE max(created_at, coalesce(not_before, '')) <= {Now})
         """;
 }

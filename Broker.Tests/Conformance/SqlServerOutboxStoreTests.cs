@@ -1,0 +1,11 @@
+using Broker.Tests.Support;
+using Outbox.Sql;
+
+namespace Broker.Tests.Conformance;
+
+[TestFixture(false)]
+[TestFixture(true)]
+internal sealed class SqlServerOutboxStoreTests(bool readCommittedSnapshot) : OutboxStoreSuite(SqlDialect.SqlServer)
+{
+    protected override async Task<TestDatabase> CreateEmptyDatabaseAsync() => await TestSqlServer.CreateAsync(readCommittedSnapshot);
+}
