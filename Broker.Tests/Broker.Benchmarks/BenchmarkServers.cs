@@ -6,39 +6,53 @@ namespace Broker.Benchmarks;
 /// <summary>The servers to measure on: those given, those of the environment, or those that <c>docker/servers.sh</c> starts, which are then stopped again.</summary>
 internal sealed partial class BenchmarkServers : IDisposable
 {
-    private string? _started;
+    private readonly Dictionary<string, string> _connections = [];
+    private readonly List<string> _started = [];
 
-    private BenchmarkServers(string rabbitMq, string postgreSql) => (RabbitMq, PostgreSql) = (rabbitMq, postgreSql);
+    /// <summary>Where a server is: <c>rabbitmq</c>, <c>postgres</c>, <c>mariadb</c> or <c>sqlserver</c>.</summary>
+    public string this[string name] => _connections[name];
 
-    public string RabbitMq { get; }
-
-    public string PostgreSql { get; }
-
-    public static BenchmarkServers Find(string? rabbitMq, string? postgreSql)
+    /// <summary>Finds servers by name, each with the address that was given for it, or null.</summary>
+    public static BenchmarkServers Find(params (string Name, string? Given)[] wanted)
     {
-        rabbitMq ??= Environment.GetEnvironmentVariable("BROKER_TEST_RABBITMQ");
-        postgreSql ??= Environment.GetEnvironmentVariable("BROKER_TEST_POSTGRES");
-        if (rabbitMq is not null && postgreSql is not null)
-            return new BenchmarkServers(rabbitMq, postgreSql);
+        var servers = new BenchmarkServers();
+        var missing = new List<string>();
+        foreach (var (name, given) in wanted)
+        {
+            if ((given ?? Environment.GetEnvironmentVariable(Variable(name))) is { Length: > 0 } connection)
+                servers._connections[name] = connection;
+            else if (name == "sqlserver")
+                throw new InvalidOperationException("SQL Server cannot be started here: set BROKER_TEST_SQLSERVER to the connection string of one.");
+            else
+                missing.Add(name);
+        }
+        if (missing.Count == 0)
+            return servers;
 
         var script = Script();
-        var isRunning = Run(script, "status", "rabbitmq", "postgres").Code == 0;
-        if (!isRunning)
+        servers._started.AddRange(missing.Where(name => Run(script, "status", name).Code != 0));
+        if (servers._started.Count > 0)
         {
-            Console.WriteLine("Starting RabbitMQ and PostgreSQL by docker/servers.sh …");
-            var (code, output) = Run(script, "start", "rabbitmq", "postgres");
+            Console.WriteLine($"Starting {string.Join(", ", servers._started)} by docker/servers.sh …");
+            var (code, output) = Run(script, ["start", .. servers._started]);
             if (code != 0)
-                throw new InvalidOperationException($"docker/servers.sh could not start them:\n{output}\nGive --rabbitmq and --postgres instead.");
+                throw new InvalidOperationException($"docker/servers.sh could not start them:\n{output}");
         }
-        var environment = Export().Matches(Run(script, "env", "rabbitmq", "postgres").Output).ToDictionary(m => m.Groups[1].Value, m => m.Groups[2].Value);
-        return new BenchmarkServers(rabbitMq ?? environment["BROKER_TEST_RABBITMQ"], postgreSql ?? environment["BROKER_TEST_POSTGRES"]) { _started = isRunning ? null : script };
+        foreach (Match export in Export().Matches(Run(script, ["env", .. missing]).Output))
+        {
+            if (missing.FirstOrDefault(name => Variable(name) == export.Groups[1].Value) is { } name)
+                servers._connections[name] = export.Groups[2].Value;
+        }
+        return servers;
     }
 
     public void Dispose()
     {
-        if (_started is not null)
-            Run(_started, "stop", "rabbitmq", "postgres");
+        if (_started.Count > 0)
+            Run(Script(), ["stop", .. _started]);
     }
+
+    private static string Variable(string name) => "BROKER_TEST_" + name.ToUpperInvariant();
 
     private static string Script()
     {
@@ -48,7 +62,7 @@ internal sealed partial class BenchmarkServers : IDisposable
             if (File.Exists(script))
                 return script;
         }
-        throw new InvalidOperationException("No servers: give --rabbitmq and --postgres, or set BROKER_TEST_RABBITMQ and BROKER_TEST_POSTGRES.");
+        throw new InvalidOperationException("No servers: set BROKER_TEST_RABBITMQ, BROKER_TEST_POSTGRES and so on.");
     }
 
     private static (int Code, string Output) Run(string script, params string[] arguments)

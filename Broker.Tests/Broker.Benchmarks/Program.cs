@@ -1,5 +1,5 @@
 using System.CommandLine;
 using Broker.Benchmarks;
 
-var root = new RootCommand("Measures the product against the bare broker, in the same run on the same machine.") { RelayBenchmark.Command() };
+var root = new RootCommand("Measures the product, and tries it for as long as you like, on real servers.") { RelayBenchmark.Command(), HeldBenchmark.Command(), BacklogBenchmark.Command(), WriterCampaignCommand.Command() };
 return await root.Parse(args).InvokeAsync();

@@ -29,8 +29,8 @@ internal static class RelayBenchmark
         var command = new Command("relay", "Relay rate over raw confirmed publish rate.") { rabbitMq, postgres, messages, bytes, keys, pairs };
         command.SetAction(async (parsed, _) =>
         {
-            using var servers = BenchmarkServers.Find(parsed.GetValue(rabbitMq), parsed.GetValue(postgres));
-            return await RunAsync(new Settings(servers.RabbitMq, servers.PostgreSql, parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(keys), parsed.GetValue(pairs)));
+            using var servers = BenchmarkServers.Find(("rabbitmq", parsed.GetValue(rabbitMq)), ("postgres", parsed.GetValue(postgres)));
+            return await RunAsync(new Settings(servers["rabbitmq"], servers["postgres"], parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(keys), parsed.GetValue(pairs)));
         });
         return command;
     }

@@ -9,7 +9,7 @@ using Outbox.Transport;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What the relay relies on when it reads and settles an outbox. An engine's class derives from this one and adds nothing.</summary>
-internal abstract class OutboxStoreSuite(SqlDialect dialect)
+internal abstract partial class OutboxStoreSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;
 
@@ -157,6 +157,40 @@ internal abstract class OutboxStoreSuite(SqlDialect dialect)
     }
 
     [Test]
+    public async Task A_row_that_is_not_committed_shows_to_who_asks_for_it_until_its_transaction_ends()
+    {
+        if (_store.LateRows != LateRows.WhileUncommitted)
+            Assert.Pass("This engine tells in another way, or needs none.");
+        await _database.InsertAsync();
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await _database.InsertAsync(transaction: transaction);
+        await _database.InsertAsync();
+        var committed = (await _store.ReadAsync(0, 10, None)).Rows.Select(r => r.Sequence).ToList();
+
+        var all = await _store.ListUncommittedAsync([(1, 1_000)], 10, None);
+        Assert.That((all.Count, committed.Count), Is.EqualTo((3, 2)));
+        Assert.That(await _store.ListUncommittedAsync([(1, committed[0]), (committed[1], 1_000)], 10, None), Is.EqualTo(committed), "only where it was asked");
+        Assert.That(await _store.ListAsync([(1, 1_000)], 10, None), Is.EqualTo(committed), "a list of committed rows is not affected");
+
+        await transaction.RollbackAsync();
+        Assert.That(await _store.ListUncommittedAsync([(1, 1_000)], 10, None), Is.EqualTo(committed));
+    }
+
+    [Test]
+    public async Task A_list_of_many_ranges_holds_what_lies_in_them_up_to_its_limit()
+    {
+        for (var i = 0; i < 30; i++)
+            await _database.InsertAsync();
+        var all = (await _store.ReadAsync(0, 100, None)).Rows.Select(r => r.Sequence).ToList();
+        var spans = Enumerable.Range(0, 10).Select(i => (all[3 * i], all[(3 * i) + 1])).Concat(Enumerable.Range(0, 190).Select(i => (10_000L + (2 * i), 10_000L + (2 * i)))).ToList();
+        var expected = all.Where((_, i) => i % 3 != 2).ToList();
+
+        Assert.That(await _store.ListAsync(spans, 100, None), Is.EqualTo(expected));
+        Assert.That(await _store.ListAsync(spans, 7, None), Is.EqualTo(expected.Take(7)));
+    }
+
+    [Test]
     public async Task A_prepared_transaction_counts_as_a_writer()
     {
         if (dialect != SqlDialect.PostgreSql)
@@ -190,72 +224,6 @@ internal abstract class OutboxStoreSuite(SqlDialect dialect)
         var fetched = await _store.FetchAsync([all[0], all[1], all[3], all[3] + 100], stopsEarly: false, None);
 
         Assert.That(fetched.Select(Body), Is.EqualTo(new[] { "0", "3" }));
-    }
-
-    [Test]
-    public async Task Settling_deletes_exactly_the_given_rows()
-    {
-        for (var i = 0; i < 4; i++)
-            await _database.InsertAsync(body: $"{i}");
-        var all = (await _store.ReadAsync(0, 10, None)).Rows.Select(r => r.Sequence).ToList();
-
-        Assert.That(await _store.SettleAsync([all[0], all[2]], None));
-
-        Assert.That((await _store.ReadAsync(0, 10, None)).Rows.Select(Body), Is.EqualTo(new[] { "1", "3" }));
-    }
-
-    [Test]
-    public async Task Settling_many_rows_at_once_works()
-    {
-        await using (var connection = await _database.DataSource.OpenConnectionAsync())
-        {
-            await using var transaction = await connection.BeginTransactionAsync();
-            for (var i = 0; i < 1_500; i++)
-                await _database.InsertAsync(transaction: transaction);
-            await transaction.CommitAsync();
-        }
-        var all = (await _store.ReadAsync(0, 2_000, None)).Rows.Select(r => r.Sequence).ToList();
-
-        Assert.That(await _store.SettleAsync(all, None));
-
-        Assert.That((all.Count, await _database.CountAsync("outbox_messages")), Is.EqualTo((1_500, 0L)));
-    }
-
-    [Test]
-    public async Task Settling_a_row_that_somebody_else_removed_is_no_loss_of_the_lease()
-    {
-        await _database.InsertAsync();
-        var sequence = (await _store.ReadAsync(0, 1, None)).Rows.Single().Sequence;
-        await _database.ExecuteAsync("DELETE FROM outbox_messages");
-
-        Assert.That(await _store.SettleAsync([sequence], None));
-    }
-
-    [Test]
-    public async Task A_stale_token_deletes_nothing()
-    {
-        await _database.InsertAsync();
-        await using var stale = await OpenAsync(_lease.Token - 1);
-        var sequence = (await stale.ReadAsync(0, 1, None)).Rows.Single().Sequence;
-
-        Assert.That(await stale.SettleAsync([sequence], None), Is.False);
-
-        Assert.That(await _database.CountAsync("outbox_messages"), Is.EqualTo(1));
-    }
-
-    [Test]
-    public async Task A_lease_that_was_taken_over_fences_its_old_holder_off()
-    {
-        await _database.InsertAsync();
-        var sequence = (await _store.ReadAsync(0, 1, None)).Rows.Single().Sequence;
-        await _database.ExecuteAsync($"UPDATE leases SET expires_at = {_database.Time(TimeSpan.FromDays(-1))}");
-        await using var thief = (await _leases.TryAcquireAsync("relay/0", "second", TimeSpan.FromMinutes(5), None))!;
-        await using var second = await OpenAsync(thief.Token);
-
-        Assert.That(await _store.SettleAsync([sequence], None), Is.False);
-        Assert.That(await _database.CountAsync("outbox_messages"), Is.EqualTo(1));
-        Assert.That(await second.SettleAsync([sequence], None));
-        Assert.That(await _database.CountAsync("outbox_messages"), Is.Zero);
     }
 
     [TestCase("not json")]

@@ -61,10 +61,10 @@ internal sealed class SqlOutboxStore : IOutboxStore
     }
 
     public Task<IReadOnlyList<long>> ListAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) =>
-        ListAsync(Dialect.ListSequences(spans.Count), spans, limit, cancellationToken);
+        ListAsync(Dialect.ListSequences(spans), spans, limit, cancellationToken);
 
     public Task<IReadOnlyList<long>> ListUncommittedAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) =>
-        ListAsync(Dialect.ListUncommitted(spans.Count) ?? throw new NotSupportedException($"{Dialect} shows no uncommitted rows."), spans, limit, cancellationToken);
+        ListAsync(Dialect.ListUncommitted(spans) ?? throw new NotSupportedException($"{Dialect} shows no uncommitted rows."), spans, limit, cancellationToken);
 
     public async Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
     {

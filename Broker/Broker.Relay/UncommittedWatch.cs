@@ -8,7 +8,7 @@ namespace Broker.Relay;
 internal sealed class UncommittedWatch(IOutboxStore store, TimeProvider time) : HoleWatch
 {
     /// <summary>How long a number must have been missing.</summary>
-    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private const int MostRows = 100_000;

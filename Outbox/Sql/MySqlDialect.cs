@@ -151,21 +151,46 @@ internal sealed class MySqlDialect : SqlDialect
 
     internal override string FetchMessages => $"SELECT {Columns} FROM {Wanted} ORDER BY m.sequence";
 
-    // Ranges that come from a JSON table are no ranges to the optimizer: it walks the partition once for each of them (measured: 5 s instead of 3 ms for 200).
-    internal override string ListSequences(int spans) =>
-        $"""
-        SELECT sequence FROM outbox_messages FORCE INDEX (PRIMARY)
-        WHERE `partition` = @partition AND ({string.Join(" OR ", Enumerable.Range(0, spans).Select(i => string.Create(CultureInfo.InvariantCulture, $"sequence BETWEEN @low{i} AND @high{i}")))})
-        ORDER BY `partition`, sequence LIMIT @limit
-        """;
+    // A range scan does not end at the range's end but at the next row that is visible, and walks over everything dead on its way; a look at one number ends at once.
+    // So small ranges become numbers, and one range covers the others. Ranges from a JSON table would be no ranges to the optimizer: it walks the partition once for each.
+    internal override string ListSequences(IReadOnlyList<(long First, long Last)> spans)
+    {
+        var (numbers, range) = Split(spans);
+        var conditions = new List<string>();
+        if (numbers.Count > 0)
+            conditions.Add($"sequence IN ({string.Join(", ", Enumerable.Range(0, numbers.Count).Select(i => string.Create(CultureInfo.InvariantCulture, $"@n{i}")))})");
+        if (range is not null)
+            conditions.Add("sequence BETWEEN @low AND @high");
+        return $"SELECT sequence FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` = @partition AND ({string.Join(" OR ", conditions)}) ORDER BY `partition`, sequence LIMIT @limit";
+    }
 
     // SET TRANSACTION without SESSION is for the next transaction only, here that one SELECT.
-    internal override string? ListUncommitted(int spans) => $"SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; {ListSequences(spans)}";
+    internal override string? ListUncommitted(IReadOnlyList<(long First, long Last)> spans) => $"SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; {ListSequences(spans)}";
 
     internal override void BindSpans(DbCommand command, IReadOnlyList<(long First, long Last)> spans)
     {
-        for (var i = 0; i < spans.Count; i++)
-            command.With(string.Create(CultureInfo.InvariantCulture, $"low{i}"), spans[i].First).With(string.Create(CultureInfo.InvariantCulture, $"high{i}"), spans[i].Last);
+        var (numbers, range) = Split(spans);
+        for (var i = 0; i < numbers.Count; i++)
+            command.With(string.Create(CultureInfo.InvariantCulture, $"n{i}"), numbers[i]);
+        if (range is var (low, high))
+            command.With("low", low).With("high", high);
+    }
+
+    private static (List<long> Numbers, (long Low, long High)? Range) Split(IReadOnlyList<(long First, long Last)> spans)
+    {
+        const int narrow = 8;
+        var numbers = new List<long>();
+        (long Low, long High)? range = null;
+        foreach (var (first, last) in spans)
+        {
+            if (last - first < narrow)
+                numbers.AddRange(Enumerable.Range(0, (int)(last - first) + 1).Select(i => first + i));
+            else
+                range = (range?.Low ?? first, last);
+        }
+        // What the range covers anyway need not be asked for twice.
+        numbers.RemoveAll(n => n >= range?.Low && n <= range?.High);
+        return (numbers, range);
     }
 
     // The shared lock keeps the token as it is until the delete has committed.

@@ -131,10 +131,10 @@ internal sealed class PostgreSqlDialect : SqlDialect
     internal override string FetchMessages =>
         $"SELECT {Columns} FROM unnest(@sequences::bigint[]) AS wanted (number) JOIN outbox_messages ON partition = @partition AND sequence = number ORDER BY sequence";
 
-    internal override string ListSequences(int spans) =>
+    internal override string ListSequences(IReadOnlyList<(long First, long Last)> spans) =>
         "SELECT sequence FROM unnest(@low::bigint[], @high::bigint[]) AS span (low, high) JOIN outbox_messages ON partition = @partition AND sequence BETWEEN low AND high ORDER BY sequence LIMIT @limit";
 
-    internal override string? ListUncommitted(int spans) => null;
+    internal override string? ListUncommitted(IReadOnlyList<(long First, long Last)> spans) => null;
 
     // FOR KEY SHARE: the holder can renew meanwhile (expires_at is in no unique key), a thief's new token waits until this delete has committed.
     // A join, not "= ANY": with the statistics of an empty table the planner takes that for a filter and walks the whole backlog for each batch.

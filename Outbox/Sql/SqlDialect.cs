@@ -139,10 +139,10 @@ public abstract class SqlDialect
     internal abstract string FetchMessages { get; }
 
     /// <summary>The sequences of the committed rows in some ranges, in order: @partition, @limit, and what <see cref="BindSpans"/> adds.</summary>
-    internal abstract string ListSequences(int spans);
+    internal abstract string ListSequences(IReadOnlyList<(long First, long Last)> spans);
 
     /// <summary>As <see cref="ListSequences"/>, with the rows of transactions that have not ended yet. Null where the engine cannot show them, or need not.</summary>
-    internal abstract string? ListUncommitted(int spans);
+    internal abstract string? ListUncommitted(IReadOnlyList<(long First, long Last)> spans);
 
     /// <summary>Deletes published rows, if the lease still has this token (G5): @partition, @sequences, @lease, @token.</summary>
     internal abstract string SettleMessages { get; }

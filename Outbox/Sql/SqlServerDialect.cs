@@ -186,9 +186,9 @@ internal sealed class SqlServerDialect : SqlDialect
         ORDER BY m.sequence
         """;
 
-    internal override string ListSequences(int spans) => List(Committed);
+    internal override string ListSequences(IReadOnlyList<(long First, long Last)> spans) => List(Committed);
 
-    internal override string? ListUncommitted(int spans) => List("WITH (NOLOCK)");
+    internal override string? ListUncommitted(IReadOnlyList<(long First, long Last)> spans) => List("WITH (NOLOCK)");
 
     private static string List(string hint) =>
         $"""

@@ -127,13 +127,13 @@ internal sealed class SqliteDialect : SqlDialect
 
     internal override string FetchMessages => $"SELECT {Columns} FROM outbox_messages WHERE sequence IN (SELECT value FROM json_each(@sequences)) AND partition = @partition ORDER BY sequence";
 
-    internal override string ListSequences(int spans) =>
+    internal override string ListSequences(IReadOnlyList<(long First, long Last)> spans) =>
         """
         SELECT sequence FROM json_each(@spans) AS span JOIN outbox_messages ON sequence BETWEEN json_extract(span.value, '$[0]') AND json_extract(span.value, '$[1]') AND partition = @partition
         ORDER BY sequence LIMIT @limit
         """;
 
-    internal override string? ListUncommitted(int spans) => null;
+    internal override string? ListUncommitted(IReadOnlyList<(long First, long Last)> spans) => null;
 
     internal override string SettleMessages =>
         """
