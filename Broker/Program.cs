@@ -4,6 +4,7 @@ using Broker.Commands;
 var root = new RootCommand("Relays committed outbox events of many services' databases to RabbitMQ.")
 {
     RunCommand.Create(),
+    StatusCommand.Create(),
     SchemaCommand.Create(),
 };
 // The host itself ends on SIGTERM and Ctrl-C, after what is on its way has been settled.

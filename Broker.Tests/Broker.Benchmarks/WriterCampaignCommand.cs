@@ -34,6 +34,8 @@ internal static class WriterCampaignCommand
                     $"{database.Dialect}: {report.Committed:N0} transactions committed, {report.RolledBack:N0} rolled back, {report.Long:N0} of them long; {report.Arrived:N0} events arrived; {(report.Faults.Count == 0 ? "every promise kept" : "FAULTS")}"));
                 foreach (var fault in report.Faults)
                     Console.WriteLine("  " + fault);
+                foreach (var said in report.Said.Take(20))
+                    Console.WriteLine("  the relay said: " + said);
                 failed |= report.Faults.Count > 0;
             }
             return failed ? 1 : 0;

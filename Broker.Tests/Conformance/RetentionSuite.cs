@@ -75,6 +75,18 @@ internal abstract class RetentionSuite(SqlDialect dialect)
     }
 
     [Test]
+    public async Task A_row_that_was_not_published_leaves_without_a_trace_in_the_archive()
+    {
+        await _database.InsertAsync();
+        await using var store = await OpenAsync();
+        var sequence = (await store.ReadAsync(0, 10, None)).Rows[0].Sequence;
+
+        Assert.That(await store.DropAsync([sequence], None));
+
+        Assert.That((await _database.CountAsync("outbox_archive"), await _database.CountAsync("outbox_messages")), Is.EqualTo((0L, 0L)));
+    }
+
+    [Test]
     public async Task A_stale_token_archives_nothing()
     {
         await _database.InsertAsync();

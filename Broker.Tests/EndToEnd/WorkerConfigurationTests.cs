@@ -13,7 +13,7 @@ internal sealed class WorkerConfigurationTests
         static TestCaseData Case(string name, string json, params string[] says) => new TestCaseData(json, says).SetArgDisplayNames(name);
         yield return Case("no sources", "{ \"Broker\": { " + RabbitMq + " } }", "No sources are configured", "\"Sources\"");
         yield return Case("nothing at all", "{ }", "No sources are configured");
-        yield return Case("unknown engine", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Oracle\", \"ConnectionString\": \"x=s3cret\" } } } }", "Broker:Sources:orders:Database is 'Oracle'", "PostgreSql, Sqlite");
+        yield return Case("unknown engine", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Oracle\", \"ConnectionString\": \"x=s3cret\" } } } }", "Broker:Sources:orders:Database is 'Oracle'", "SqlServer, PostgreSql, MySql, Sqlite");
         yield return Case("two sources of one name", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { " + Orders + " }, \"orders\": { " + Orders + " } } } }", "two sources are named 'orders'");
         yield return Case("two sources of one name in a list", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": [ { \"Name\": \"orders\", " + Orders + " }, { \"Name\": \"orders\", " + Orders + " } ] } }", "two sources are named 'orders'");
         yield return Case("port out of range", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"PostgreSql\", \"ConnectionString\": \"Host=127.0.0.1;Port=99999;Password=s3cret\" } } } }", "Port is 99999", "1 to 65535");

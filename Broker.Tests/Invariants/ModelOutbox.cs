@@ -107,6 +107,8 @@ internal sealed class ModelOutbox
                 return In(spans, outbox._visible.Keys.Concat(outbox._open).Order(), limit);
         }
 
+        public Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => SettleAsync(sequences, cancellationToken);
+
         public async Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
         {
             await Task.Yield();

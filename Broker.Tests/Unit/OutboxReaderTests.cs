@@ -355,6 +355,8 @@ internal sealed class OutboxReaderTests
 
         public Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, bool stopsEarly, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => SettleAsync(sequences, cancellationToken);
+
         public Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -20,7 +20,10 @@ internal interface IOutboxStore : IAsyncDisposable
     /// <summary>As <see cref="ListAsync"/>, with the rows that are not committed yet.</summary>
     Task<IReadOnlyList<long>> ListUncommittedAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken);
 
-    /// <summary>Removes rows, if the lease is still held with its token; false if it is not (G5).</summary>
+    /// <summary>Removes rows that were not published, if the lease is still held with its token; false if it is not (G5).</summary>
+    Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken);
+
+    /// <summary>Removes published rows, or moves them to the archive, if the lease is still held with its token; false if it is not (G5).</summary>
     Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken);
 
     /// <summary>The highest sequence given out so far, committed or not; null if it is not known.</summary>

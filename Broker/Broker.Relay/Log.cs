@@ -44,6 +44,12 @@ internal static partial class Log
     [LoggerMessage(3201, LogLevel.Error, "{Error} Looking again in {Delay:0.0} s.")]
     public static partial void Misconfigured(ILogger logger, string error, double delay);
 
+    [LoggerMessage(3203, LogLevel.Information, "Source '{Source}': removed {Count} archived rows older than {Retention}.")]
+    public static partial void ArchiveEmptied(ILogger logger, string source, int count, TimeSpan retention);
+
+    [LoggerMessage(3204, LogLevel.Warning, "Source '{Source}': old archived rows could not be removed; tried again in an hour. {Error}")]
+    public static partial void RetentionFailed(ILogger logger, string source, string error);
+
     [LoggerMessage(3202, LogLevel.Error, "Source '{Source}', partition {Partition}: unexpected error; draining starts again in {Delay:0.0} s.")]
     public static partial void Unexpected(ILogger logger, Exception exception, string source, int partition, double delay);
 }

@@ -26,6 +26,7 @@ internal sealed class PartitionDrainer : IDisposable
     private readonly RowQueues _rows;
     private readonly RowPublisher _publisher;
     private readonly List<long> _confirmed = [];
+    private readonly List<long> _expired = [];
     private readonly List<long> _settled = [];
     private readonly KeyValuePair<string, object?> _tag;
     private readonly CancellationTokenSource _abort = new();
@@ -206,7 +207,7 @@ internal sealed class PartitionDrainer : IDisposable
     {
         Log.Expired(_logger, _source.Name, row.Sequence, row.Type);
         OutboxMetrics.Expired.Add(1, _tag);
-        ToSettle(row);
+        _expired.Add(row.Sequence);
     }
 
     // ── Settling ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,34 +221,45 @@ internal sealed class PartitionDrainer : IDisposable
 
     private void BeginSettling(bool atOnce)
     {
-        if (_settling is not null || _confirmed.Count == 0)
+        if (_settling is not null)
             return;
+        if (_confirmed.Count == 0)
+        {
+            if (_expired.Count > 0)
+                BeginSettling(_expired, _store.DropAsync);
+            return;
+        }
         if (!atOnce && _confirmed.Count < SettleSize && _publisher.Unanswered > 0 && _time.GetElapsedTime(_firstConfirmAt) < SettleDelay)
             return;
-        var batch = _confirmed.Count <= SettleSize ? [.. _confirmed] : _confirmed.GetRange(0, SettleSize);
-        _confirmed.RemoveRange(0, batch.Count);
+        BeginSettling(_confirmed, _store.SettleAsync);
         _firstConfirmAt = _time.GetTimestamp();
-        _settlingRows = batch;
-        _settling = Task.Run(() => SettleAsync(batch), CancellationToken.None);
     }
 
-    private async Task<bool> SettleAsync(List<long> batch)
+    private void BeginSettling(List<long> from, Func<IReadOnlyList<long>, CancellationToken, Task<bool>> settle)
+    {
+        var batch = from.GetRange(0, Math.Min(from.Count, SettleSize));
+        from.RemoveRange(0, batch.Count);
+        _settlingRows = batch;
+        _settling = Task.Run(() => SettleAsync(batch, settle), CancellationToken.None);
+    }
+
+    private async Task<bool> SettleAsync(List<long> batch, Func<IReadOnlyList<long>, CancellationToken, Task<bool>> settle)
     {
         await _steps.ReachedAsync("confirmed").ConfigureAwait(false);
-        // G2: only confirmed rows come here. G5: the delete checks the fencing token itself.
-        var held = await SettleOnceMoreAsync(batch).ConfigureAwait(false);
+        // G2: only confirmed and expired rows come here. G5: the delete checks the fencing token itself.
+        var held = await SettleOnceMoreAsync(batch, settle).ConfigureAwait(false);
         await _steps.ReachedAsync("settled").ConfigureAwait(false);
         return held;
     }
 
     /// <summary>A deadlock, or a row that somebody has locked, is no reason to publish the whole window again.</summary>
-    private async Task<bool> SettleOnceMoreAsync(List<long> batch)
+    private async Task<bool> SettleOnceMoreAsync(List<long> batch, Func<IReadOnlyList<long>, CancellationToken, Task<bool>> settle)
     {
         for (var failures = 1; ; failures++)
         {
             try
             {
-                return await _store.SettleAsync(batch, _abort.Token).ConfigureAwait(false);
+                return await settle(batch, _abort.Token).ConfigureAwait(false);
             }
             catch (Exception exception) when (SqlErrors.IsTransient(exception))
             {
@@ -308,7 +320,7 @@ internal sealed class PartitionDrainer : IDisposable
     private async Task FinishAsync(CancellationToken lostToken)
     {
         using var limit = new CancellationTokenSource(_source.Options.DrainTimeout, _time);
-        while (_publisher.IsSending || _publisher.Unanswered > 0 || _confirmed.Count > 0 || _settling is not null)
+        while (_publisher.IsSending || _publisher.Unanswered > 0 || _confirmed.Count + _expired.Count > 0 || _settling is not null)
         {
             lostToken.ThrowIfCancellationRequested();
             var progress = _publisher.Take();

@@ -73,6 +73,8 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         await using var _ = store.ConfigureAwait(false);
         Log.Draining(logger, source.Name, partition, source.Dialect.Name, lease.Token);
         var began = time.GetTimestamp();
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(lease.LostToken, stoppingToken);
+        var retention = partition == 0 ? new ArchiveRetention(source, time, logger).RunAsync(ended.Token) : Task.CompletedTask;
         try
         {
             using var drainer = new PartitionDrainer(source, store, time, logger, steps);
@@ -87,6 +89,8 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         {
             if (time.GetElapsedTime(began) > LongestRetry)
                 _failures = 0;
+            await ended.CancelAsync().ConfigureAwait(false);
+            await retention.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

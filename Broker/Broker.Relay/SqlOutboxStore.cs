@@ -68,19 +68,17 @@ internal sealed class SqlOutboxStore : IOutboxStore
 
     public async Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
     {
-        if (_source.Options.Archive)
-        {
-            await ArchiveAsync(sequences, cancellationToken).ConfigureAwait(false);
-        }
-        else
-        {
-            var deleted = await BindSettled(_settler.Command(Dialect.SettleMessages), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            if (deleted == sequences.Count)
-                return true;
-        }
-        // G5: the statement itself checked the token. Fewer rows than asked for may also mean that somebody else removed some; the lease tells.
-        // A token never comes back, so one that is held now was held then.
-        return await _settler.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
+        if (!_source.Options.Archive)
+            return await DropAsync(sequences, cancellationToken).ConfigureAwait(false);
+        await ArchiveAsync(sequences, cancellationToken).ConfigureAwait(false);
+        return await IsHeldAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    public async Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+    {
+        var deleted = await BindSettled(_settler.Command(Dialect.SettleMessages), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        // Fewer rows than asked for may also mean that somebody else removed some; the lease tells.
+        return deleted == sequences.Count || await IsHeldAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public async Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken) =>
@@ -120,6 +118,10 @@ internal sealed class SqlOutboxStore : IOutboxStore
             throw;
         }
     }
+
+    /// <summary>G5: the statement itself has checked the token; this tells what it found. A token never comes back, so one that is held now was held then.</summary>
+    private async Task<bool> IsHeldAsync(CancellationToken cancellationToken) =>
+        await _settler.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
 
     private async Task ArchiveAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
     {
