@@ -55,7 +55,7 @@ internal sealed class SequenceHoles
     /// <summary>Ranges that cover all holes up to a number, at most so many. Where there are more, neighbours are joined, the nearest first: what lies between them was seen, and is walked again.</summary>
     public IReadOnlyList<(long First, long Last)> Spans(long upTo, int most)
     {
-        var spans = new List<(long First, long Last)>(Math.Min(_ranges.Count, most + 1));
+        var spans = new List<(long First, long Last)>();
         for (var near = 0L; ; near = Math.Max(16, near * 8))
         {
             spans.Clear();
