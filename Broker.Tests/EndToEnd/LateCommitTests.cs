@@ -56,6 +56,33 @@ internal sealed class LateCommitTests(SqlDialect engine)
     }
 
     [Test]
+    public async Task A_large_transaction_that_commits_late_comes_a_batch_at_a_time_and_before_what_follows_it()
+    {
+        await using var database = await TestDatabase.CreateAsync(engine);
+        var transport = new InMemoryTransport();
+        await using var collector = await Collector.StartAsync(transport);
+        var options = new Broker.Relay.RelayOptions { BatchSize = 100, ReadAhead = 300, MaxWaitingRows = 600 };
+        await using var drain = await Drain.StartAsync(database, transport, options: options);
+        var expected = new List<Guid>();
+        await using var connection = await database.DataSource.OpenConnectionAsync();
+        await using var open = await connection.BeginTransactionAsync();
+        for (var i = 0; i < 2_500; i++)
+            expected.Add(await database.InsertAsync(key: $"key-{i % 50}", transaction: open));
+        await database.InsertAsync(key: "early");
+        await collector.ReachAsync(1);
+
+        await open.CommitAsync();
+        for (var i = 0; i < 50; i++)
+            expected.Add(await database.InsertAsync(key: $"key-{i}"));
+
+        await collector.ReachAsync(2_551);
+        foreach (var key in Enumerable.Range(0, 50))
+            Assert.That(collector.Applied($"key-{key}"), Is.EqualTo(expected.Where((_, i) => i % 50 == key)), $"order of key {key}");
+        await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages"), 0, "everything is settled");
+        Assert.That(collector.Arrived, Has.Count.EqualTo(2_551));
+    }
+
+    [Test]
     public async Task Rows_of_a_key_whose_writers_take_turns_keep_their_order_whatever_else_commits_late()
     {
         await using var database = await TestDatabase.CreateAsync(engine);

@@ -148,4 +148,44 @@ internal sealed class RelayTests(SqlDialect engine)
         Assert.That(await database.CountAsync($"outbox_messages WHERE not_before > {past}"), Is.EqualTo(1), "the row left before it was due");
         await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages"), 0, "the due row leaves");
     }
+
+    [Test]
+    public async Task With_archiving_on_published_rows_are_kept_and_expired_ones_are_not()
+    {
+        await using var database = await TestDatabase.CreateAsync(engine);
+        var transport = new ScriptedTransport(_ => PublishOutcome.Confirmed);
+        var ids = new[] { await database.InsertAsync(key: "a"), await database.InsertAsync(key: "a"), await database.InsertAsync() };
+        await database.ExecuteAsync($"INSERT INTO outbox_messages (message_id, type, body, expires_at) VALUES (@id, 'tests.expired.v1', @body, {database.Time(TimeSpan.FromSeconds(-1))})", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
+        await using var drain = await Drain.StartAsync(database, transport, options: new RelayOptions { Archive = true });
+
+        await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages"), 0, "all rows leave");
+
+        var archived = await database.QueryAsync($"SELECT {database.Text("message_id")} FROM outbox_archive ORDER BY sequence");
+        Assert.That(archived.Select(r => Guid.Parse(r[0]!)), Is.EqualTo(ids));
+    }
+
+    [Test]
+    public async Task Old_archived_rows_are_removed_by_who_holds_the_first_partition()
+    {
+        await using var database = await TestDatabase.CreateAsync(engine);
+        await using (var drain = await Drain.StartAsync(database, new ScriptedTransport(_ => PublishOutcome.Confirmed), options: new RelayOptions { Archive = true }))
+        {
+            await database.InsertAsync();
+            await database.InsertAsync();
+            await Eventually.EqualsAsync(() => database.CountAsync("outbox_archive"), 2, "both are archived");
+        }
+        await database.ExecuteAsync($"UPDATE outbox_archive SET published_at = {database.Time(TimeSpan.FromDays(-8))} WHERE sequence = 1");
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        var log = new TestLog();
+        var source = new RelaySource { Name = "tests", Dialect = engine, DataSource = database.DataSource, Transport = new InMemoryTransport() };
+        using var stop = new CancellationTokenSource();
+        var retention = new ArchiveRetention(source, time, log.CreateLogger("Retention")).RunAsync(stop.Token);
+
+        time.Advance(TimeSpan.FromMinutes(1));
+
+        await log.FirstAsync("removed 1 archived rows");
+        Assert.That(await database.CountAsync("outbox_archive"), Is.EqualTo(1));
+        await stop.CancelAsync();
+        Assert.That(async () => await retention, Throws.InstanceOf<OperationCanceledException>());
+    }
 }
