@@ -150,6 +150,31 @@ internal sealed class RelayTests(SqlDialect engine)
     }
 
     [Test]
+    public async Task A_published_row_that_somebody_has_locked_is_settled_later_and_not_published_again()
+    {
+        if (engine == SqlDialect.Sqlite)
+            Assert.Pass("This engine locks no rows.");
+        await using var database = await TestDatabase.CreateAsync(engine);
+        var transport = new ScriptedTransport();
+        await database.InsertAsync();
+        await using var drain = await Drain.StartAsync(database, transport);
+        var sent = await transport.NextAsync();
+        await using var connection = await database.DataSource.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await connection.Command("UPDATE outbox_messages SET content_type = 'text/plain'", transaction).ExecuteAsync(CancellationToken.None);
+        sent.Answer(PublishOutcome.Confirmed);
+
+        // Longer than the relay waits for one lock.
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        await Eventually.IsTrueAsync(() => Task.FromResult(watch.Elapsed > TimeSpan.FromSeconds(1.5)), "the lock outlasts a wait");
+        Assert.That(drain.Ended.IsCompleted, Is.False);
+        await transaction.RollbackAsync();
+
+        await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages"), 0, "the row is settled");
+        Assert.That(transport.Channels, Is.EqualTo(1), "the drain went on as if nothing had been");
+    }
+
+    [Test]
     public async Task With_archiving_on_published_rows_are_kept_and_expired_ones_are_not()
     {
         await using var database = await TestDatabase.CreateAsync(engine);

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
-using Outbox.Sql;
 
 namespace Broker.Relay;
 
@@ -247,26 +246,9 @@ internal sealed class PartitionDrainer : IDisposable
     {
         await _steps.ReachedAsync("confirmed").ConfigureAwait(false);
         // G2: only confirmed and expired rows come here. G5: the delete checks the fencing token itself.
-        var held = await SettleOnceMoreAsync(batch, settle).ConfigureAwait(false);
+        var held = await settle(batch, _abort.Token).ConfigureAwait(false);
         await _steps.ReachedAsync("settled").ConfigureAwait(false);
         return held;
-    }
-
-    /// <summary>A deadlock, or a row that somebody has locked, is no reason to publish the whole window again.</summary>
-    private async Task<bool> SettleOnceMoreAsync(List<long> batch, Func<IReadOnlyList<long>, CancellationToken, Task<bool>> settle)
-    {
-        for (var failures = 1; ; failures++)
-        {
-            try
-            {
-                return await settle(batch, _abort.Token).ConfigureAwait(false);
-            }
-            catch (Exception exception) when (SqlErrors.IsTransient(exception))
-            {
-                // Rolled back. A lease that is lost meanwhile ends the wait.
-                await Task.Delay(Backoff.Delay(failures, SettleDelay, LatePoll), _time, _abort.Token).ConfigureAwait(false);
-            }
-        }
     }
 
     private bool EndSettling()

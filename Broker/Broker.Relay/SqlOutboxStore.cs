@@ -1,15 +1,21 @@
 using System.Data.Common;
 using Newtonsoft.Json;
+using Outbox.Diagnostics;
 using Outbox.Messages;
 using Outbox.Sql;
 
 namespace Broker.Relay;
 
 /// <summary>An outbox in a database: one connection reads, another settles.</summary>
+/// <remarks>A deadlock, or a row or table that somebody has locked, is tried again for some seconds: ending the drain for it would publish the whole window once more.</remarks>
 internal sealed class SqlOutboxStore : IOutboxStore
 {
     /// <summary>Reading stops at this many bytes of bodies, so that a thousand large rows do not fill the memory.</summary>
     private const long MaxReadBytes = 16 * 1024 * 1024;
+
+    private const int Tries = 20;
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMilliseconds(250);
 
     private readonly RelaySource _source;
     private readonly short _partition;
@@ -39,14 +45,14 @@ internal sealed class SqlOutboxStore : IOutboxStore
         }
     }
 
-    public async Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> ReadAsync(long after, int limit, CancellationToken cancellationToken)
+    public Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> ReadAsync(long after, int limit, CancellationToken cancellationToken) => AgainAsync(async () =>
     {
         var command = _reader.Command(Dialect.ReadMessages).With("partition", _partition).With("after", after).With("limit", limit);
         await using var _ = command.ConfigureAwait(false);
         return await RowsAsync(command, limit, cancellationToken).ConfigureAwait(false);
-    }
+    }, cancellationToken);
 
-    public async Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, bool stopsEarly, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, bool stopsEarly, CancellationToken cancellationToken) => AgainAsync<IReadOnlyList<OutboxRow>>(async () =>
     {
         var fetched = new List<OutboxRow>(sequences.Count);
         for (var rest = sequences; rest.Count > 0;)
@@ -58,7 +64,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
             rest = isEnd || stopsEarly ? [] : [.. rest.Where(s => s > rows[^1].Sequence)];
         }
         return fetched;
-    }
+    }, cancellationToken);
 
     public Task<IReadOnlyList<long>> ListAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) =>
         ListAsync(Dialect.ListSequences(spans), spans, limit, cancellationToken);
@@ -66,20 +72,18 @@ internal sealed class SqlOutboxStore : IOutboxStore
     public Task<IReadOnlyList<long>> ListUncommittedAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) =>
         ListAsync(Dialect.ListUncommitted(spans) ?? throw new NotSupportedException($"{Dialect} shows no uncommitted rows."), spans, limit, cancellationToken);
 
-    public async Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+    public Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => !_source.Options.Archive ? DropAsync(sequences, cancellationToken) : AgainAsync(async () =>
     {
-        if (!_source.Options.Archive)
-            return await DropAsync(sequences, cancellationToken).ConfigureAwait(false);
         await ArchiveAsync(sequences, cancellationToken).ConfigureAwait(false);
         return await IsHeldAsync(cancellationToken).ConfigureAwait(false);
-    }
+    }, cancellationToken);
 
-    public async Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
+    public Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => AgainAsync(async () =>
     {
         var deleted = await BindSettled(_settler.Command(Dialect.SettleMessages), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
         // Fewer rows than asked for may also mean that somebody else removed some; the lease tells.
         return deleted == sequences.Count || await IsHeldAsync(cancellationToken).ConfigureAwait(false);
-    }
+    }, cancellationToken);
 
     public async Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken) =>
         Dialect.ReadLastSequence is { } sql ? (long?)await _reader.Command(sql).ScalarAsync(cancellationToken).ConfigureAwait(false) : null;
@@ -119,6 +123,22 @@ internal sealed class SqlOutboxStore : IOutboxStore
         }
     }
 
+    private static async Task<T> AgainAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken)
+    {
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                return await work().ConfigureAwait(false);
+            }
+            catch (DbException exception) when (failures < Tries && SqlErrors.IsTransient(exception))
+            {
+                // Undone as a whole. A lease that is lost meanwhile ends the wait.
+                await Task.Delay(Backoff.Delay(failures, FirstRetry, LongestRetry), cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
     /// <summary>G5: the statement itself has checked the token; this tells what it found. A token never comes back, so one that is held now was held then.</summary>
     private async Task<bool> IsHeldAsync(CancellationToken cancellationToken) =>
         await _settler.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
@@ -140,7 +160,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
     private DbCommand BindSettled(DbCommand command, IReadOnlyList<long> sequences) =>
         command.With("partition", _partition).With("sequences", Dialect.SequencesParameter(sequences)).With("lease", _lease).With("token", _token);
 
-    private async Task<IReadOnlyList<long>> ListAsync(string sql, IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken)
+    private Task<IReadOnlyList<long>> ListAsync(string sql, IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) => AgainAsync<IReadOnlyList<long>>(async () =>
     {
         var command = _reader.Command(sql).With("partition", _partition).With("limit", limit);
         await using var _ = command.ConfigureAwait(false);
@@ -151,7 +171,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
             sequences.Add(reader.GetInt64(0));
         return sequences;
-    }
+    }, cancellationToken);
 
     private async Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> RowsAsync(DbCommand command, int limit, CancellationToken cancellationToken)
     {

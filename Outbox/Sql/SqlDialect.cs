@@ -207,8 +207,12 @@ public abstract class SqlDialect
     /// seconds since the oldest of the first thousand rows could have been published, null if none can.</summary>
     internal abstract string ReadBacklog { get; }
 
-    /// <summary>Partitions that hold rows, at or above @partitions: nobody reads them.</summary>
-    internal string StrayPartition => $"SELECT max({Partition}) FROM outbox_messages WHERE {Partition} >= @partitions OR {Partition} < 0";
+    /// <summary>A partition that holds rows and that nobody reads, because it lies outside of @partitions; null if there is none. Two ends of the primary key, not a scan.</summary>
+    internal string StrayPartition =>
+        $"""
+        SELECT CASE WHEN highest >= @partitions THEN highest WHEN lowest < 0 THEN lowest END
+        FROM (SELECT (SELECT max({Partition}) FROM outbox_messages) AS highest, (SELECT min({Partition}) FROM outbox_messages) AS lowest) AS ends
+        """;
 
     private static string Json(int count, Action<StringBuilder, int> append)
     {
