@@ -253,6 +253,29 @@ internal sealed class ConsumerTests(Stack stack)
     }
 
     [Test]
+    public async Task Tables_of_another_version_are_not_touched_and_work_begins_once_they_are_upgraded()
+    {
+        await _bench.Database.ExecuteAsync("DROP TABLE outbox_schema");
+        await using var host = TestHost.Build(services => services
+            .AddSingleton(_bench.Script)
+            .AddDbContext<OrdersContext>(_bench.Database.Configure)
+            .AddOutbox<OrdersContext>(outbox => _bench.UseTransport(outbox).AddConsumer(ConsumerBench.Consumer, consumer =>
+            {
+                _bench.Quick(consumer);
+                consumer.Handle<OrderPlaced, OrderPlacedHandler>();
+            })));
+        await host.StartAsync();
+        await host.Log.FirstAsync("Consumer 'stock': the tables of the outbox");
+        Assert.That(host.Log.Entries.Any(e => e.Id == 1000), Is.False, "it does not read its queue");
+
+        await _bench.Database.CreateTablesAsync();
+
+        await host.ConsumerStartedAsync(ConsumerBench.Consumer);
+        await _bench.PublishAsync("1");
+        await _bench.EffectsBecomeAsync("1");
+    }
+
+    [Test]
     public async Task An_outage_while_a_dead_letter_is_written_loses_nothing()
     {
         await using var dataSource = new SwitchableDataSource(_bench.Database.DataSource);

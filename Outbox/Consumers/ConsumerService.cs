@@ -24,6 +24,7 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        await SchemaFitsAsync(stoppingToken).ConfigureAwait(false);
         var subscription = await transport.SubscribeAsync(
             new SubscriptionOptions
             {
@@ -53,6 +54,29 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
             await subscription.DisposeAsync().ConfigureAwait(false);
             await retention.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             Log.ConsumerStopped(logger, options.Name);
+        }
+    }
+
+    /// <summary>With tables of another version nothing is touched: every message would fail. A migration may be under way, so it looks again. A database that is away is no reason to wait here.</summary>
+    private async Task SchemaFitsAsync(CancellationToken stoppingToken)
+    {
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                await processor.CheckSchemaAsync(stoppingToken).ConfigureAwait(false);
+                return;
+            }
+            catch (OutboxConfigurationException exception)
+            {
+                var delay = Backoff.Delay(failures, OutageRetry, LongestOutageRetry);
+                Log.SchemaUnfit(logger, exception.Message, delay.TotalSeconds);
+                await Task.Delay(delay, time, stoppingToken).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception))
+            {
+                return;
+            }
         }
     }
 

@@ -69,6 +69,15 @@ internal sealed class MessageProcessor(ConsumerOptions options, OutboxRegistrati
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Checks that the tables are there and of this version.</summary>
+    /// <exception cref="OutboxConfigurationException">They are not; the message says what to do.</exception>
+    public async Task CheckSchemaAsync(CancellationToken cancellationToken)
+    {
+        var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        await OutboxSchema.CheckAsync(connection, $"Consumer '{options.Name}'", $"'broker schema --database {_dialect} --create'", cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Whether the consumer's database answers.</summary>
     public async Task<bool> IsDatabaseAvailableAsync(CancellationToken cancellationToken)
     {
