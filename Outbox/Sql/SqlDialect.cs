@@ -100,6 +100,9 @@ public abstract class SqlDialect
     /// <summary>The schema version that the tables have.</summary>
     internal string ReadSchemaVersion { get; } = "SELECT max(version) FROM outbox_schema";
 
+    /// <summary>Fails with "missing table" unless there is an outbox, of whatever version. Reads nothing.</summary>
+    internal string FindOutbox { get; } = "SELECT sequence FROM outbox_messages WHERE 1 = 0";
+
     /// <summary>Fails with "missing table" or "missing column" unless the tables are there. Reads nothing.</summary>
     internal string CheckTables =>
         $"""
@@ -208,7 +211,7 @@ public abstract class SqlDialect
     internal abstract string ReadBacklog { get; }
 
     /// <summary>Partitions that hold rows, at or above @partitions: nobody reads them.</summary>
-    internal string StrayPartition => $"SELECT max({Partition}) FROM outbox_messages WHERE {Partition} >= @partitions OR {Partition} < 0";
+    internal virtual string StrayPartition => $"SELECT max({Partition}) FROM outbox_messages WHERE {Partition} >= @partitions OR {Partition} < 0";
 
     private static string Json(int count, Action<StringBuilder, int> append)
     {
