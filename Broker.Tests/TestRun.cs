@@ -1,3 +1,4 @@
+using System.Globalization;
 using Broker.Tests.Support;
 
 [assembly: NonParallelizable]
@@ -8,6 +9,9 @@ namespace Broker.Tests;
 [SetUpFixture]
 internal sealed class TestRun
 {
+    [OneTimeSetUp]
+    public void SpeakNoLanguage() => CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
+
     [OneTimeTearDown]
     public Task RemoveWhatTheRunMade() => TestServers.RemoveAsync();
 }

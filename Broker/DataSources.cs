@@ -1,4 +1,6 @@
 using System.Data.Common;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using Microsoft.Data.SqlClient;
 using Microsoft.Data.Sqlite;
 using MySqlConnector;
@@ -9,7 +11,7 @@ using Outbox.Sql;
 namespace Broker;
 
 /// <summary>The drivers of the engines: the only place of the worker that knows them.</summary>
-internal static class DataSources
+internal static partial class DataSources
 {
     public static string ExampleOf(SqlDialect dialect) => dialect.Name switch
     {
@@ -82,7 +84,10 @@ internal static class DataSources
         }
     }
 
-    private static string? Wrong(SqlConnectionStringBuilder builder) => builder.DataSource.Length == 0 ? "it names no Server" : builder.InitialCatalog.Length == 0 ? "it names no Database" : null;
+    private static string? Wrong(SqlConnectionStringBuilder builder) => builder.DataSource.Length == 0 ? "it names no Server"
+        : HostAndPort().IsMatch(builder.DataSource) ? "SQL Server wants a comma before the port: 'Server=host,1433'"
+        : builder.DataSource.Split(',') is [_, var port] && !(uint.TryParse(port, NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var number) && WrongPort(number) is null) ? "its Server has no port from 1 to 65535 after the comma"
+        : builder.InitialCatalog.Length == 0 ? "it names no Database" : null;
 
     private static string? Wrong(NpgsqlConnectionStringBuilder builder) => string.IsNullOrEmpty(builder.Host) ? "it names no Host" : WrongPort(builder.Port);
 
@@ -92,4 +97,7 @@ internal static class DataSources
         : builder.DataSource == ":memory:" || builder.Mode == SqliteOpenMode.Memory ? "a database in memory cannot be shared with its service; name a file" : null;
 
     private static string? WrongPort(long port) => port is < 1 or > 65_535 ? $"its Port is {port}; use 1 to 65535" : null;
+
+    [GeneratedRegex(@"^([a-z]+:)?[^:,\\]+:[0-9]+$", RegexOptions.IgnoreCase)]
+    private static partial Regex HostAndPort();
 }

@@ -1,5 +1,9 @@
 using System.CommandLine;
+using System.Globalization;
 using Broker.Commands;
+
+// What it writes is for people and for programs everywhere alike, whatever the language of the machine.
+CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
 
 var root = new RootCommand("Relays committed outbox events of many services' databases to RabbitMQ.")
 {

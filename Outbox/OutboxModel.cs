@@ -60,7 +60,10 @@ public static class OutboxModel
             entity.HasKey(m => new { m.Partition, m.Sequence }).HasName("pk_outbox_messages");
         entity.Property(m => m.Sequence).HasColumnName("sequence").ValueGeneratedOnAdd();
         entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
-        entity.Property(m => m.Partition).HasColumnName("partition").HasDefaultValue((short)0).ValueGeneratedNever();
+        var partition = entity.Property(m => m.Partition).HasColumnName("partition");
+        // SQL Server keeps a default as it is written, and Entity Framework would write CAST(0 AS smallint).
+        _ = engine.HasTypedDefaults ? partition.HasDefaultValueSql("0") : partition.HasDefaultValue((short)0);
+        partition.ValueGeneratedNever();
         engine.Exact(entity.Property(m => m.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength));
         entity.Property(m => m.KeySequence).HasColumnName("key_sequence");
         engine.Exact(entity.Property(m => m.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength));
@@ -115,12 +118,12 @@ public static class OutboxModel
     }
 
     /// <summary>What differs between the engines that Entity Framework speaks to, told by the marks that their providers leave on every model.</summary>
-    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = true, string? Collation = null)
+    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = true, bool HasTypedDefaults = false, string? Collation = null)
     {
         public static Engine Of(ModelBuilder modelBuilder)
         {
             if (modelBuilder.Model.FindAnnotation("SqlServer:ValueGenerationStrategy") is not null)
-                return new Engine("SYSUTCDATETIME()", HasLeaseIndex: false, Collation: "Latin1_General_100_BIN2");
+                return new Engine("SYSUTCDATETIME()", HasLeaseIndex: false, HasTypedDefaults: true, Collation: "Latin1_General_100_BIN2");
             return modelBuilder.Model.FindAnnotation("Npgsql:ValueGenerationStrategy") is not null
                 ? new Engine("clock_timestamp()")
                 : new Engine("strftime('%Y-%m-%d %H:%M:%f', 'now')", NumbersSingleKeysOnly: true);

@@ -1,8 +1,11 @@
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
+SET QUOTED_IDENTIFIER ON;
+SET IMPLICIT_TRANSACTIONS OFF;
+SET LOCK_TIMEOUT 5000;
 BEGIN TRANSACTION;
 DECLARE @locked int;
-EXEC @locked = sp_getapplock @Resource = N'outbox_schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000;
+EXEC @locked = sp_getapplock @Resource = N'outbox_schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 20000;
 IF @locked < 0 THROW 50001, N'Another session is changing the tables of the outbox.', 1;
 
 IF OBJECT_ID(N'outbox_messages', N'U') IS NULL
@@ -63,6 +66,8 @@ CREATE TABLE inbox_messages (
     received_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_inbox_messages PRIMARY KEY CLUSTERED (consumer, message_id, operation)
 );
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'inbox_messages', N'U') AND lock_escalation_desc <> N'DISABLE')
+    ALTER TABLE inbox_messages SET (LOCK_ESCALATION = DISABLE);
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'inbox_messages', N'U') AND name = N'ix_inbox_messages_received_at')
     CREATE INDEX ix_inbox_messages_received_at ON inbox_messages (received_at);
 

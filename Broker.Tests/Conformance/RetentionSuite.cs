@@ -119,7 +119,8 @@ internal abstract class RetentionSuite(SqlDialect dialect)
         await using var connection = await _database.DataSource.OpenConnectionAsync();
         await using var transaction = await connection.BeginTransactionAsync(dialect.ConsumerIsolation);
         await DbTransactionInbox.Instance.TryAddAsync(transaction, "stock", id, None);
-        await connection.Command($"UPDATE inbox_messages SET received_at = {_database.Time(-age)} WHERE message_id = @id", transaction).With("id", id).ExecuteAsync(None);
+        // By the whole key: a search would wait for rows that another transaction has deleted and not committed.
+        await connection.Command($"UPDATE inbox_messages SET received_at = {_database.Time(-age)} WHERE consumer = 'stock' AND message_id = @id AND operation = ''", transaction).With("id", id).ExecuteAsync(None);
         await transaction.CommitAsync();
     }
 

@@ -19,6 +19,15 @@ internal sealed class WorkerConfigurationTests
         yield return Case("port out of range", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"PostgreSql\", \"ConnectionString\": \"Host=127.0.0.1;Port=99999;Password=s3cret\" } } } }", "Port is 99999", "1 to 65535");
         yield return Case("port that is no number", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"PostgreSql\", \"ConnectionString\": \"Host=127.0.0.1;Port=s3cret\" } } } }", "value of 'port' is no number");
         yield return Case("password with an unquoted semicolon", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"PostgreSql\", \"ConnectionString\": \"Host=127.0.0.1;Password=a;s3cret=b\" } } } }", "unknown keyword");
+        static string SqlServer(string connectionString) => "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"SqlServer\", \"ConnectionString\": \"" + connectionString + "\" } } } }";
+        static string MySql(string connectionString) => SqlServer(connectionString).Replace("SqlServer", "MySql", StringComparison.Ordinal);
+        yield return Case("SQL Server without a database", SqlServer("Server=db;User ID=sa;Password=s3cret"), "not valid for SqlServer: it names no Database");
+        yield return Case("SQL Server with an unquoted semicolon", SqlServer("Server=db;Database=orders;User ID=sa;Password=a;s3cret=b"), "unknown keyword");
+        yield return Case("SQL Server with a wrong value", SqlServer("Server=db;Database=orders;Password=s3cret;Encrypt=s3cret"), "does not fit its keyword");
+        yield return Case("SQL Server with a colon before the port", SqlServer("Server=db:1433;Database=orders;Password=s3cret"), "comma before the port");
+        yield return Case("MySQL without a server", MySql("Database=orders;User ID=root;Password=s3cret"), "not valid for MySql: it names no Server");
+        yield return Case("MySQL with an unquoted semicolon", MySql("Server=db;Database=orders;Password=a;s3cret=b"), "unknown keyword");
+        yield return Case("MySQL with a port out of range", MySql("Server=db;Port=99999;Database=orders;Password=s3cret"), "Port is 99999", "1 to 65535");
         yield return Case("no AMQP URI", "{ \"Broker\": { \"RabbitMq\": { \"Uri\": \"http://guest:s3cret@localhost/\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri", "amqp://");
         yield return Case("URI with a wrong port", "{ \"Broker\": { \"RabbitMq\": { \"Uri\": \"amqp://guest:s3cret@localhost:99999/\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri", "1 to 65535");
         yield return Case("no URI", "{ \"Broker\": { \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri is missing");
@@ -62,6 +71,15 @@ internal sealed class WorkerConfigurationTests
         await using var create = WorkerProcess.Run(folder, "schema", "--source", "orders", "--create");
         Assert.That(await create.ExitAsync(TimeSpan.FromSeconds(20)), Is.Zero);
         Assert.That(await database.CountAsync("outbox_messages"), Is.Zero);
+    }
+
+    // Its driver refuses to work where the program has given up all cultures, and says so only when it connects.
+    [Test]
+    public async Task A_SQL_Server_that_is_not_there_yet_is_waited_for()
+    {
+        await using var worker = WorkerProcess.Start(new { RabbitMq = new { Uri = "amqp://guest:s3cret@127.0.0.1:1/" }, Sources = new { orders = new { Database = "SqlServer", ConnectionString = "Server=127.0.0.1,1;Database=orders;User ID=sa;Password=s3cret" } } });
+        await worker.SaysAsync("Source 'orders': the database is not there yet");
+        Assert.That(worker.Output, Does.Not.Contain("s3cret").And.Not.Contain("Globalization"));
     }
 
     [Test]

@@ -21,7 +21,7 @@ internal sealed class SqlErrorsTests
     [TestCase("42703", "missing column")]
     [TestCase("28P01", "access denied")]
     [TestCase("42501", "access denied")]
-    [TestCase("23505", "")]
+    [TestCase("23505", "duplicate key")]
     [TestCase("22P02", "")]
     [TestCase("57014", "")]
     public void A_PostgreSQL_error_means_one_thing(string state, string meaning) =>
@@ -45,7 +45,7 @@ internal sealed class SqlErrorsTests
 
         Assert.That(MeaningOf(Failure(connection, "SELECT * FROM nowhere")), Is.EqualTo("missing table"));
         Assert.That(MeaningOf(Failure(connection, "CREATE TABLE t (a); SELECT b FROM t")), Is.EqualTo("missing column"));
-        Assert.That(MeaningOf(Failure(connection, "CREATE TABLE u (a PRIMARY KEY); INSERT INTO u VALUES (1), (1)")), Is.Empty);
+        Assert.That(MeaningOf(Failure(connection, "CREATE TABLE u (a PRIMARY KEY); INSERT INTO u VALUES (1), (1)")), Is.EqualTo("duplicate key"));
         using var unreachable = new SqliteConnection("Data Source=/nowhere/at/all.db;Mode=ReadOnly");
         Assert.That(MeaningOf(Assert.Throws<SqliteException>(unreachable.Open)!), Is.EqualTo("unavailable"));
     }
@@ -68,12 +68,14 @@ internal sealed class SqlErrorsTests
         return Assert.Throws<SqliteException>(() => command.ExecuteNonQuery())!;
     }
 
-    private static string MeaningOf(Exception exception)
+    /// <summary>Everything that an error is taken for. More than one thing would be a mistake.</summary>
+    internal static string MeaningOf(Exception exception)
     {
         var meanings = new (string Name, bool Holds)[]
         {
             ("transient", SqlErrors.IsTransient(exception)),
             ("unavailable", SqlErrors.IsUnavailable(exception)),
+            ("duplicate key", SqlErrors.IsDuplicateKey(exception)),
             ("missing table", SqlErrors.IsMissingTable(exception)),
             ("missing column", SqlErrors.IsMissingColumn(exception)),
             ("access denied", SqlErrors.IsAccessDenied(exception)),

@@ -23,7 +23,8 @@ internal abstract class ConsumerSession : IAsyncDisposable
         if (outbox.ContextType is { } contextType)
         {
             var context = (DbContext)scope.GetRequiredService(contextType);
-            return new ContextSession(context, await context.Database.BeginTransactionAsync(cancellationToken).ConfigureAwait(false));
+            var isolation = SqlDialect.Of(context.Database.GetDbConnection()).ConsumerIsolation;
+            return new ContextSession(context, await context.Database.BeginTransactionAsync(isolation, cancellationToken).ConfigureAwait(false));
         }
         var connection = await outbox.DataSource(scope).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         try

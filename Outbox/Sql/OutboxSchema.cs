@@ -120,15 +120,15 @@ internal static class OutboxSchema
         catch (DbException exception) when (SqlErrors.IsMissingTable(exception))
         {
             // Version 1 had no such table.
-            return await ExistsAsync(connection, cancellationToken).ConfigureAwait(false) ? 1 : null;
+            return await ExistsAsync(connection, dialect, cancellationToken).ConfigureAwait(false) ? 1 : null;
         }
     }
 
-    private static async Task<bool> ExistsAsync(DbConnection connection, CancellationToken cancellationToken)
+    private static async Task<bool> ExistsAsync(DbConnection connection, SqlDialect dialect, CancellationToken cancellationToken)
     {
         try
         {
-            await connection.Command("SELECT sequence FROM outbox_messages WHERE 1 = 0").ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            await connection.Command(dialect.FindOutbox).ExecuteAsync(cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (DbException exception) when (SqlErrors.IsMissingTable(exception))

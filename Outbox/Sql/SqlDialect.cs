@@ -100,6 +100,9 @@ public abstract class SqlDialect
     /// <summary>The schema version that the tables have.</summary>
     internal string ReadSchemaVersion { get; } = "SELECT max(version) FROM outbox_schema";
 
+    /// <summary>Fails with "missing table" unless there is an outbox, of whatever version. Reads nothing.</summary>
+    internal string FindOutbox { get; } = "SELECT sequence FROM outbox_messages WHERE 1 = 0";
+
     /// <summary>Fails with "missing table" or "missing column" unless the tables are there. Reads nothing.</summary>
     internal string CheckTables =>
         $"""
@@ -208,7 +211,7 @@ public abstract class SqlDialect
     internal abstract string ReadBacklog { get; }
 
     /// <summary>A partition that holds rows and that nobody reads, because it lies outside of @partitions; null if there is none. Two ends of the primary key, not a scan.</summary>
-    internal string StrayPartition =>
+    internal virtual string StrayPartition =>
         $"""
         SELECT CASE WHEN highest >= @partitions THEN highest WHEN lowest < 0 THEN lowest END
         FROM (SELECT (SELECT max({Partition}) FROM outbox_messages) AS highest, (SELECT min({Partition}) FROM outbox_messages) AS lowest) AS ends

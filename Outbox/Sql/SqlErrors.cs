@@ -12,10 +12,11 @@ internal static partial class SqlErrors
     /// <summary>The same work may succeed at once if tried again: deadlock, serialization failure, lock time-out, busy. The transaction is rolled back, or must be.</summary>
     public static bool IsTransient(Exception exception) => Find(exception) is { } e && EngineOf(e) switch
     {
-        // 1205 deadlock, 1222 lock time-out, 3960/3961 snapshot conflict, 413xx conflicts of memory-optimized tables.
-        Engine.SqlServer => Number(e) is 1205 or 1222 or 3960 or 3961 or 41301 or 41302 or 41305 or 41325,
-        // 1205 lock time-out, 1213 deadlock, 1020 changed since the snapshot (MariaDB), 1412 table definition has changed, 3572 lock not available at once.
-        Engine.MySql => Number(e) is 1205 or 1213 or 1020 or 1412 or 3572,
+        // 1205 deadlock, 1222 lock time-out, 601 a row moved under a NOLOCK read, 1807 and 3958 and 396x versions and snapshots in conflict, 413xx and 41839 memory-optimized tables,
+        // the rest say "rerun". Never -2: the client gave up waiting, and the work may have been done.
+        Engine.SqlServer => Number(e) is 601 or 617 or 669 or 1203 or 1205 or 1221 or 1222 or 1807 or 3958 or 3960 or 3961 or 3966 or 9515 or 10922 or 41301 or 41302 or 41305 or 41325 or 41839,
+        // 1205 lock time-out, 1213 and 1614 deadlock, 1020 changed since the snapshot (MariaDB), 1412 table definition has changed, 3101 another node of the cluster was faster, 3572 lock not available at once.
+        Engine.MySql => Number(e) is 1205 or 1213 or 1020 or 1412 or 1614 or 3101 or 3572,
         Engine.Sqlite => Number(e) is 5 or 6,
         _ => e.SqlState is "40001" or "40P01" or "55P03",
     };
@@ -31,7 +32,8 @@ internal static partial class SqlErrors
                 continue;
             switch (EngineOf(database))
             {
-                case Engine.SqlServer:
+                // The numbers of broken connections are the operating system's, and differ between them: what is no known number may still hold a socket's error.
+                case Engine.SqlServer when database.InnerException is null || IsUnavailableSqlServer(Number(database)):
                     return IsUnavailableSqlServer(Number(database));
                 // Without a number the driver reports what happened to the connection.
                 case Engine.MySql when Number(database) is var number && (number > 0 || database.InnerException is null):
@@ -80,10 +82,11 @@ internal static partial class SqlErrors
     /// <summary>The user or the password is wrong, or the user may not do this.</summary>
     public static bool IsAccessDenied(Exception exception) => Find(exception) is { } e && EngineOf(e) switch
     {
-        // 229/230 no right on an object or column, 262 none to create, 916 no access to the database, 18452/18456/1848x login refused, expired or locked.
-        Engine.SqlServer => Number(e) is 229 or 230 or 262 or 916 or 18452 or 18456 or 18470 or 18486 or 18487 or 18488,
-        // 1044/1045 refused, 1142/1143 no right on a table or column, 1227 privilege needed, 1698 by plug-in, 1820/1862 password expired.
-        Engine.MySql => Number(e) is 1044 or 1045 or 1142 or 1143 or 1227 or 1698 or 1820 or 1862,
+        // 229/230 no right on an object or column, 262/297/300 none to create or to see, 916 no access to the database, 17892 refused by a trigger,
+        // 18452/18456/184xx login refused, expired or locked, 40532/40615/40914 Azure's firewall or no such server there.
+        Engine.SqlServer => Number(e) is 229 or 230 or 262 or 297 or 300 or 916 or 17892 or 18452 or 18456 or 18470 or 18486 or 18487 or 18488 or 40532 or 40615 or 40914,
+        // 1044/1045 refused, 1130 host refused, 1142/1143 no right on a table or column, 1227 privilege needed, 1698 by plug-in, 1820/1862 password expired, 3118/3955/4151 account locked.
+        Engine.MySql => Number(e) is 1044 or 1045 or 1130 or 1142 or 1143 or 1227 or 1698 or 1820 or 1862 or 3118 or 3955 or 4151,
         Engine.Sqlite => false,
         _ => e.SqlState is "28000" or "28P01" or "42501",
     };
@@ -106,21 +109,26 @@ internal static partial class SqlErrors
         Sqlite,
     }
 
+    // Not here: 40549 to 40553. Azure ends sessions whose own transaction is too long or too large; waiting does not make it smaller.
     private static bool IsUnavailableSqlServer(int number) => number is
         // The client's: -2 time-out, -1 and 2 and 53 no server, 258 wait, the rest broken connections.
-        -2 or -1 or 0 or 2 or 11 or 20 or 35 or 40 or 53 or 64 or 121 or 233 or 258 or 10051 or 10053 or 10054 or 10060 or 10061 or 10065 or 11001 or 11002
-        // 4060 no such database yet, 9xx databases in recovery, restore, single-user mode or on a secondary replica.
-        or 4060 or 4221 or 615 or 904 or 913 or 921 or 922 or 924 or 926 or 927 or 945 or 951 or 952 or 976 or 978 or 979 or 982 or 983
-        // Shutdown, pause, upgrade; memory, locks and space; read-only.
-        or 6005 or 17142 or 17197 or 17809 or 18401 or 596 or 701 or 802 or 1101 or 1105 or 1204 or 3906 or 3908 or 8645 or 8651 or 9002
+        -2 or -1 or 0 or 2 or 11 or 20 or 35 or 40 or 53 or 64 or 109 or 121 or 232 or 233 or 258 or 1225 or 1231 or 1236
+        or 10050 or 10051 or 10052 or 10053 or 10054 or 10060 or 10061 or 10064 or 10065 or 11001 or 11002 or 11004
+        // 4060 no such database yet, the rest databases in recovery, restore, single-user mode, in transition or on a secondary replica.
+        or 4060 or 4221 or 615 or 904 or 913 or 921 or 922 or 924 or 926 or 927 or 941 or 942 or 945 or 951 or 952 or 976 or 978 or 979 or 982 or 983 or 988 or 997
+        // Starting, upgrade, shutdown, pause, only administrators, session killed.
+        or 596 or 6001 or 6002 or 6005 or 17142 or 17187 or 17188 or 17189 or 17197 or 17809 or 18401 or 18451 or 18461
+        // Memory, locks, workers and space; the log or a disk is gone; read-only.
+        or 701 or 802 or 1101 or 1105 or 1204 or 8628 or 8645 or 8651 or 9002 or 823 or 824 or 9001 or 3906 or 3908
         // Azure SQL: throttling, failover, limits.
-        or 10928 or 10929 or 10936 or 40143 or 40166 or 40197 or 40501 or 40540 or 40544 or 40549 or 40550 or 40551 or 40552 or 40553 or 40613 or 42108 or 42109 or 49918 or 49919 or 49920;
+        or 10928 or 10929 or 10930 or 10936 or 39108 or 40143 or 40166 or 40197 or 40501 or 40540 or 40544 or 40613 or 40642 or 42108 or 42109
+        or 45156 or 45157 or 45161 or 45182 or 45319 or 49918 or 49919 or 49920 or 49977 or 49983;
 
     private static bool IsUnavailableMySql(int number) => number is
         // -1 the client's time-out, 0 the connection is gone, 1040 and 1203 and 1226 too many connections, 1042 and 200x and 2013 no server, 1043 and 115x and 1184 broken connections.
         -1 or 0 or 1040 or 1042 or 1043 or 1129 or 1152 or 1158 or 1159 or 1160 or 1161 or 1184 or 1203 or 1226 or 1927 or 1928 or 2002 or 2003 or 2006 or 2013
-        // 1049 no such database yet, 1047 a Galera node that is not ready, 1053 and 1077 to 1079 shutdown, 1317 and 3024 interrupted.
-        or 1049 or 1047 or 1053 or 1077 or 1078 or 1079 or 1317 or 3024 or 3168
+        // 1049 no such database yet, 1047 a Galera node that is not ready, 1053 and 1077 to 1079 shutdown, 3032 offline mode, 1317 and 1969 and 3024 and 4031 interrupted.
+        or 1049 or 1047 or 1053 or 1077 or 1078 or 1079 or 1317 or 1969 or 3024 or 3032 or 3168 or 4031
         // 1021 and 1114 full, 1030 storage engine, 1037 and 1038 and 1041 memory, 1290 and 1792 and 1836 read-only.
         or 1021 or 1030 or 1037 or 1038 or 1041 or 1114 or 1290 or 1792 or 1836;
 

@@ -34,14 +34,25 @@ internal sealed class SqlServerDialect : SqlDialect
 
     internal override LateRows LateRows => LateRows.WhileUncommitted;
 
+    // Not the session's level: a pooled connection keeps what a TransactionScope has left on it, and consumers under SERIALIZABLE would lock each other's gaps.
+    internal override IsolationLevel ConsumerIsolation => IsolationLevel.ReadCommitted;
+
+    // Whatever a server's "user options", a TransactionScope or the service has left on a pooled connection: without counts a renewed lease would look lost,
+    // and with implicit transactions nothing would be committed. It lasts as long as the command: sp_executesql puts settings back.
+    private const string Plain = "SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
+
     // Page locks would let READPAST pass over committed rows beside a locked one; an escalated lock would stop every writer.
+    // The waits are short, because who waits to change a table holds up everybody behind it. sqlcmd begins with QUOTED_IDENTIFIER off, which an index with a condition refuses.
     internal override string CreateTables =>
         """
         SET NOCOUNT ON;
         SET XACT_ABORT ON;
+        SET QUOTED_IDENTIFIER ON;
+        SET IMPLICIT_TRANSACTIONS OFF;
+        SET LOCK_TIMEOUT 5000;
         BEGIN TRANSACTION;
         DECLARE @locked int;
-        EXEC @locked = sp_getapplock @Resource = N'outbox_schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 60000;
+        EXEC @locked = sp_getapplock @Resource = N'outbox_schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 20000;
         IF @locked < 0 THROW 50001, N'Another session is changing the tables of the outbox.', 1;
 
         IF OBJECT_ID(N'outbox_messages', N'U') IS NULL
@@ -102,6 +113,8 @@ internal sealed class SqlServerDialect : SqlDialect
             received_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
             CONSTRAINT pk_inbox_messages PRIMARY KEY CLUSTERED (consumer, message_id, operation)
         );
+        IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'inbox_messages', N'U') AND lock_escalation_desc <> N'DISABLE')
+            ALTER TABLE inbox_messages SET (LOCK_ESCALATION = DISABLE);
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'inbox_messages', N'U') AND name = N'ix_inbox_messages_received_at')
             CREATE INDEX ix_inbox_messages_received_at ON inbox_messages (received_at);
 
@@ -162,7 +175,7 @@ internal sealed class SqlServerDialect : SqlDialect
 
     // A pooled connection may have kept SERIALIZABLE from a TransactionScope, under which READPAST fails. In a deadlock the relay gives way to the service.
     // A short wait for locks: a delete that waits holds the guard on its lease, and so would hold up the lease's own renewal.
-    internal override string PrepareRelayConnection => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 1000;";
+    internal override string PrepareRelayConnection => $"{Plain} SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 1000;";
 
     private const string Columns =
         """
@@ -214,7 +227,16 @@ internal sealed class SqlServerDialect : SqlDialect
         """,
     ];
 
-    internal override string DeleteOldArchive => "DELETE TOP (@limit) FROM outbox_archive WITH (ROWLOCK) WHERE published_at < DATEADD(second, -@seconds, SYSUTCDATETIME())";
+    private const string Age = "DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME())";
+
+    // DELETE TOP takes any rows. Found by the index on the time and then deleted by their keys, the oldest go first, and nothing is looked at that a writer holds.
+    internal override string DeleteOldArchive =>
+        $"""
+        {Plain}
+        DELETE m
+        FROM (SELECT TOP (@limit) sequence, message_id FROM outbox_archive WHERE published_at < {Age} ORDER BY published_at) AS old
+        INNER LOOP JOIN outbox_archive AS m WITH (ROWLOCK) ON m.sequence = old.sequence AND m.message_id = old.message_id
+        """;
 
     internal override string? ReadLastSequence => null;
 
@@ -224,6 +246,7 @@ internal sealed class SqlServerDialect : SqlDialect
 
     internal override string AcquireLease =>
         $"""
+        {Plain}
         SET NOCOUNT ON;
         SET XACT_ABORT ON;
         DECLARE @taken TABLE (token bigint NOT NULL);
@@ -239,14 +262,16 @@ internal sealed class SqlServerDialect : SqlDialect
         SELECT token FROM @taken;
         """;
 
-    internal override string RenewLease => $"UPDATE leases WITH (ROWLOCK) SET expires_at = {Expiry} WHERE name = @name AND token = @token";
+    internal override string RenewLease => $"{Plain} UPDATE leases WITH (ROWLOCK) SET expires_at = {Expiry} WHERE name = @name AND token = @token";
 
-    internal override string ReleaseLease => "UPDATE leases WITH (ROWLOCK) SET expires_at = '19700101' WHERE name = @name AND token = @token";
+    internal override string ReleaseLease => $"{Plain} UPDATE leases WITH (ROWLOCK) SET expires_at = '19700101' WHERE name = @name AND token = @token";
 
     // A plain insert waits for another copy's transaction and then fails; a check beforehand with range locks would make consumers wait for each other's handlers.
-    // With XACT_ABORT off a duplicate ends the statement and leaves the transaction as it was.
+    // With XACT_ABORT off a duplicate ends the statement and leaves the transaction as it was. G4: the row count tells "new" from "known",
+    // so it must be there; without it every message would pass for a duplicate and be accepted unhandled.
     internal override string InsertInbox =>
         """
+        SET NOCOUNT OFF;
         SET XACT_ABORT OFF;
         BEGIN TRY
             INSERT INTO inbox_messages (consumer, message_id, operation) VALUES (@consumer, @message_id, @operation);
@@ -265,10 +290,17 @@ internal sealed class SqlServerDialect : SqlDialect
         WHERE NOT EXISTS (SELECT 1 FROM inbox_messages AS i WHERE i.consumer = @consumer AND i.message_id = message.id AND i.operation = @operation);
         """;
 
-    internal override string DeleteOldInbox => "DELETE TOP (@limit) FROM inbox_messages WITH (ROWLOCK) WHERE received_at < DATEADD(second, -@seconds, SYSUTCDATETIME())";
+    internal override string DeleteOldInbox =>
+        $"""
+        {Plain}
+        DELETE m
+        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE received_at < {Age} ORDER BY received_at) AS old
+        INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
+        """;
 
     internal override string InsertDeadLetter =>
-        """
+        $"""
+        {Plain}
         SET XACT_ABORT ON;
         BEGIN TRANSACTION;
         UPDATE dead_letters WITH (UPDLOCK, HOLDLOCK) SET reason = @reason, error = @error, attempts = attempts + @attempts, last_failed_at = SYSUTCDATETIME(), state = N'dead'
@@ -279,13 +311,22 @@ internal sealed class SqlServerDialect : SqlDialect
         COMMIT TRANSACTION;
         """;
 
+    // Two numbers of one index in two subqueries are two seeks; in one they would be a scan of the whole backlog.
     internal override string ReadBacklog =>
         """
         SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) AS counted),
-            (SELECT MAX(sequence) - MIN(sequence) + 1 FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition),
+            (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) + 1,
             (SELECT CAST(DATEDIFF_BIG(millisecond, MIN(since), SYSUTCDATETIME()) AS float) / 1000
              FROM (SELECT TOP (1000) CASE WHEN not_before > created_at THEN not_before ELSE created_at END AS since
                    FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition ORDER BY partition, sequence) AS waiting
              WHERE since <= SYSUTCDATETIME())
+        """;
+
+    // NOLOCK: a relay asks this when it begins, and must not wait for a writer that leaves its transaction open.
+    internal override string StrayPartition =>
+        """
+        SELECT MAX(stray.partition)
+        FROM (SELECT MAX(partition) AS partition FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)
+              UNION ALL SELECT MAX(partition) FROM outbox_messages WITH (NOLOCK) WHERE partition < 0) AS stray
         """;
 }

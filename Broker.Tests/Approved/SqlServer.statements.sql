@@ -1,0 +1,280 @@
+-- Every statement that the product can send to SQL Server.
+
+-- CreateTables
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+SET QUOTED_IDENTIFIER ON;
+SET IMPLICIT_TRANSACTIONS OFF;
+SET LOCK_TIMEOUT 5000;
+BEGIN TRANSACTION;
+DECLARE @locked int;
+EXEC @locked = sp_getapplock @Resource = N'outbox_schema', @LockMode = N'Exclusive', @LockOwner = N'Transaction', @LockTimeout = 20000;
+IF @locked < 0 THROW 50001, N'Another session is changing the tables of the outbox.', 1;
+
+IF OBJECT_ID(N'outbox_messages', N'U') IS NULL
+CREATE TABLE outbox_messages (
+    sequence bigint IDENTITY(1, 1) NOT NULL,
+    message_id uniqueidentifier NOT NULL,
+    partition smallint NOT NULL DEFAULT 0,
+    partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
+    key_sequence bigint NULL,
+    type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    headers nvarchar(max) NULL,
+    content_type nvarchar(100) NOT NULL DEFAULT N'application/json',
+    body varbinary(max) NOT NULL,
+    created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    not_before datetime2(7) NULL,
+    expires_at datetime2(7) NULL,
+    CONSTRAINT pk_outbox_messages PRIMARY KEY CLUSTERED (partition, sequence)
+);
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'outbox_messages', N'U') AND lock_escalation_desc <> N'DISABLE')
+    ALTER TABLE outbox_messages SET (LOCK_ESCALATION = DISABLE);
+IF EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_messages', N'U') AND name = N'pk_outbox_messages' AND (allow_page_locks = 1 OR optimize_for_sequential_key = 0))
+    ALTER INDEX pk_outbox_messages ON outbox_messages SET (ALLOW_PAGE_LOCKS = OFF, OPTIMIZE_FOR_SEQUENTIAL_KEY = ON);
+
+IF OBJECT_ID(N'outbox_archive', N'U') IS NULL
+CREATE TABLE outbox_archive (
+    sequence bigint NOT NULL,
+    message_id uniqueidentifier NOT NULL,
+    partition smallint NOT NULL,
+    partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
+    key_sequence bigint NULL,
+    type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    headers nvarchar(max) NULL,
+    content_type nvarchar(100) NOT NULL,
+    body varbinary(max) NOT NULL,
+    created_at datetime2(7) NOT NULL,
+    not_before datetime2(7) NULL,
+    expires_at datetime2(7) NULL,
+    published_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_outbox_archive PRIMARY KEY CLUSTERED (sequence, message_id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_published_at')
+    CREATE INDEX ix_outbox_archive_published_at ON outbox_archive (published_at);
+
+IF OBJECT_ID(N'leases', N'U') IS NULL
+CREATE TABLE leases (
+    name nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    owner nvarchar(200) NOT NULL,
+    token bigint NOT NULL,
+    expires_at datetime2(7) NOT NULL,
+    CONSTRAINT pk_leases PRIMARY KEY CLUSTERED (name)
+);
+
+IF OBJECT_ID(N'inbox_messages', N'U') IS NULL
+CREATE TABLE inbox_messages (
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    message_id uniqueidentifier NOT NULL,
+    operation nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL DEFAULT N'',
+    received_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_inbox_messages PRIMARY KEY CLUSTERED (consumer, message_id, operation)
+);
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'inbox_messages', N'U') AND lock_escalation_desc <> N'DISABLE')
+    ALTER TABLE inbox_messages SET (LOCK_ESCALATION = DISABLE);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'inbox_messages', N'U') AND name = N'ix_inbox_messages_received_at')
+    CREATE INDEX ix_inbox_messages_received_at ON inbox_messages (received_at);
+
+IF OBJECT_ID(N'dead_letters', N'U') IS NULL
+CREATE TABLE dead_letters (
+    id bigint IDENTITY(1, 1) NOT NULL,
+    side nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL DEFAULT N'',
+    source nvarchar(200) NULL,
+    message_id uniqueidentifier NULL,
+    original_id nvarchar(max) NULL,
+    type nvarchar(max) NULL,
+    partition_key nvarchar(max) NULL,
+    headers nvarchar(max) NULL,
+    content_type nvarchar(max) NULL,
+    body varbinary(max) NOT NULL,
+    reason nvarchar(max) NOT NULL,
+    error nvarchar(max) NULL,
+    attempts int NOT NULL,
+    first_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    last_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    state nvarchar(20) NOT NULL DEFAULT N'dead',
+    CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
+    CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
+
+IF OBJECT_ID(N'outbox_schema', N'U') IS NULL
+CREATE TABLE outbox_schema (
+    version int NOT NULL,
+    applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
+);
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 2)
+    INSERT INTO outbox_schema (version) VALUES (2);
+COMMIT TRANSACTION;
+GO
+
+-- ReadSchemaVersion
+SELECT max(version) FROM outbox_schema
+GO
+
+-- FindOutbox
+SELECT sequence FROM outbox_messages WHERE 1 = 0
+GO
+
+-- CheckTables
+SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages WHERE 1 = 0;
+SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, published_at FROM outbox_archive WHERE 1 = 0;
+SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
+SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
+SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state FROM dead_letters WHERE 1 = 0
+GO
+
+-- DescribeColumns
+SELECT t.name, c.name,
+    CASE WHEN y.name IN (N'nvarchar', N'varbinary') THEN CONCAT(y.name, N'(', CASE WHEN c.max_length = -1 THEN N'max' WHEN y.name = N'nvarchar' THEN CONCAT(N'', c.max_length / 2) ELSE CONCAT(N'', c.max_length) END, N')')
+         WHEN y.name = N'datetime2' THEN CONCAT(N'datetime2(', c.scale, N')') ELSE y.name END,
+    CASE WHEN c.is_nullable = 1 THEN 0 ELSE 1 END, CAST(COALESCE(k.key_ordinal, 0) AS int)
+FROM sys.tables AS t
+INNER JOIN sys.columns AS c ON c.object_id = t.object_id
+INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
+LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
+LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+GO
+
+-- DescribeIndexes
+SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+GO
+
+-- PrepareRelayConnection
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 1000;
+GO
+
+-- InsertMessage
+INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, not_before, expires_at)
+VALUES (@message_id, @partition, @partition_key, @key_sequence, @type, @headers, @content_type, @body, @not_before, @expires_at)
+GO
+
+-- ReadMessages
+SELECT TOP (@limit) m.sequence, m.message_id, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at,
+CASE WHEN m.not_before > SYSUTCDATETIME() THEN CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), m.not_before) AS float) / 1000 END,
+CASE WHEN m.expires_at <= SYSUTCDATETIME() THEN 1 ELSE 0 END
+FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @partition AND m.sequence > @after ORDER BY m.partition, m.sequence
+GO
+
+-- FetchMessages
+SELECT m.sequence, m.message_id, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at,
+CASE WHEN m.not_before > SYSUTCDATETIME() THEN CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), m.not_before) AS float) / 1000 END,
+CASE WHEN m.expires_at <= SYSUTCDATETIME() THEN 1 ELSE 0 END
+FROM OPENJSON(@sequences) WITH (sequence bigint '$') AS wanted INNER LOOP JOIN outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) ON m.partition = @partition AND m.sequence = wanted.sequence
+ORDER BY m.sequence
+GO
+
+-- SettleMessages
+DELETE m FROM OPENJSON(@sequences) WITH (sequence bigint '$') AS settled INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = settled.sequence WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- ArchiveMessages[0]
+DELETE m
+OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
+INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+FROM OPENJSON(@sequences) WITH (sequence bigint '$') AS settled INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = settled.sequence WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- DeleteOldArchive
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) sequence, message_id FROM outbox_archive WHERE published_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY published_at) AS old
+INNER LOOP JOIN outbox_archive AS m WITH (ROWLOCK) ON m.sequence = old.sequence AND m.message_id = old.message_id
+GO
+
+-- AcquireLease
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+DECLARE @taken TABLE (token bigint NOT NULL);
+BEGIN TRANSACTION;
+UPDATE leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET owner = @owner, token = token + 1, expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME())
+OUTPUT inserted.token INTO @taken (token)
+WHERE name = @name AND expires_at <= SYSUTCDATETIME();
+IF @@ROWCOUNT = 0
+    INSERT INTO leases (name, owner, token, expires_at)
+    OUTPUT inserted.token INTO @taken (token)
+    SELECT @name, @owner, 1, DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE NOT EXISTS (SELECT 1 FROM leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name);
+COMMIT TRANSACTION;
+SELECT token FROM @taken;
+GO
+
+-- RenewLease
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE name = @name AND token = @token
+GO
+
+-- ReleaseLease
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = '19700101' WHERE name = @name AND token = @token
+GO
+
+-- CheckLease
+SELECT 1 FROM leases WHERE name = @name AND token = @token
+GO
+
+-- InsertInbox
+SET NOCOUNT OFF;
+SET XACT_ABORT OFF;
+BEGIN TRY
+    INSERT INTO inbox_messages (consumer, message_id, operation) VALUES (@consumer, @message_id, @operation);
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (2601, 2627) THROW;
+END CATCH;
+GO
+
+-- InsertManyInbox
+SET XACT_ABORT OFF;
+INSERT INTO inbox_messages (consumer, message_id, operation)
+OUTPUT inserted.message_id
+SELECT @consumer, message.id, @operation FROM OPENJSON(@message_ids) WITH (id uniqueidentifier '$') AS message
+WHERE NOT EXISTS (SELECT 1 FROM inbox_messages AS i WHERE i.consumer = @consumer AND i.message_id = message.id AND i.operation = @operation);
+GO
+
+-- DeleteOldInbox
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
+GO
+
+-- InsertDeadLetter
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET XACT_ABORT ON;
+BEGIN TRANSACTION;
+UPDATE dead_letters WITH (UPDLOCK, HOLDLOCK) SET reason = @reason, error = @error, attempts = attempts + @attempts, last_failed_at = SYSUTCDATETIME(), state = N'dead'
+WHERE side = @side AND consumer = @consumer AND message_id = @message_id;
+IF @@ROWCOUNT = 0
+    INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts)
+    VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts);
+COMMIT TRANSACTION;
+GO
+
+-- ReadBacklog
+SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) AS counted),
+    (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) + 1,
+    (SELECT CAST(DATEDIFF_BIG(millisecond, MIN(since), SYSUTCDATETIME()) AS float) / 1000
+     FROM (SELECT TOP (1000) CASE WHEN not_before > created_at THEN not_before ELSE created_at END AS since
+           FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition ORDER BY partition, sequence) AS waiting
+     WHERE since <= SYSUTCDATETIME())
+GO
+
+-- StrayPartition
+SELECT MAX(stray.partition)
+FROM (SELECT MAX(partition) AS partition FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)
+      UNION ALL SELECT MAX(partition) FROM outbox_messages WITH (NOLOCK) WHERE partition < 0) AS stray
+GO
+
+-- ListSequences(spans)
+SELECT TOP (@limit) m.sequence
+FROM OPENJSON(@spans) WITH (low bigint '$[0]', high bigint '$[1]') AS span INNER LOOP JOIN outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) ON m.partition = @partition AND m.sequence BETWEEN span.low AND span.high
+ORDER BY m.sequence
+GO
+
+-- ListUncommitted(spans)
+SELECT TOP (@limit) m.sequence
+FROM OPENJSON(@spans) WITH (low bigint '$[0]', high bigint '$[1]') AS span INNER LOOP JOIN outbox_messages AS m WITH (NOLOCK) ON m.partition = @partition AND m.sequence BETWEEN span.low AND span.high
+ORDER BY m.sequence
+GO

@@ -1,0 +1,116 @@
+using System.Text;
+using Broker.Tests.Support;
+using Microsoft.SqlServer.TransactSql.ScriptDom;
+using Outbox.Sql;
+
+namespace Broker.Tests.Unit;
+
+/// <summary>What can be known of the statements for SQL Server without one: that its grammar takes them, and that every name in them means something.</summary>
+internal sealed class TransactSqlTests
+{
+    private static readonly TransactSqlTables Tables = TransactSqlTables.Of(SqlDialect.SqlServer.CreateTables);
+
+    /// <summary>What the product binds. A statement that is missing here fails its test.</summary>
+    private static readonly Dictionary<string, string[]> Parameters = new(StringComparer.Ordinal)
+    {
+        ["CreateTables"] = [],
+        ["ReadSchemaVersion"] = [],
+        ["FindOutbox"] = [],
+        ["CheckTables"] = [],
+        ["DescribeColumns"] = [],
+        ["DescribeIndexes"] = [],
+        ["PrepareRelayConnection"] = [],
+        ["InsertMessage"] = ["message_id", "partition", "partition_key", "key_sequence", "type", "headers", "content_type", "body", "not_before", "expires_at"],
+        ["ReadMessages"] = ["partition", "after", "limit"],
+        ["FetchMessages"] = ["partition", "sequences"],
+        ["ListSequences(spans)"] = ["partition", "limit", "spans"],
+        ["ListUncommitted(spans)"] = ["partition", "limit", "spans"],
+        ["SettleMessages"] = ["partition", "sequences", "lease", "token"],
+        ["ArchiveMessages[0]"] = ["partition", "sequences", "lease", "token"],
+        ["DeleteOldArchive"] = ["seconds", "limit"],
+        ["AcquireLease"] = ["name", "owner", "milliseconds"],
+        ["RenewLease"] = ["name", "token", "milliseconds"],
+        ["ReleaseLease"] = ["name", "token"],
+        ["CheckLease"] = ["name", "token"],
+        ["InsertInbox"] = ["consumer", "message_id", "operation"],
+        ["InsertManyInbox"] = ["consumer", "message_ids", "operation"],
+        ["DeleteOldInbox"] = ["seconds", "limit"],
+        ["InsertDeadLetter"] = ["side", "consumer", "source", "message_id", "original_id", "type", "partition_key", "headers", "content_type", "body", "reason", "error", "attempts"],
+        ["ReadBacklog"] = ["partition", "limit"],
+        ["StrayPartition"] = ["partitions"],
+    };
+
+    private static IEnumerable<TestCaseData> Statements => TransactSql.Statements.Select(s => new TestCaseData(s.Name, s.Text).SetArgDisplayNames(s.Name));
+
+    [Test]
+    public void Every_statement_is_approved()
+    {
+        var text = new StringBuilder("-- Every statement that the product can send to SQL Server.\n");
+        foreach (var (name, statement) in TransactSql.Statements)
+            text.Append("\n-- ").Append(name).Append('\n').Append(statement.TrimEnd()).Append("\nGO\n");
+        Approved.Verify("SqlServer.statements.sql", text.ToString());
+        Assert.That(TransactSql.Statements.Select(s => s.Name), Is.EquivalentTo(Parameters.Keys));
+    }
+
+    [TestCaseSource(nameof(Statements))]
+    public void A_statement_is_in_the_grammar_of_SQL_Server_2022(string name, string text) =>
+        Assert.That(TransactSql.Parse(text).Errors, Is.Empty, name);
+
+    [TestCaseSource(nameof(Statements))]
+    public void A_statement_names_only_tables_columns_and_parameters_that_there_are(string name, string text)
+    {
+        var names = new TransactSqlNames(TransactSql.Parse(text).Script, Tables);
+
+        Assert.That(names.Wrong, Is.Empty);
+        Assert.That(names.Parameters, Is.EquivalentTo(Parameters[name]), "the parameters that are bound");
+        Assert.That(names.Columns, Is.GreaterThan(0).Or.EqualTo(name == "PrepareRelayConnection" ? 0 : -1));
+    }
+
+    [TestCaseSource(nameof(Statements))]
+    public void A_statement_makes_no_SQL_of_its_own(string name, string text)
+    {
+        var script = TransactSql.Parse(text).Script;
+
+        Assert.That(TransactSql.All<ExecutableStringList>(script), Is.Empty, "EXEC of a text");
+        Assert.That(TransactSql.All<ExecutableProcedureReference>(script).Select(p => p.ProcedureReference.ProcedureReference.Name.BaseIdentifier.Value), Is.All.EqualTo("sp_getapplock"));
+        Assert.That(TransactSql.All<BinaryExpression>(script).SelectMany(b => new[] { b.FirstExpression, b.SecondExpression }).OfType<StringLiteral>(), Is.Empty, $"{name} joins texts");
+    }
+
+    // A row that two sessions hold each one half of is two rows; every table needs its order, and the name is what an error tells.
+    [Test]
+    public void Every_table_has_a_clustered_primary_key_of_its_own_name() =>
+        Assert.That(Tables.Names, Is.All.Matches<string>(table => Tables.Shape.Any(line => line.StartsWith($"{table}: clustered primary key pk_{table} (", StringComparison.Ordinal))));
+
+    // 1,700 bytes for an index and 900 for a clustered key; two bytes for a character. What is longer fails only when such a row comes.
+    [Test]
+    public void No_key_can_become_longer_than_the_server_allows()
+    {
+        static int Bytes(string column) => column switch
+        {
+            _ when System.Text.RegularExpressions.Regex.Match(column, @"nvarchar\((\d+)\)") is { Success: true } m => 2 * int.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture),
+            _ when column.Contains("uniqueidentifier", StringComparison.Ordinal) => 16,
+            _ when column.Contains("(max)", StringComparison.Ordinal) => int.MaxValue / 100,
+            _ => 8,
+        };
+
+        foreach (var line in Tables.Shape.Where(l => !l.Contains(": column ", StringComparison.Ordinal)))
+        {
+            var table = line[..line.IndexOf(':', StringComparison.Ordinal)];
+            var columns = line[(line.IndexOf('(', StringComparison.Ordinal) + 1)..line.IndexOf(')', StringComparison.Ordinal)].Split(", ");
+            Assert.That(columns.Sum(c => Bytes(Tables.Shape.Single(l => l.StartsWith($"{table}: column {c} ", StringComparison.Ordinal)))), Is.LessThanOrEqualTo(900), line);
+        }
+    }
+
+    [TestCase("SELECT sequence FROM outbox_mesages", "there is no table outbox_mesages")]
+    [TestCase("SELECT m.sequense FROM outbox_messages AS m", "there is no column m.sequense")]
+    [TestCase("SELECT m.sequence FROM outbox_messages AS n", "there is no column m.sequence")]
+    [TestCase("DELETE m OUTPUT deleted.bodie INTO outbox_archive (body) FROM outbox_messages AS m", "there is no column deleted.bodie")]
+    [TestCase("UPDATE leases SET holder = @owner", "there is no column holder")]
+    [TestCase("INSERT INTO leases (name, owner, token, expiry) VALUES (@name, @owner, 1, @x)", "there is no column expiry")]
+    [TestCase("SELECT id FROM OPENJSON(@ids) WITH (ident bigint '$') AS j", "there is no column id")]
+    public void A_name_that_is_not_there_is_found(string statement, string wrong) =>
+        Assert.That(new TransactSqlNames(TransactSql.Parse(statement).Script, Tables).Wrong, Has.Member(wrong));
+
+    [Test]
+    public void A_mistake_in_the_grammar_is_found() => Assert.That(TransactSql.Parse("SELECT * FROM outbox_messages LIMIT 10").Errors, Is.Not.Empty);
+}
