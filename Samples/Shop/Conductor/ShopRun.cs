@@ -60,6 +60,7 @@ internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment
         {
             await deployment.DisposeAsync();
             await tap.DisposeAsync();
+            await _databases.DisposeAsync();
             if (!plan.Options.Keep)
                 await DeleteAsync();
         }
@@ -98,6 +99,10 @@ internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment
         {
             throw new RunFailedException($"There is no answer from {transport.Description}.");
         }
+        await _databases.CreateAsync(cancellationToken);
+        await WorkerProcess.WriteConfigurationAsync(plan, cancellationToken);
+        if (!plan.Services.All(s => s.UsesEntityFramework))
+            await WorkerProcess.CreateTablesAsync(plan, cancellationToken);
         await deployment.StartAsync(cancellationToken);
         console.Event($"services are up, Orders at {deployment.OrdersAddress}");
 
