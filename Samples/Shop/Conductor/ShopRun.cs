@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Diagnostics;
+using System.Globalization;
 using Outbox.Transport;
 using RabbitMQ.Client.Exceptions;
 using Spectre.Console;
@@ -36,13 +37,13 @@ internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment
         }
         catch (Exception failure) when (failure is RunFailedException or TransportException or RabbitMQClientException or DbException)
         {
-            AnsiConsole.MarkupLineInterpolated($"[red]FAILED:[/] {failure.Message}");
+            AnsiConsole.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[red]FAILED:[/] {failure.Message}");
             return 1;
         }
         finally
         {
             if (options.Keep)
-                AnsiConsole.MarkupLineInterpolated($"Kept: {plan.Folder}");
+                AnsiConsole.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"Kept: {plan.Folder}");
             else
                 Directory.Delete(plan.Folder, recursive: true);
         }
