@@ -44,20 +44,20 @@ internal static class DatabaseServer
         return builder.ConnectionString;
     }
 
-    public static Task CreateAsync(DatabaseEngine engine, string server, string database, CancellationToken cancellationToken) => ExecuteAsync(engine, server, engine switch
+    public static Task CreateAsync(DatabaseEngine engine, string server, string database) => ExecuteAsync(engine, server, engine switch
     {
         // Readers see the last committed rows instead of waiting for writers. Entity Framework sets it too when it creates a database.
         DatabaseEngine.SqlServer => [$"CREATE DATABASE {database}", $"ALTER DATABASE {database} SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE"],
         DatabaseEngine.MySql => [$"CREATE DATABASE {database} CHARACTER SET utf8mb4"],
         _ => [$"CREATE DATABASE {database}"],
-    }, cancellationToken);
+    });
 
-    public static Task DropAsync(DatabaseEngine engine, string server, string database, CancellationToken cancellationToken) => ExecuteAsync(engine, server, engine switch
+    public static Task DropAsync(DatabaseEngine engine, string server, string database) => ExecuteAsync(engine, server, engine switch
     {
         DatabaseEngine.SqlServer => [$"IF DB_ID('{database}') IS NOT NULL ALTER DATABASE {database} SET SINGLE_USER WITH ROLLBACK IMMEDIATE", $"DROP DATABASE IF EXISTS {database}"],
         DatabaseEngine.PostgreSql => [$"DROP DATABASE IF EXISTS {database} WITH (FORCE)"],
         _ => [$"DROP DATABASE IF EXISTS {database}"],
-    }, cancellationToken);
+    });
 
     private static string? VariableOf(DatabaseEngine engine) => engine switch
     {
@@ -74,17 +74,17 @@ internal static class DatabaseServer
         return builder;
     }
 
-    private static async Task ExecuteAsync(DatabaseEngine engine, string server, string[] statements, CancellationToken cancellationToken)
+    private static async Task ExecuteAsync(DatabaseEngine engine, string server, string[] statements)
     {
         await using var database = engine.Driver().CreateDataSource(server);
-        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var connection = await database.OpenConnectionAsync();
         foreach (var statement in statements)
         {
             await using var command = connection.CreateCommand();
             command.CommandText = statement;
             // SQL Server copies and flushes files.
             command.CommandTimeout = 120;
-            await command.ExecuteNonQueryAsync(cancellationToken);
+            await command.ExecuteNonQueryAsync();
         }
     }
 }

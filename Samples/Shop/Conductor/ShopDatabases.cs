@@ -8,12 +8,18 @@ namespace Shop.Conductor;
 internal sealed class ShopDatabases(RunPlan plan) : IAsyncDisposable
 {
     private readonly IReadOnlyDictionary<string, DbDataSource> _databases = plan.Services.ToDictionary(s => s.Service, s => s.CreateDataSource());
+    private readonly List<string> _made = [];
 
     /// <summary>Makes the databases of a server; SQLite's files come by themselves.</summary>
     public async Task CreateAsync(CancellationToken cancellationToken)
     {
         foreach (var name in plan.Databases)
-            await DatabaseServer.CreateAsync(plan.Options.Database, plan.Options.ConnectionString!, name, cancellationToken);
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            // Not interrupted: half-made, nobody would drop it.
+            await DatabaseServer.CreateAsync(plan.Options.Database, plan.Options.ConnectionString!, name);
+            _made.Add(name);
+        }
     }
 
     public async Task<ShopState> ReadAsync(CancellationToken cancellationToken)
@@ -39,8 +45,8 @@ internal sealed class ShopDatabases(RunPlan plan) : IAsyncDisposable
     public async Task DeleteAsync()
     {
         ServiceDatabase.ClosePools();
-        foreach (var name in plan.Databases)
-            await DatabaseServer.DropAsync(plan.Options.Database, plan.Options.ConnectionString!, name, CancellationToken.None);
+        foreach (var name in _made)
+            await DatabaseServer.DropAsync(plan.Options.Database, plan.Options.ConnectionString!, name);
     }
 
     public async ValueTask DisposeAsync()
