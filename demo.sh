@@ -5,11 +5,12 @@ unset CDPATH
 
 usage() {
     cat <<'USAGE'
-usage: ./demo.sh [--embedded] [--orders N] [--kill-worker N] [--restart-rabbitmq] [--database sqlite|postgresql] [options of Samples/Shop…]
+usage: ./demo.sh [--embedded] [--orders N] [--kill-worker N] [--restart-rabbitmq] [--database ENGINE] [options of Samples/Shop…]
 
 RabbitMQ is, in this order: RABBITMQ_URL, one on this machine that lets guest in, a container (docker/compose.yaml),
 Debian's package (docker/servers.sh). With --embedded, or when there is none of these, the shop runs on the in-memory transport.
-PostgreSQL is BROKER_DEMO_POSTGRES (a connection string) or Debian's package.
+ENGINE is sqlite (the default), sqlserver, postgresql or mysql. Its server is --connection-string, or BROKER_DEMO_SQLSERVER, BROKER_DEMO_POSTGRES
+or BROKER_DEMO_MARIADB, or Debian's package; SQL Server, which Debian does not have, is a container.
 USAGE
 }
 
@@ -21,7 +22,7 @@ LOCAL_URL=amqp://guest:guest@localhost:5672/
 shop_arguments=()
 embedded=false restart=false database='' connection_string=''
 url='' restart_command=''
-started=() compose_started=false shop=''
+started=() compose_started=() shop=''
 
 note() { printf '%s\n' "$*" >&2; }
 give_up() { note "demo.sh: $*"; exit 1; }
@@ -32,7 +33,7 @@ parse() {
             -h | --help) usage; exit 0 ;;
             --embedded) embedded=true ;;
             --restart-rabbitmq) restart=true ;;
-            --database) (($# > 1)) || give_up "--database needs sqlite or postgresql"; database=$2; shift ;;
+            --database) (($# > 1)) || give_up "--database needs sqlite, sqlserver, postgresql or mysql"; database=$2; shift ;;
             --database=*) database=${1#*=} ;;
             --connection-string) (($# > 1)) || give_up "--connection-string needs a value"; connection_string=$2; shift ;;
             --connection-string=*) connection_string=${1#*=} ;;
@@ -65,7 +66,7 @@ use_compose() {
 
 start_compose() {
     note "Starting RabbitMQ in a container…"
-    compose_started=true
+    compose_started+=(rabbitmq)
     "${COMPOSE[@]}" up -d --wait rabbitmq >&2
 }
 
@@ -98,22 +99,52 @@ choose_rabbitmq() {
     ! $restart || shop_arguments+=(--restart-command "$restart_command")
 }
 
-# ---- PostgreSQL
+# ---- the database server
 
 choose_database() {
+    local engine
     [[ -z $database ]] || shop_arguments+=(--database "$database")
-    if [[ $database == postgresql && -z $connection_string ]]; then
-        if [[ -n ${BROKER_DEMO_POSTGRES:-} ]]; then
-            connection_string=$BROKER_DEMO_POSTGRES
-            note "PostgreSQL: given in BROKER_DEMO_POSTGRES"
-        else
-            "$SERVERS" status postgres >/dev/null 2>&1 || started+=(postgres)
-            "$SERVERS" start postgres >&2 || give_up "--database postgresql needs PostgreSQL; set BROKER_DEMO_POSTGRES to a connection string"
-            connection_string=$(eval "$("$SERVERS" env postgres)"; printf '%s' "$BROKER_TEST_POSTGRES")
-            note "PostgreSQL: Debian's package, by docker/servers.sh"
-        fi
+    if [[ -n $connection_string ]]; then
+        shop_arguments+=(--connection-string "$connection_string")
+        return
     fi
-    [[ -z $connection_string ]] || shop_arguments+=(--connection-string "$connection_string")
+    engine=$(tr '[:upper:]' '[:lower:]' <<<"$database")
+    case $engine in
+        sqlserver) given_server SQLSERVER || compose_sqlserver || give_up "--database sqlserver needs Docker, or a server: set BROKER_DEMO_SQLSERVER to a connection string" ;;
+        postgresql) given_server POSTGRES || native_server postgres || give_up "--database $engine needs PostgreSQL; set BROKER_DEMO_POSTGRES to a connection string" ;;
+        mysql | mariadb) given_server MARIADB || native_server mariadb || give_up "--database $engine needs MySQL or MariaDB; set BROKER_DEMO_MARIADB to a connection string" ;;
+    esac
+}
+
+# The shop is told through its environment: command lines can be read by everyone on the machine.
+given_server() {
+    local demo=BROKER_DEMO_$1 test=BROKER_TEST_$1
+    if [[ -n ${!demo:-} ]]; then
+        export "$test=${!demo}"
+        note "Database server: given in $demo"
+    elif [[ -n ${!test:-} ]]; then
+        note "Database server: given in $test"
+    else
+        return 1
+    fi
+}
+
+native_server() {
+    "$SERVERS" status "$1" >/dev/null 2>&1 || started+=("$1")
+    "$SERVERS" start "$1" >&2 || return 1
+    eval "$("$SERVERS" env "$1")"
+    note "Database server: $1 of Debian's packages, by docker/servers.sh"
+}
+
+compose_sqlserver() {
+    compose_works || return 1
+    if [[ -z $("${COMPOSE[@]}" ps --status running -q sqlserver 2>/dev/null) ]]; then
+        note "Starting SQL Server in a container…"
+        compose_started+=(sqlserver)
+        "${COMPOSE[@]}" up -d --wait sqlserver >&2 || return 1
+    fi
+    export BROKER_TEST_SQLSERVER="Server=127.0.0.1,1433;User ID=sa;Password=${MSSQL_SA_PASSWORD:-Broker-2022};TrustServerCertificate=true"
+    note "Database server: the container of docker/compose.yaml"
 }
 
 # ---- the shop
@@ -151,7 +182,7 @@ finish() {
     # A second Ctrl-C must not leave half of it running.
     trap '' INT TERM HUP
     [[ -z $shop ]] || end_shop
-    if $compose_started; then "${COMPOSE[@]}" stop rabbitmq >/dev/null 2>&1; fi
+    ((${#compose_started[@]} == 0)) || "${COMPOSE[@]}" stop "${compose_started[@]}" >/dev/null 2>&1
     ((${#started[@]} == 0)) || "$SERVERS" stop "${started[@]}" >/dev/null 2>&1
     exit "$code"
 }

@@ -40,7 +40,6 @@ internal sealed class ProcessDeployment(RunPlan plan, IRunTransport transport) :
         }
 
         // The worker comes last: it wants to see its tables, and whoever is to receive the events has to be there.
-        await WorkerProcess.WriteConfigurationAsync(plan, cancellationToken);
         _worker = Watch(WorkerProcess.Start(plan));
     }
 

@@ -10,8 +10,9 @@ internal static class RunCommand
     private static readonly Option<int?> Orders = AtLeast(1, new Option<int?>("--orders") { Description = "Orders to place. Default: 5,000, or 1,000 when embedded." });
     private static readonly Option<int> Clients = Positive("--clients", 8, "Clients that place them at the same time.");
     private static readonly Option<int> Customers = Positive("--customers", 50, "Customers that they are placed for.");
-    private static readonly Option<string> Database = new Option<string>("--database") { Description = "Each service's own database.", DefaultValueFactory = _ => "sqlite" }.AcceptOnlyFromAmong("sqlite", "postgresql");
-    private static readonly Option<string?> ConnectionString = new("--connection-string") { Description = "The PostgreSQL server; three databases are created there, and dropped at the end." };
+    private static readonly Option<string> Database = new Option<string>("--database") { Description = "The engine of each service's own database. MySQL is MariaDB too.", DefaultValueFactory = _ => "sqlite" }
+        .AcceptOnlyFromAmong(StringComparer.OrdinalIgnoreCase, "sqlserver", "postgresql", "mysql", "mariadb", "sqlite");
+    private static readonly Option<string?> ConnectionString = new("--connection-string") { Description = "The engine's server; three databases are created there, and dropped at the end. Default: BROKER_TEST_SQLSERVER, BROKER_TEST_POSTGRES or BROKER_TEST_MARIADB of the environment." };
     private static readonly Option<string> RabbitMq = new("--rabbitmq") { Description = "Where RabbitMQ is.", DefaultValueFactory = _ => "amqp://guest:guest@localhost:5672/" };
     private static readonly Option<bool> Embedded = new("--embedded") { Description = "Everything in one process, with relays inside and the in-memory transport; needs nothing installed." };
     private static readonly Option<int?> KillWorker = AtLeast(0, new Option<int?>("--kill-worker") { Description = "How often the worker is killed (SIGKILL) and started again. Default: 1, or 0 when embedded." });
@@ -28,8 +29,9 @@ internal static class RunCommand
         };
         command.Validators.Add(result =>
         {
-            if (result.GetValue(Database) == "postgresql" && result.GetValue(ConnectionString) is null)
-                result.AddError("--database postgresql needs --connection-string, for example 'Host=127.0.0.1;Username=postgres'.");
+            var engine = EngineOf(result.GetValue(Database));
+            if (DatabaseServer.Check(engine, result.GetValue(ConnectionString) ?? DatabaseServer.FromEnvironment(engine)) is { } wrong)
+                result.AddError(wrong);
             if (result.GetValue(RestartRabbitMq) && result.GetValue(RestartCommand) is null && !result.GetValue(Embedded))
                 result.AddError("--restart-rabbitmq needs --restart-command, for example 'docker/servers.sh restart rabbitmq'.");
             if (result.GetValue(RabbitMq) is { } uri && !result.GetValue(Embedded) && !(Uri.TryCreate(uri, UriKind.Absolute, out var parsed) && parsed.Scheme is "amqp" or "amqps"))
@@ -42,13 +44,14 @@ internal static class RunCommand
     private static RunOptions Read(ParseResult parsed)
     {
         var isEmbedded = parsed.GetValue(Embedded);
+        var engine = EngineOf(parsed.GetRequiredValue(Database));
         return new RunOptions
         {
             Orders = parsed.GetValue(Orders) ?? (isEmbedded ? 1_000 : 5_000),
             Clients = parsed.GetValue(Clients),
             Customers = parsed.GetValue(Customers),
-            Database = Enum.Parse<DatabaseEngine>(parsed.GetRequiredValue(Database), ignoreCase: true),
-            ConnectionString = parsed.GetValue(ConnectionString),
+            Database = engine,
+            ConnectionString = parsed.GetValue(ConnectionString) ?? DatabaseServer.FromEnvironment(engine),
             RabbitMq = parsed.GetRequiredValue(RabbitMq),
             IsEmbedded = isEmbedded,
             // Embedded there is neither a worker to kill nor a RabbitMQ to restart.
@@ -58,6 +61,15 @@ internal static class RunCommand
             Keep = parsed.GetValue(Keep),
         };
     }
+
+    /// <summary>A name that is wrong is complained of by its option.</summary>
+    private static DatabaseEngine EngineOf(string? name) => name?.ToLowerInvariant() switch
+    {
+        "sqlserver" => DatabaseEngine.SqlServer,
+        "postgresql" => DatabaseEngine.PostgreSql,
+        "mysql" or "mariadb" => DatabaseEngine.MySql,
+        _ => DatabaseEngine.Sqlite,
+    };
 
     private static Option<int> Positive(string name, int value, string description) =>
         AtLeast(1, new Option<int>(name) { Description = description, DefaultValueFactory = _ => value });

@@ -12,7 +12,7 @@ internal sealed record RunOptions
 
     public required DatabaseEngine Database { get; init; }
 
-    /// <summary>A PostgreSQL server where databases may be created.</summary>
+    /// <summary>A server where databases may be created; null for SQLite.</summary>
     public string? ConnectionString { get; init; }
 
     public required string RabbitMq { get; init; }

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using Npgsql;
 using Shop.Hosting;
 
 namespace Shop.Conductor;
@@ -30,17 +29,22 @@ internal sealed class RunPlan
 
     public IReadOnlyList<ServiceSettings> Services { get; }
 
+    /// <summary>The databases to make on a server and to remove again; none for SQLite, whose files are in the folder.</summary>
+    public IEnumerable<string> Databases => Options.Database == DatabaseEngine.Sqlite ? [] : Services.Select(s => DatabaseOf(s.Service));
+
     public ServiceSettings Of(string service) => Services.Single(s => s.Service == service);
 
     public string FileOf(string name) => Path.Combine(Folder, name);
+
+    private string DatabaseOf(string service) => $"shop_{Id}_{service}";
 
     private ServiceSettings SettingsOf(string service) => new()
     {
         Service = service,
         Database = Options.Database,
-        ConnectionString = Options.Database == DatabaseEngine.PostgreSql
-            ? new NpgsqlConnectionStringBuilder(Options.ConnectionString) { Database = $"shop_{Id}_{service}" }.ConnectionString
-            : $"Data Source={FileOf(service + ".db")}",
+        ConnectionString = Options.Database == DatabaseEngine.Sqlite
+            ? $"Data Source={FileOf(service + ".db")}"
+            : DatabaseServer.ConnectionStringOf(Options.Database, Options.ConnectionString!, DatabaseOf(service)),
         RabbitMq = Options.IsEmbedded ? null : Options.RabbitMq,
         Exchange = Exchange,
         Queue = $"shop-{Id}-{service}",

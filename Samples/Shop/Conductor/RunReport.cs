@@ -36,7 +36,7 @@ internal sealed record RunReport(Convergence Convergence, long Copies, long Dupl
             AnsiConsole.MarkupLine("[green]CONVERGED[/]");
             return 0;
         }
-        AnsiConsole.MarkupLineInterpolated($"[red]NOT CONVERGED: {string.Join("; ", Convergence.Checks.SelectMany(c => c.Differences))}[/]");
+        AnsiConsole.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[red]NOT CONVERGED: {string.Join("; ", Convergence.Checks.SelectMany(c => c.Differences))}[/]");
         return 1;
     }
 

@@ -1,43 +1,42 @@
-using Microsoft.Data.Sqlite;
-using Microsoft.EntityFrameworkCore;
-using Npgsql;
-using Outbox;
-using Outbox.Consumers;
-using Outbox.Inbox;
-using Shop.Customers;
+using System.Data.Common;
+using System.Globalization;
 using Shop.Hosting;
-using Shop.Orders;
-using Shop.Stock;
 
 namespace Shop.Conductor;
 
-/// <summary>Looks into the services' databases from outside, through the same contexts.</summary>
-internal sealed class ShopDatabases(RunPlan plan)
+/// <summary>Makes the services' databases, looks into them from outside, without the services' own code, and removes them.</summary>
+internal sealed class ShopDatabases(RunPlan plan) : IAsyncDisposable
 {
+    private readonly IReadOnlyDictionary<string, DbDataSource> _databases = plan.Services.ToDictionary(s => s.Service, s => s.CreateDataSource());
+    private readonly List<string> _made = [];
+
+    /// <summary>Makes the databases of a server; SQLite's files come by themselves.</summary>
+    public async Task CreateAsync(CancellationToken cancellationToken)
+    {
+        foreach (var name in plan.Databases)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            // Not interrupted: half-made, nobody would drop it.
+            await DatabaseServer.CreateAsync(plan.Options.Database, plan.Options.ConnectionString!, name);
+            _made.Add(name);
+        }
+    }
+
     public async Task<ShopState> ReadAsync(CancellationToken cancellationToken)
     {
-        await using var orders = new OrdersContext(OptionsOf<OrdersContext>("orders"));
-        await using var stock = new StockContext(OptionsOf<StockContext>("stock"));
-        await using var customers = new CustomersContext(OptionsOf<CustomersContext>("customers"));
+        var orders = await NumbersAsync("orders", "SELECT count(*), (SELECT count(*) FROM orders WHERE is_reserved = @yes), sum(quantity), sum(cents) FROM orders", cancellationToken);
+        var stock = await NumbersAsync("stock", "SELECT count(*), (SELECT sum(reserved) FROM items) FROM reservations", cancellationToken);
+        var customers = await NumbersAsync("customers", "SELECT sum(orders), sum(cents), sum(out_of_order) FROM accounts", cancellationToken);
         return new ShopState
         {
-            Orders = new OrdersState(
-                Placed: await orders.Orders.LongCountAsync(cancellationToken),
-                Reserved: await orders.Orders.LongCountAsync(o => o.IsReserved, cancellationToken),
-                Units: await orders.Orders.SumAsync(o => (long)o.Quantity, cancellationToken),
-                Cents: await orders.Orders.SumAsync(o => o.Cents, cancellationToken)),
-            Stock = new StockState(
-                Reservations: await stock.Reservations.LongCountAsync(cancellationToken),
-                Units: await stock.Items.SumAsync(i => i.Reserved, cancellationToken)),
-            Customers = new CustomersState(
-                Orders: await customers.Accounts.SumAsync(a => (long)a.Orders, cancellationToken),
-                Cents: await customers.Accounts.SumAsync(a => a.Cents, cancellationToken),
-                OutOfOrder: await customers.Accounts.SumAsync(a => (long)a.OutOfOrder, cancellationToken)),
+            Orders = new OrdersState(Placed: orders[0], Reserved: orders[1], Units: orders[2], Cents: orders[3]),
+            Stock = new StockState(Reservations: stock[0], Units: stock[1]),
+            Customers = new CustomersState(Orders: customers[0], Cents: customers[1], OutOfOrder: customers[2]),
             Messaging = new Dictionary<string, MessagingState>
             {
-                ["orders"] = await MessagingOfAsync(orders, cancellationToken),
-                ["stock"] = await MessagingOfAsync(stock, cancellationToken),
-                ["customers"] = await MessagingOfAsync(customers, cancellationToken),
+                ["orders"] = await MessagingOfAsync("orders", cancellationToken),
+                ["stock"] = await MessagingOfAsync("stock", cancellationToken),
+                ["customers"] = await MessagingOfAsync("customers", cancellationToken),
             },
         };
     }
@@ -45,27 +44,38 @@ internal sealed class ShopDatabases(RunPlan plan)
     /// <summary>Drops the databases of a server; files go with the run's folder.</summary>
     public async Task DeleteAsync()
     {
-        SqliteConnection.ClearAllPools();
-        NpgsqlConnection.ClearAllPools();
-        if (plan.Options.Database == DatabaseEngine.Sqlite)
-            return;
-        foreach (var context in (DbContext[])[new OrdersContext(OptionsOf<OrdersContext>("orders")), new StockContext(OptionsOf<StockContext>("stock")), new CustomersContext(OptionsOf<CustomersContext>("customers"))])
-        {
-            await using (context)
-                await context.Database.EnsureDeletedAsync();
-        }
+        ServiceDatabase.ClosePools();
+        foreach (var name in _made)
+            await DatabaseServer.DropAsync(plan.Options.Database, plan.Options.ConnectionString!, name);
     }
 
-    private static async Task<MessagingState> MessagingOfAsync(DbContext context, CancellationToken cancellationToken) => new(
-        Applied: await context.Set<InboxMessage>().LongCountAsync(cancellationToken),
-        Backlog: await context.Set<OutboxMessage>().LongCountAsync(cancellationToken),
-        DeadLetters: await context.Set<DeadLetter>().LongCountAsync(cancellationToken));
-
-    private DbContextOptions<TContext> OptionsOf<TContext>(string service)
-        where TContext : DbContext
+    public async ValueTask DisposeAsync()
     {
-        var builder = new DbContextOptionsBuilder<TContext>();
-        builder.UseDatabase(plan.Of(service));
-        return builder.Options;
+        foreach (var database in _databases.Values)
+            await database.DisposeAsync();
+    }
+
+    private async Task<MessagingState> MessagingOfAsync(string service, CancellationToken cancellationToken)
+    {
+        var rows = await NumbersAsync(service, "SELECT (SELECT count(*) FROM inbox_messages), (SELECT count(*) FROM outbox_messages), (SELECT count(*) FROM dead_letters)", cancellationToken);
+        return new MessagingState(Applied: rows[0], Backlog: rows[1], DeadLetters: rows[2]);
+    }
+
+    /// <summary>One row of numbers, in SQL that every engine speaks. The sum of nothing is 0.</summary>
+    private async Task<long[]> NumbersAsync(string service, string sql, CancellationToken cancellationToken)
+    {
+        await using var connection = await _databases[service].OpenConnectionAsync(cancellationToken);
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        if (sql.Contains("@yes", StringComparison.Ordinal))
+        {
+            // A parameter, because the engines do not write it in the same way.
+            var yes = command.CreateParameter();
+            (yes.ParameterName, yes.Value) = ("yes", true);
+            command.Parameters.Add(yes);
+        }
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        return [.. Enumerable.Range(0, reader.FieldCount).Select(i => reader.IsDBNull(i) ? 0 : Convert.ToInt64(reader.GetValue(i), CultureInfo.InvariantCulture))];
     }
 }

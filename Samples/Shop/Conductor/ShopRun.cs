@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Diagnostics;
+using System.Globalization;
 using Outbox.Transport;
 using RabbitMQ.Client.Exceptions;
 using Spectre.Console;
@@ -36,13 +37,13 @@ internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment
         }
         catch (Exception failure) when (failure is RunFailedException or TransportException or RabbitMQClientException or DbException)
         {
-            AnsiConsole.MarkupLineInterpolated($"[red]FAILED:[/] {failure.Message}");
+            AnsiConsole.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[red]FAILED:[/] {failure.Message}");
             return 1;
         }
         finally
         {
             if (options.Keep)
-                AnsiConsole.MarkupLineInterpolated($"Kept: {plan.Folder}");
+                AnsiConsole.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"Kept: {plan.Folder}");
             else
                 Directory.Delete(plan.Folder, recursive: true);
         }
@@ -60,6 +61,7 @@ internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment
         {
             await deployment.DisposeAsync();
             await tap.DisposeAsync();
+            await _databases.DisposeAsync();
             if (!plan.Options.Keep)
                 await DeleteAsync();
         }
@@ -98,6 +100,10 @@ internal sealed class ShopRun(RunPlan plan, IRunTransport transport, IDeployment
         {
             throw new RunFailedException($"There is no answer from {transport.Description}.");
         }
+        await _databases.CreateAsync(cancellationToken);
+        await WorkerProcess.WriteConfigurationAsync(plan, cancellationToken);
+        if (!plan.Services.All(s => s.UsesEntityFramework))
+            await WorkerProcess.CreateTablesAsync(plan, cancellationToken);
         await deployment.StartAsync(cancellationToken);
         console.Event($"services are up, Orders at {deployment.OrdersAddress}");
 

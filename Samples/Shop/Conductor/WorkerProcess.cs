@@ -21,6 +21,16 @@ internal static class WorkerProcess
         return File.WriteAllTextAsync(plan.FileOf("worker.json"), JsonSerializer.Serialize(configuration), cancellationToken);
     }
 
+    /// <summary>Creates the outbox's tables as an operator does where no migration does it: <c>broker schema --create</c>.</summary>
+    public static async Task CreateTablesAsync(RunPlan plan, CancellationToken cancellationToken) => await Task.WhenAll(plan.Services.Select(async service =>
+    {
+        await using var schema = ChildProcess.Start(
+            $"schema-{service.Service}", Program(), ["schema", "--config", plan.FileOf("worker.json"), "--source", service.Service, "--create"], plan.Folder);
+        await schema.Ended.WaitAsync(cancellationToken);
+        if (schema.ExitCode != 0)
+            throw new RunFailedException($"The tables of '{service.Service}' could not be created. {schema.LastWords}");
+    }));
+
     /// <summary>Built beside the shop: artifacts/bin/Shop/release and artifacts/bin/Broker/release.</summary>
     private static string Program()
     {

@@ -6,6 +6,7 @@ namespace Shop.Customers;
 internal sealed class CustomerAccount
 {
     [Key]
+    [MaxLength(100)]
     public required string CustomerId { get; init; }
 
     public int Orders { get; private set; }

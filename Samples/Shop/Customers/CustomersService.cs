@@ -1,5 +1,8 @@
+using System.Data.Common;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox;
+using Outbox.Consumers;
+using Shop.Customers.EntityFramework;
 using Shop.Hosting;
 using Shop.Orders;
 
@@ -8,15 +11,25 @@ namespace Shop.Customers;
 /// <summary>Keeps each customer's total. It says nothing itself; its outbox stays empty.</summary>
 internal static class CustomersService
 {
-    public static IServiceCollection AddCustomers(this IServiceCollection services, ServiceSettings settings, Action<OutboxBuilder> connect) => services
-        .AddDbContext<CustomersContext>(db => db.UseDatabase(settings))
-        .AddOutbox<CustomersContext>(outbox =>
+    public static IServiceCollection AddCustomers(this IServiceCollection services, ServiceSettings settings, Action<OutboxBuilder> connect)
+    {
+        return settings.UsesEntityFramework
+            ? services
+                .AddDbContext<CustomersContext>(db => db.UseDatabase(settings))
+                .AddOutbox<CustomersContext>(Configure<EntityFramework.AddOrderToAccount>)
+            : services
+                .AddSingleton(_ => settings.CreateDataSource())
+                .AddOutbox("customers", provider => provider.GetRequiredService<DbDataSource>(), Configure<PlainSql.AddOrderToAccount>);
+
+        void Configure<TAddOrderToAccount>(OutboxBuilder outbox)
+            where TAddOrderToAccount : class, IMessageHandler<OrderPlaced>
         {
             outbox.Options.Exchange = settings.Exchange;
             connect(outbox);
             outbox.AddConsumer("customers", consumer => consumer
-                .Handle<OrderPlaced, AddOrderToAccount>()
+                .Handle<OrderPlaced, TAddOrderToAccount>()
                 .InOrderPerKey(settings.Concurrency)
                 .Options.Queue = settings.Queue);
-        });
+        }
+    }
 }

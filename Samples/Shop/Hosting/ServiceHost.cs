@@ -1,14 +1,16 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Outbox;
 using Shop.Customers;
+using Shop.Customers.PlainSql;
 using Shop.Orders;
+using Shop.Orders.PlainSql;
 using Shop.Stock;
+using Shop.Stock.PlainSql;
 
 namespace Shop.Hosting;
 
@@ -20,23 +22,26 @@ internal static class ServiceHost
         switch (settings.Service)
         {
             case "orders":
+                await ServiceTables.CreateAsync(settings, OrdersTables.Script, cancellationToken);
                 var builder = WebApplication.CreateSlimBuilder();
                 builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port: 0));
                 Prepare(builder, settings, logLevel);
                 builder.Services.AddOrders(settings, connect);
                 var app = builder.Build();
                 app.MapOrders();
-                return await WithTablesAsync<OrdersContext>(app, cancellationToken);
+                return app;
             case "stock":
+                await ServiceTables.CreateAsync(settings, StockTables.Script, cancellationToken);
                 var stock = Host.CreateApplicationBuilder();
                 Prepare(stock, settings, logLevel);
                 stock.Services.AddStock(settings, connect);
-                return await WithTablesAsync<StockContext>(stock.Build(), cancellationToken);
+                return stock.Build();
             case "customers":
+                await ServiceTables.CreateAsync(settings, CustomersTables.Script, cancellationToken);
                 var customers = Host.CreateApplicationBuilder();
                 Prepare(customers, settings, logLevel);
                 customers.Services.AddCustomers(settings, connect);
-                return await WithTablesAsync<CustomersContext>(customers.Build(), cancellationToken);
+                return customers.Build();
             default:
                 throw new ArgumentException($"There is no service '{settings.Service}'. Use orders, stock or customers.", nameof(settings));
         }
@@ -57,13 +62,5 @@ internal static class ServiceHost
             });
         // Registered first, so that it is stopped last and counts everything.
         builder.Services.AddHostedService(services => new ServiceStatusWriter(settings.StatusFile, services));
-    }
-
-    private static async Task<IHost> WithTablesAsync<TContext>(IHost host, CancellationToken cancellationToken)
-        where TContext : DbContext
-    {
-        await using var scope = host.Services.CreateAsyncScope();
-        await scope.ServiceProvider.GetRequiredService<TContext>().Database.EnsureCreatedAsync(cancellationToken);
-        return host;
     }
 }

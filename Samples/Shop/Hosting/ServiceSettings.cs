@@ -21,6 +21,9 @@ internal sealed record ServiceSettings
     /// <summary>Where it says that it is up, and what it has counted.</summary>
     public required string StatusFile { get; init; }
 
+    /// <summary>Entity Framework 10 has no provider for MySQL.</summary>
+    public bool UsesEntityFramework => Database != DatabaseEngine.MySql;
+
     /// <summary>SQLite has one writer at a time; more workers would only wait for each other.</summary>
     public int Concurrency => Database == DatabaseEngine.Sqlite ? 1 : 8;
 }

@@ -1,3 +1,5 @@
+using System.ComponentModel.DataAnnotations;
+
 namespace Shop.Orders;
 
 internal sealed class Order
@@ -5,11 +7,13 @@ internal sealed class Order
     /// <summary>Chosen by the client, so that an order sent twice is still one order.</summary>
     public required Guid Id { get; init; }
 
+    [MaxLength(100)]
     public required string CustomerId { get; init; }
 
     /// <summary>1, 2, 3 … for each customer.</summary>
     public required int Number { get; init; }
 
+    [MaxLength(100)]
     public required string Sku { get; init; }
 
     public required int Quantity { get; init; }

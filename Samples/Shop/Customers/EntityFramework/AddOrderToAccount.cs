@@ -1,7 +1,7 @@
 using Outbox.Consumers;
 using Shop.Orders;
 
-namespace Shop.Customers;
+namespace Shop.Customers.EntityFramework;
 
 /// <summary>Adding is not idempotent: a message applied twice would show in the totals. The inbox sees to that, not this handler.</summary>
 internal sealed class AddOrderToAccount(CustomersContext db) : IMessageHandler<OrderPlaced>

@@ -1,10 +1,10 @@
 using Microsoft.EntityFrameworkCore;
 using Outbox;
 
-namespace Shop.Orders;
+namespace Shop.Orders.EntityFramework;
 
-/// <summary>Takes orders. An order and its event are saved together, or neither is.</summary>
-internal sealed class OrderDesk(OrdersContext db)
+/// <summary>An order and its event are saved together, or neither is.</summary>
+internal sealed class OrderDesk(OrdersContext db) : IOrderDesk
 {
     private const int MaxTries = 50;
 
@@ -24,6 +24,11 @@ internal sealed class OrderDesk(OrdersContext db)
             }
         }
     }
+
+    public async Task<OrdersSummary> SummarizeAsync(CancellationToken cancellationToken) => new(
+        Orders: await db.Orders.LongCountAsync(cancellationToken),
+        Reserved: await db.Orders.LongCountAsync(o => o.IsReserved, cancellationToken),
+        Cents: await db.Orders.SumAsync(o => o.Cents, cancellationToken));
 
     private async Task<Order> TryPlaceAsync(PlaceOrder command, CancellationToken cancellationToken)
     {

@@ -1,10 +1,20 @@
 using Microsoft.EntityFrameworkCore;
 using Outbox;
+using Shop.Hosting;
 
-namespace Shop.Stock;
+namespace Shop.Stock.EntityFramework;
 
-internal sealed class StockContext(DbContextOptions<StockContext> options) : DbContext(options)
+internal class StockContext : DbContext
 {
+    public StockContext(DbContextOptions<StockContext> options) : base(options)
+    {
+    }
+
+    /// <summary>For the contexts of Shop.Migrations.</summary>
+    protected StockContext(DbContextOptions options) : base(options)
+    {
+    }
+
     public DbSet<StockItem> Items => Set<StockItem>();
 
     public DbSet<Reservation> Reservations => Set<Reservation>();
@@ -14,5 +24,6 @@ internal sealed class StockContext(DbContextOptions<StockContext> options) : DbC
         modelBuilder.UseOutbox();
         modelBuilder.Entity<Reservation>().Property(r => r.OrderId).ValueGeneratedNever();
         modelBuilder.Entity<StockItem>().HasData(StockCatalogue.Skus.Select(sku => new StockItem { Sku = sku }));
+        modelBuilder.UseLowerCaseNames();
     }
 }

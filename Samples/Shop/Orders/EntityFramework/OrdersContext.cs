@@ -1,10 +1,20 @@
 using Microsoft.EntityFrameworkCore;
 using Outbox;
+using Shop.Hosting;
 
-namespace Shop.Orders;
+namespace Shop.Orders.EntityFramework;
 
-internal sealed class OrdersContext(DbContextOptions<OrdersContext> options) : DbContext(options)
+internal class OrdersContext : DbContext
 {
+    public OrdersContext(DbContextOptions<OrdersContext> options) : base(options)
+    {
+    }
+
+    /// <summary>For the contexts of Shop.Migrations.</summary>
+    protected OrdersContext(DbContextOptions options) : base(options)
+    {
+    }
+
     public DbSet<Order> Orders => Set<Order>();
 
     public DbSet<CustomerNumbers> Numbers => Set<CustomerNumbers>();
@@ -17,5 +27,6 @@ internal sealed class OrdersContext(DbContextOptions<OrdersContext> options) : D
             order.Property(o => o.Id).ValueGeneratedNever();
             order.HasIndex(o => new { o.CustomerId, o.Number }).IsUnique();
         });
+        modelBuilder.UseLowerCaseNames();
     }
 }

@@ -2,7 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Outbox.Consumers;
 using Shop.Stock;
 
-namespace Shop.Orders;
+namespace Shop.Orders.EntityFramework;
 
 internal sealed class MarkOrderReserved(OrdersContext db) : IMessageHandler<StockReserved>
 {

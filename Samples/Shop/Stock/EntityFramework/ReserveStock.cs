@@ -3,7 +3,7 @@ using Outbox;
 using Outbox.Consumers;
 using Shop.Orders;
 
-namespace Shop.Stock;
+namespace Shop.Stock.EntityFramework;
 
 internal sealed class ReserveStock(StockContext db) : IMessageHandler<OrderPlaced>
 {

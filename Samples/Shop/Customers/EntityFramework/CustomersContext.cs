@@ -1,0 +1,25 @@
+using Microsoft.EntityFrameworkCore;
+using Outbox;
+using Shop.Hosting;
+
+namespace Shop.Customers.EntityFramework;
+
+internal class CustomersContext : DbContext
+{
+    public CustomersContext(DbContextOptions<CustomersContext> options) : base(options)
+    {
+    }
+
+    /// <summary>For the contexts of Shop.Migrations.</summary>
+    protected CustomersContext(DbContextOptions options) : base(options)
+    {
+    }
+
+    public DbSet<CustomerAccount> Accounts => Set<CustomerAccount>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.UseOutbox();
+        modelBuilder.UseLowerCaseNames();
+    }
+}
