@@ -74,7 +74,7 @@ internal sealed class MigrationTests(SqlDialect engine)
         var sent = _old.Sent;
         await WrittenAsync(Enough);
         if (!dispatcherStopsFirst)
-            await Eventually.IsTrueAsync(() => Task.FromResult(_old.Sent > sent + Enough), "the old dispatcher works on");
+            await Eventually.IsTrueAsync(() => Task.FromResult(_old.Sent > sent + Enough), "the old dispatcher works on", TimeSpan.FromSeconds(60));
 
         await using (var relay = await TestHost.StartAsync(services => services.AddOutbox("accounts", _ => _database.DataSource, outbox => outbox.UseInMemory(_transport).AddRelay())))
         {
@@ -88,7 +88,7 @@ internal sealed class MigrationTests(SqlDialect engine)
                 await WrittenAsync(Enough);
             }
             await _old.StopWritersAsync();
-            await Eventually.EqualsAsync(() => _database.CountAsync("outbox_messages"), 0, "the relay has sent all");
+            await Eventually.EqualsAsync(() => _database.CountAsync("outbox_messages"), 0, "the relay has sent all", TimeSpan.FromSeconds(60));
             await Eventually.EqualsAsync(() => inbox.CountAsync("applied"), _old.Written, "nothing is lost", TimeSpan.FromSeconds(60));
         }
 

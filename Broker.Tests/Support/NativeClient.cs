@@ -27,9 +27,17 @@ internal abstract class NativeClient
     /// <summary>Runs statements.</summary>
     public async Task ExecuteAsync(string sql, int times = 1)
     {
-        var path = Path.Combine(TestServers.Folder, "statements.sql");
-        await File.WriteAllTextAsync(path, sql);
-        await RunAsync(path, times);
+        var folder = TestServers.Folder;
+        try
+        {
+            var path = Path.Combine(folder, "statements.sql");
+            await File.WriteAllTextAsync(path, sql);
+            await RunAsync(path, times);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     /// <summary>A database on PostgreSQL as libpq is told of it.</summary>
