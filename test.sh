@@ -33,10 +33,15 @@ start_servers() {
     eval "$(docker/servers.sh env "${wanted[@]}")"
 }
 
-# A client in another language, for the tests of the wire format.
-provide_pika() {
-    /usr/bin/python3 -c 'import pika' 2>/dev/null && return
-    docker/servers.sh install python3-pika || missing "python3-pika could not be installed"
+# Clients in other languages, for the tests of the wire format and of the tables.
+provide_clients() {
+    local packages=()
+    /usr/bin/python3 -c 'import pika' 2>/dev/null || packages+=(python3-pika)
+    /usr/bin/python3 -c 'import psycopg2' 2>/dev/null || packages+=(python3-psycopg2)
+    command -v sqlite3 >/dev/null || packages+=(sqlite3)
+    command -v psql >/dev/null || packages+=(postgresql-client)
+    command -v mysql >/dev/null || packages+=(default-mysql-client)
+    ((${#packages[@]} == 0)) || docker/servers.sh install "${packages[@]}" || missing "${packages[*]} could not be installed"
 }
 
 build() {
@@ -85,6 +90,6 @@ trap 'exit 143' TERM HUP
 
 command -v dotnet >/dev/null || give_up "dotnet is not on PATH; install the .NET SDK of global.json from https://dot.net"
 start_servers
-provide_pika
+provide_clients
 build
 run_tests "$@"

@@ -7,7 +7,8 @@ internal sealed partial class DocumentationTests
 {
     private static readonly string Root = FindRoot();
 
-    private static IEnumerable<string> Documents => Directory.EnumerateFiles(Root, "*.md").Concat(Directory.EnumerateFiles(Path.Combine(Root, "docs"), "*.md", SearchOption.AllDirectories)).Select(d => Path.GetRelativePath(Root, d));
+    private static IEnumerable<string> Documents => Directory.EnumerateFiles(Root, "*.md")
+        .Concat(((string[])["docs", "Samples"]).SelectMany(f => Directory.EnumerateFiles(Path.Combine(Root, f), "*.md", SearchOption.AllDirectories))).Select(d => Path.GetRelativePath(Root, d));
 
     [TestCaseSource(nameof(Documents))]
     public void Every_piece_of_CSharp_in_a_document_is_compiled_somewhere(string document)
@@ -30,14 +31,12 @@ internal sealed partial class DocumentationTests
         }
     }
 
-    [Test]
-    public void The_documented_partition_vectors_are_what_the_code_computes()
+    [TestCaseSource(nameof(Documents))]
+    public void Every_piece_of_SQL_in_a_document_is_in_a_script_that_the_tests_run(string document)
     {
-        var text = File.ReadAllText(Path.Combine(Root, "docs/table-contract.md"));
-        var vectors = Vector().Matches(text);
-        Assert.That(vectors, Has.Count.EqualTo(3));
-        foreach (Match vector in vectors)
-            Assert.That(Outbox.Messages.Partitioner.PartitionOf(vector.Groups[1].Value, 16).ToString(System.Globalization.CultureInfo.InvariantCulture), Is.EqualTo(vector.Groups[2].Value), vector.Value);
+        var scripts = string.Join('\n', Directory.EnumerateFiles(Path.Combine(Root, "Samples", "Polyglot"), "*.sql", SearchOption.AllDirectories).Select(f => Normal(File.ReadAllText(f))));
+        foreach (Match block in SqlBlock().Matches(File.ReadAllText(Path.Combine(Root, document))))
+            Assert.That(scripts, Does.Contain(Normal(block.Groups[1].Value)), "Take the SQL from Samples/Polyglot.");
     }
 
     private static string Normal(string code) => string.Join('\n', code.Split('\n').Select(l => Spaces().Replace(l.Trim(), " ")).Where(l => l.Length > 0));
@@ -56,8 +55,8 @@ internal sealed partial class DocumentationTests
     [GeneratedRegex("\\]\\((?!https?:|#)([^)#]+)")]
     private static partial Regex Link();
 
-    [GeneratedRegex("`([^` ]+)` → ([0-9]+)")]
-    private static partial Regex Vector();
+    [GeneratedRegex("```sql\\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex SqlBlock();
 
     [GeneratedRegex(" +")]
     private static partial Regex Spaces();

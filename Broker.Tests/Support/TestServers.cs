@@ -45,12 +45,23 @@ internal static class TestServers
     }
 
     /// <summary>Interpreter for a client in another language. Skips the test when it cannot import pika; on CI that is a failure.</summary>
-    public static string PythonWithPika()
+    public static string PythonWithPika() => Python("pika", "python3-pika");
+
+    /// <summary>Debian's Python, with a module of a package if one is named. Skips the test when there is none; on CI that is a failure.</summary>
+    public static string Python(string? module = null, string package = "python3")
     {
         const string python = "/usr/bin/python3";
-        if (!File.Exists(python) || Start(python, "-c", "import pika").Code != 0)
-            Missing("This test needs Debian's python3-pika; ./test.sh installs it.");
+        if (!File.Exists(python) || (module is not null && Start(python, "-c", $"import {module}").Code != 0))
+            Missing($"This test needs Debian's {package}; ./test.sh installs it.");
         return python;
+    }
+
+    /// <summary>An engine's command-line client. Skips the test when it is not on the path; on CI that is a failure.</summary>
+    public static string Client(string program)
+    {
+        if (!(Variable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program))))
+            Missing($"This test needs the program {program}; ./test.sh installs it.");
+        return program;
     }
 
     /// <summary>The folder of the run's SQLite files.</summary>
