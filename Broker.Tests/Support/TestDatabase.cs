@@ -35,6 +35,9 @@ internal abstract class TestDatabase : IAsyncDisposable
     /// <summary>Points a context at this database.</summary>
     public abstract void Configure(DbContextOptionsBuilder options);
 
+    /// <summary>The same database as it is on a standby: it answers, and takes no writes.</summary>
+    public abstract DbDataSource CreateReadOnly();
+
     public Task CreateTablesAsync() => ExecuteAsync(Dialect.CreateTables);
 
     public async Task<int> ExecuteAsync(string sql, params (string Name, object? Value)[] parameters)

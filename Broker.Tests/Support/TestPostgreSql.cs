@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using Outbox.Sql;
@@ -21,6 +22,8 @@ internal sealed class TestPostgreSql : TestDatabase
         await database.ExecuteAsync($"CREATE SCHEMA {schema}");
         return database;
     }
+
+    public override DbDataSource CreateReadOnly() => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ConnectionString) { Options = "-c default_transaction_read_only=on" });
 
     public override void Configure(DbContextOptionsBuilder options) => options.UseNpgsql((NpgsqlDataSource)DataSource);
 }
