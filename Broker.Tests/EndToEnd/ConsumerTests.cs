@@ -276,6 +276,57 @@ internal sealed class ConsumerTests(Stack stack)
     }
 
     [Test]
+    public async Task A_database_that_takes_no_writes_uses_up_no_attempts_and_work_goes_on_by_itself()
+    {
+        await using var readOnly = _bench.Database.CreateReadOnly();
+        await using var dataSource = new SwitchableDataSource(_bench.Database.DataSource);
+        await using var host = await _bench.StartAsync(AdoNet(dataSource, c => c.Options.MaxAttempts = 1));
+        dataSource.BecomeReadOnly(readOnly);
+
+        await _bench.PublishAsync("1", key: "a");
+        await _bench.PublishAsync("2", key: "a");
+        await host.Log.FirstAsync(e => e.Id == 1005);
+        dataSource.ComeBack();
+
+        await _bench.EffectsBecomeAsync("1", "2");
+        Assert.That(_bench.Script.Calls.Select(c => (c.Number, c.Context.Attempt)), Is.EqualTo(new[] { ("1", 1), ("2", 1) }));
+        Assert.That(await _bench.DeadLettersAsync(), Is.Empty);
+        await _bench.StopsWithAnEmptyQueueAsync(host);
+    }
+
+    [Test]
+    public async Task A_database_that_is_full_for_the_message_alone_uses_up_no_attempts_however_long_it_lasts()
+    {
+        _bench.Script.Then = (number, _, _) => number == "large" && _bench.Script.CallsOf("large") <= 30
+            ? throw (stack == Stack.Servers ? new Npgsql.PostgresException("could not extend file", "ERROR", "ERROR", "53100") : new Microsoft.Data.Sqlite.SqliteException("SQLite Error 13: 'database or disk is full'.", 13))
+            : Task.CompletedTask;
+        await using var host = await _bench.StartAsync(c => c.Options.MaxAttempts = 1);
+
+        await _bench.PublishAsync("large");
+        await _bench.PublishAsync("small");
+
+        await _bench.EffectsBecomeAsync("large", "small");
+        Assert.That(_bench.Script.Calls.Select(c => c.Context.Attempt), Is.All.EqualTo(1));
+        Assert.That(await _bench.DeadLettersAsync(), Is.Empty);
+        Assert.That(host.Log.Entries.Count(e => e.Id == 1010), Is.EqualTo(1), "it is told once, and not at each try");
+        await _bench.StopsWithAnEmptyQueueAsync(host);
+    }
+
+    [Test]
+    public async Task A_connection_that_breaks_each_time_is_the_handlers_own_trouble_in_the_end()
+    {
+        _bench.Script.Then = (number, _, _) => number == "bad" ? throw new Npgsql.NpgsqlException("Exception while reading from stream", new IOException("reset")) : Task.CompletedTask;
+        await using var host = await _bench.StartAsync(c => c.Options.MaxAttempts = 2);
+
+        await _bench.PublishAsync("bad", key: "a");
+        await _bench.PublishAsync("next", key: "a");
+
+        await _bench.EffectsBecomeAsync("next");
+        Assert.That((await _bench.DeadLettersAsync()).Single()[2], Is.EqualTo("2"));
+        await _bench.StopsWithAnEmptyQueueAsync(host);
+    }
+
+    [Test]
     public async Task An_outage_while_a_dead_letter_is_written_loses_nothing()
     {
         await using var dataSource = new SwitchableDataSource(_bench.Database.DataSource);

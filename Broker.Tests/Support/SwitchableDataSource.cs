@@ -3,11 +3,12 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Broker.Tests.Support;
 
-/// <summary>A database that can be away: connections are refused while it is.</summary>
+/// <summary>A database that can be away, or read-only: connections are refused, or cannot write, while it is.</summary>
 internal sealed class SwitchableDataSource(DbDataSource inner) : DbDataSource
 {
     private TaskCompletionSource _refused = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _isAway;
+    private volatile DbDataSource? _readOnly;
 
     public override string ConnectionString => inner.ConnectionString;
 
@@ -19,14 +20,18 @@ internal sealed class SwitchableDataSource(DbDataSource inner) : DbDataSource
         return _refused.Task.WaitAsync(TimeSpan.FromSeconds(20));
     }
 
-    public void ComeBack() => _isAway = false;
+    /// <summary>Gives connections that cannot write from now on.</summary>
+    /// <param name="readOnly">The same database, without the right to write.</param>
+    public void BecomeReadOnly(DbDataSource readOnly) => _readOnly = readOnly;
+
+    public void ComeBack() => (_isAway, _readOnly) = (false, null);
 
     protected override DbConnection CreateDbConnection() => inner.CreateConnection();
 
     protected override ValueTask<DbConnection> OpenDbConnectionAsync(CancellationToken cancellationToken = default)
     {
         if (!_isAway)
-            return inner.OpenConnectionAsync(cancellationToken);
+            return (_readOnly ?? inner).OpenConnectionAsync(cancellationToken);
         _refused.TrySetResult();
         throw new AwayException();
     }

@@ -64,6 +64,9 @@ internal abstract class TestDatabase : IAsyncDisposable
         await OutboxSchema.CreateAsync(connection, "The test", CancellationToken.None);
     }
 
+    /// <summary>The same database as it is on a standby: it answers, and takes no writes.</summary>
+    public virtual DbDataSource CreateReadOnly() => throw new NotSupportedException($"{Dialect} has no read-only connections here.");
+
     public async Task<int> ExecuteAsync(string sql, params (string Name, object? Value)[] parameters)
     {
         await using var connection = await DataSource.OpenConnectionAsync();

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using Outbox.Sql;
@@ -28,6 +29,8 @@ internal sealed class TestPostgreSql : TestDatabase
 
     public override async Task<int> WaitingSessionsAsync() =>
         (int)await ScalarAsync<long>("SELECT count(*) FROM pg_stat_activity WHERE application_name = @name AND wait_event_type = 'Lock'", ("name", Schema));
+
+    public override DbDataSource CreateReadOnly() => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(ConnectionString) { Options = "-c default_transaction_read_only=on" });
 
     public override void Configure(DbContextOptionsBuilder options) => options.UseNpgsql((NpgsqlDataSource)DataSource);
 }

@@ -10,6 +10,8 @@ internal sealed class TestSqlite : TestDatabase
 {
     private readonly string _folder;
 
+    private string ReadOnly => ConnectionString + ";Mode=ReadOnly";
+
     private TestSqlite(string folder, DbDataSource dataSource) : base(SqlDialect.Sqlite, dataSource) => _folder = folder;
 
     public static TestSqlite Create()
@@ -27,11 +29,16 @@ internal sealed class TestSqlite : TestDatabase
 
     public override void Configure(DbContextOptionsBuilder options) => options.UseSqlite(ConnectionString);
 
+    public override DbDataSource CreateReadOnly() => SqliteFactory.Instance.CreateDataSource(ReadOnly);
+
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync();
-        using (var connection = new SqliteConnection(ConnectionString))
+        foreach (var connectionString in (string[])[ConnectionString, ReadOnly])
+        {
+            using var connection = new SqliteConnection(connectionString);
             SqliteConnection.ClearPool(connection);
+        }
         Directory.Delete(_folder, recursive: true);
     }
 }

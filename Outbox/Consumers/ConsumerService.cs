@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
@@ -14,6 +15,7 @@ namespace Outbox.Consumers;
 /// </remarks>
 internal sealed class ConsumerService(ConsumerOptions options, ITransport transport, MessageProcessor processor, TimeProvider time, ILogger<ConsumerService> logger) : BackgroundService
 {
+    private const int MaxBrokenConnections = 20;
     private static readonly TimeSpan OutageRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestOutageRetry = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetentionInterval = TimeSpan.FromHours(1);
@@ -122,10 +124,14 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
     private async Task<bool> FailAsync(string? key, IncomingMessage incoming, Exception exception, CancellationToken stoppingToken)
     {
         // G8: an outage of the database is no failure of the message. A handler's own network error looks alike, so the database is asked.
-        if (SqlErrors.IsUnavailable(exception) && (await WaitOutOutageAsync(exception, stoppingToken).ConfigureAwait(false) || IsShortOutage(incoming, exception)))
+        if (SqlErrors.IsUnavailable(exception))
         {
-            _ = AgainAfterAsync(key, incoming, Backoff.Delay(1, options.RetryDelay, options.MaxRetryDelay), stoppingToken);
-            return false;
+            var waited = await WaitOutOutageAsync(exception, stoppingToken).ConfigureAwait(false);
+            if (waited || IsShortOutage(incoming, exception))
+            {
+                _ = AgainAfterAsync(key, incoming, Backoff.Delay(waited ? 1 : incoming.ShortOutages, options.RetryDelay, options.MaxRetryDelay), stoppingToken);
+                return false;
+            }
         }
         incoming.Attempts++;
         OutboxMetrics.Failures.Add(1, new KeyValuePair<string, object?>("consumer", options.Name));
@@ -162,7 +168,7 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
         }
     }
 
-    /// <summary>Waits until the database answers; false if it answers at once, so that it was no outage.</summary>
+    /// <summary>Waits until the database answers and takes writes; false if it does at once, so that it was no outage, or is over.</summary>
     private async Task<bool> WaitOutOutageAsync(Exception exception, CancellationToken stoppingToken)
     {
         // One prober at a time: a database that comes back is not greeted by every worker at once.
@@ -190,8 +196,26 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
         }
     }
 
-    /// <summary>A connection that broke, to a database that answers again by now. Not for ever: it may be the handler's own connection to another database.</summary>
-    private static bool IsShortOutage(IncomingMessage incoming, Exception exception) => SqlErrors.IsOfDatabase(exception) && ++incoming.ShortOutages <= 20;
+    /// <summary>An error of a database that is well by now. A broken connection counts as that for a while only: it may be the handler's own, to a database that is nowhere.</summary>
+    private bool IsShortOutage(IncomingMessage incoming, Exception exception)
+    {
+        if (!SqlErrors.IsOfDatabase(exception) || (++incoming.ShortOutages > MaxBrokenConnections && IsBrokenConnection(exception)))
+            return false;
+        if (incoming.ShortOutages == 1)
+            Log.ShortOutage(logger, options.Name, incoming.ToString(), SqlErrors.TextOf(exception));
+        return true;
+    }
+
+    /// <summary>Whether the connection broke. Otherwise the database itself said that it cannot now: one that is full may still take the probe's small row, and refuse the message as often as it is tried.</summary>
+    private static bool IsBrokenConnection(Exception exception)
+    {
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            if (e is SocketException or IOException or TimeoutException or ObjectDisposedException)
+                return true;
+        }
+        return false;
+    }
 
     private async Task AgainAfterAsync(string? key, IncomingMessage incoming, TimeSpan delay, CancellationToken stoppingToken)
     {

@@ -34,7 +34,7 @@ internal sealed class IncomingMessage
     /// <summary>Failed attempts so far, outages not counted.</summary>
     public int Attempts { get; set; }
 
-    /// <summary>Attempts that ended with a broken connection to a database that answered again right after.</summary>
+    /// <summary>Attempts that ended with an outage of a database that was well again right after.</summary>
     public int ShortOutages { get; set; }
 
     public string? HeadersJson => Delivery.Headers.Count == 0 ? null : JsonConvert.SerializeObject(Delivery.Headers);

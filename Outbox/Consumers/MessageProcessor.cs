@@ -78,14 +78,17 @@ internal sealed class MessageProcessor(ConsumerOptions options, OutboxRegistrati
         await OutboxSchema.CheckAsync(connection, $"Consumer '{options.Name}'", $"'broker schema --database {_dialect} --create'", cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Whether the consumer's database answers.</summary>
+    /// <summary>Whether the consumer's database answers and takes writes.</summary>
     public async Task<bool> IsDatabaseAvailableAsync(CancellationToken cancellationToken)
     {
         try
         {
             var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
-            await connection.Command(_dialect.CheckTables).ScalarAsync(cancellationToken).ConfigureAwait(false);
+            var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
+            await using var rollback = transaction.ConfigureAwait(false);
+            // G8: a standby, or a database switched to read-only, answers every query. What a message needs is the insert, so that is asked, and taken back.
+            await DbTransactionInbox.Instance.TryAddAsync(transaction, options.Name, Guid.CreateVersion7(), cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (Exception exception) when (exception is not OperationCanceledException)

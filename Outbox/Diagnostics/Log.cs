@@ -20,10 +20,10 @@ internal static partial class Log
     [LoggerMessage(1004, LogLevel.Error, "Consumer '{Consumer}' set {Message} aside as a dead letter after {Attempts} attempts: {Reason}")]
     public static partial void DeadLettered(ILogger logger, string consumer, string message, int attempts, string reason);
 
-    [LoggerMessage(1005, LogLevel.Warning, "Consumer '{Consumer}' waits: its database does not answer. Nothing is lost and no attempt is counted. {Error}")]
+    [LoggerMessage(1005, LogLevel.Warning, "Consumer '{Consumer}' waits: its database does not answer, or takes no writes. Nothing is lost and no attempt is counted. {Error}")]
     public static partial void DatabaseUnavailable(ILogger logger, string consumer, string error);
 
-    [LoggerMessage(1006, LogLevel.Information, "Consumer '{Consumer}' goes on: its database answers again.")]
+    [LoggerMessage(1006, LogLevel.Information, "Consumer '{Consumer}' goes on: its database answers again and takes writes.")]
     public static partial void DatabaseAvailable(ILogger logger, string consumer);
 
     [LoggerMessage(1007, LogLevel.Information, "Consumer '{Consumer}' forgot {Count} applied messages older than {Retention}.")]
@@ -37,4 +37,7 @@ internal static partial class Log
 
     [LoggerMessage(1009, LogLevel.Information, "Consumer '{Consumer}' stopped.")]
     public static partial void ConsumerStopped(ILogger logger, string consumer);
+
+    [LoggerMessage(1010, LogLevel.Warning, "Consumer '{Consumer}' tries {Message} again: a database failed at it, but is well otherwise. No attempt is counted. {Error}")]
+    public static partial void ShortOutage(ILogger logger, string consumer, string message, string error);
 }
