@@ -265,7 +265,7 @@ namespace Shop.Migrations.SqlServer.Orders
                 {
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
-                        .HasDefaultValue((short)0)
+                        .HasDefaultValueSql("0")
                         .HasColumnName("partition");
 
                     b.Property<long>("Sequence")

@@ -268,7 +268,7 @@ namespace Shop.Migrations.SqlServer.Stock
                 {
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
-                        .HasDefaultValue((short)0)
+                        .HasDefaultValueSql("0")
                         .HasColumnName("partition");
 
                     b.Property<long>("Sequence")

@@ -110,7 +110,7 @@ namespace Shop.Migrations.SqlServer.Stock
                 {
                     sequence = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("SqlServer:Identity", "1, 1"),
-                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)0),
+                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "0"),
                     message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
                     partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
