@@ -31,6 +31,10 @@ internal static partial class StartupCheck
         {
             throw new OutboxConfigurationException($"Source '{source.Name}': the database refuses the user ({SqlErrors.TextOf(exception)}). Check the user, the password and the user's rights.", exception);
         }
+        catch (Exception exception) when (SqlErrors.IsUntrustedServer(exception))
+        {
+            throw new OutboxConfigurationException($"Source '{source.Name}': the database's certificate is not trusted on this machine. Install the authority that signed it, or for a test server say so in the connection string (SQL Server: TrustServerCertificate=true).", exception);
+        }
         catch (Exception exception) when (SqlErrors.IsForeignServer(exception))
         {
             throw new OutboxConfigurationException($"Source '{source.Name}': a server answers at the configured host and port, but it is no {source.Dialect}. Check the port.", exception);

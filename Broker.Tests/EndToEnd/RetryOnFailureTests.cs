@@ -10,21 +10,22 @@ using Outbox.Sql;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>Contexts with an execution strategy, which does their work again when the connection breaks.</summary>
-internal sealed class RetryOnFailureTests
+[TestFixtureSource(nameof(Engines))]
+internal sealed class RetryOnFailureTests(SqlDialect engine)
 {
-    private readonly BreakOnce _break = new();
+    private readonly BreakOnce _break = new(engine);
     private TestDatabase _database = null!;
     private TestHost _host = null!;
 
     [SetUp]
     public async Task Prepare()
     {
-        _database = await TestDatabase.CreateAsync(SqlDialect.PostgreSql, withTables: false);
+        _break.Next = null;
+        _database = await TestDatabase.CreateAsync(engine, withTables: false);
         await using (await OrdersContext.CreateAsync(_database, createTables: true))
         {
             _host = TestHost.Build(services => services
-                .AddDbContext<OrdersContext>(options => options
-                    .UseNpgsql((NpgsqlDataSource)_database.DataSource, npgsql => npgsql.EnableRetryOnFailure(3, TimeSpan.FromMilliseconds(10), null)).AddInterceptors(_break))
+                .AddDbContext<OrdersContext>(options => Retrying(options).AddInterceptors(_break))
                 .AddOutbox<OrdersContext>(_ => { }));
         }
     }
@@ -66,19 +67,31 @@ internal sealed class RetryOnFailureTests
             context.Outbox().Add(new OrderPlaced("1"));
             await context.SaveChangesAsync();
             if (++tries == 1)
-                throw BreakOnce.Broken();
+                throw _break.Broken();
             await transaction.CommitAsync();
         });
 
         Assert.That((tries, await _database.CountAsync("outbox_messages")), Is.EqualTo((2, 1L)));
     }
 
+    private static IEnumerable<SqlDialect> Engines => [SqlDialect.PostgreSql, SqlDialect.SqlServer];
+
+    private DbContextOptionsBuilder Retrying(DbContextOptionsBuilder options)
+    {
+        var (most, longest) = (3, TimeSpan.FromMilliseconds(10));
+        return engine == SqlDialect.SqlServer
+            ? options.UseSqlServer(_database.ConnectionString, sql => sql.EnableRetryOnFailure(most, longest, null))
+            : options.UseNpgsql((NpgsqlDataSource)_database.DataSource, npgsql => npgsql.EnableRetryOnFailure(most, longest, null));
+    }
+
     /// <summary>Breaks the connection once, before a command that mentions a word.</summary>
-    private sealed class BreakOnce : DbCommandInterceptor
+    private sealed class BreakOnce(SqlDialect engine) : DbCommandInterceptor
     {
         public string? Next { get; set; }
 
-        public static NpgsqlException Broken() => new("The connection broke.", new IOException("Broken pipe"));
+        public DbException Broken() => engine == SqlDialect.SqlServer
+            ? SqlServerError.Of(10054, "The connection broke.", new IOException("Broken pipe"))
+            : new NpgsqlException("The connection broke.", new IOException("Broken pipe"));
 
         public override ValueTask<InterceptionResult<DbDataReader>> ReaderExecutingAsync(DbCommand command, CommandEventData eventData, InterceptionResult<DbDataReader> result, CancellationToken cancellationToken = default)
         {

@@ -1,3 +1,8 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Broker.Tests.Support;
 
 namespace Broker.Tests.EndToEnd;
@@ -80,6 +85,29 @@ internal sealed class WorkerConfigurationTests
         await using var worker = WorkerProcess.Start(new { RabbitMq = new { Uri = "amqp://guest:s3cret@127.0.0.1:1/" }, Sources = new { orders = new { Database = "SqlServer", ConnectionString = "Server=127.0.0.1,1;Database=orders;User ID=sa;Password=s3cret" } } });
         await worker.SaysAsync("Source 'orders': the database is not there yet");
         Assert.That(worker.Output, Does.Not.Contain("s3cret").And.Not.Contain("Globalization"));
+    }
+
+    [Test]
+    public async Task A_certificate_that_nobody_trusts_ends_the_worker_and_is_named_as_the_cause()
+    {
+        using var key = RSA.Create(2_048);
+        using var certificate = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(120));
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var serving = Task.Run(async () =>
+        {
+            // Encrypt=Strict begins with TLS itself, as every TLS server understands it.
+            using var client = await listener.AcceptTcpClientAsync();
+            await using var tls = new SslStream(client.GetStream());
+            await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificate, ApplicationProtocols = [new SslApplicationProtocol("tds/8.0")] });
+            await tls.CopyToAsync(Stream.Null);
+        });
+        var server = $"Server=127.0.0.1,{((IPEndPoint)listener.LocalEndpoint).Port};Database=orders;User ID=sa;Password=s3cret;Encrypt=Strict";
+        await using var worker = WorkerProcess.Start(new { RabbitMq = new { Uri = "amqp://guest:s3cret@127.0.0.1:1/" }, Sources = new { orders = new { Database = "SqlServer", ConnectionString = server } } });
+
+        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        await AssertOneReadableLineAsync(worker, ["certificate is not trusted", "TrustServerCertificate=true"]);
+        await serving.ContinueWith(_ => { }, TaskScheduler.Default);
     }
 
     [Test]

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using Broker.Tests.Support;
 using Microsoft.SqlServer.TransactSql.ScriptDom;
 using Outbox.Sql;
@@ -6,7 +7,7 @@ using Outbox.Sql;
 namespace Broker.Tests.Unit;
 
 /// <summary>What can be known of the statements for SQL Server without one: that its grammar takes them, and that every name in them means something.</summary>
-internal sealed class TransactSqlTests
+internal sealed partial class TransactSqlTests
 {
     private static readonly TransactSqlTables Tables = TransactSqlTables.Of(SqlDialect.SqlServer.CreateTables);
 
@@ -81,13 +82,27 @@ internal sealed class TransactSqlTests
     public void Every_table_has_a_clustered_primary_key_of_its_own_name() =>
         Assert.That(Tables.Names, Is.All.Matches<string>(table => Tables.Shape.Any(line => line.StartsWith($"{table}: clustered primary key pk_{table} (", StringComparison.Ordinal))));
 
+    /// <summary>What the tests themselves send, read from their sources: files whose tests run on SQL Server too. What is meant for another engine alone is known by its words.</summary>
+    [Test]
+    public void What_the_tests_send_is_in_the_grammar_too()
+    {
+        string[] folders = ["Support", "Conformance", "Crash", "EndToEnd"];
+        string[] others = ["LateCommitTests.cs", "TestPostgreSql.cs", "TestMySql.cs", "TestSqlite.cs"];
+        var files = folders.SelectMany(f => Directory.EnumerateFiles(Path.Combine(Approved.Root, "Broker.Tests", f), "*.cs")).Where(f => !others.Contains(Path.GetFileName(f)));
+        var statements = files.SelectMany(f => Literal().Matches(File.ReadAllText(f)).Select(m => (File: Path.GetFileName(f), Text: Hole().Replace(m.Groups["raw"].Success ? m.Groups["raw"].Value : m.Groups["text"].Value, "hole"))))
+            .Where(s => Begin().IsMatch(s.Text) && !s.Text.EndsWith(' ') && !OtherEngines().IsMatch(s.Text)).ToList();
+
+        Assert.That(statements.Select(s => s.File).Distinct(), Is.SupersetOf(new[] { "TestSqlServer.cs", "TestDatabase.cs", "SqlServerTests.cs", "OutboxStoreSuite.cs", "SchemaSuite.cs" }), "the sources are read");
+        Assert.That(statements.SelectMany(s => TransactSql.Parse(s.Text).Errors.Select(e => $"{s.File}: {e} in: {s.Text}")), Is.Empty);
+    }
+
     // 1,700 bytes for an index and 900 for a clustered key; two bytes for a character. What is longer fails only when such a row comes.
     [Test]
     public void No_key_can_become_longer_than_the_server_allows()
     {
         static int Bytes(string column) => column switch
         {
-            _ when System.Text.RegularExpressions.Regex.Match(column, @"nvarchar\((\d+)\)") is { Success: true } m => 2 * int.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture),
+            _ when Regex.Match(column, @"nvarchar\((\d+)\)") is { Success: true } m => 2 * int.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture),
             _ when column.Contains("uniqueidentifier", StringComparison.Ordinal) => 16,
             _ when column.Contains("(max)", StringComparison.Ordinal) => int.MaxValue / 100,
             _ => 8,
@@ -113,4 +128,17 @@ internal sealed class TransactSqlTests
 
     [Test]
     public void A_mistake_in_the_grammar_is_found() => Assert.That(TransactSql.Parse("SELECT * FROM outbox_messages LIMIT 10").Errors, Is.Not.Empty);
+
+    [GeneratedRegex(@"""""""(?<raw>[\s\S]*?)""""""|(?<!"")""(?<text>(?:[^""\\\n]|\\.)*)""")]
+    private static partial Regex Literal();
+
+    [GeneratedRegex(@"\{[^{}]*\}")]
+    private static partial Regex Hole();
+
+    [GeneratedRegex(@"^\s*(SELECT|INSERT|UPDATE|DELETE|ALTER|CREATE|DROP|DECLARE|SET)\s+\w+[^)]*\w")]
+    private static partial Regex Begin();
+
+    // PostgreSQL, MySQL and SQLite say these, SQL Server never.
+    [GeneratedRegex("gen_random_uuid|PREPARED?\\b|pg_|x'|information_schema|pragma|sqlite_|generate_series|clock_timestamp|char\\(36\\)|\\(FORCE\\)", RegexOptions.IgnoreCase)]
+    private static partial Regex OtherEngines();
 }

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Globalization;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Text.RegularExpressions;
 
 namespace Outbox.Sql;
@@ -93,6 +94,17 @@ internal static partial class SqlErrors
 
     /// <summary>Something answers that does not speak the engine's protocol.</summary>
     public static bool IsForeignServer(Exception exception) => Find(exception) is { SqlState: null } e && e.Message.Contains("SSLRequest", StringComparison.Ordinal);
+
+    /// <summary>The server's certificate is not trusted here. The drivers' own words hide it.</summary>
+    public static bool IsUntrustedServer(Exception exception)
+    {
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            if (e is AuthenticationException)
+                return Find(exception) is not null;
+        }
+        return false;
+    }
 
     /// <summary>The error came from a database's driver.</summary>
     public static bool IsOfDatabase(Exception exception) => Find(exception) is not null;
