@@ -17,17 +17,20 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
 
     private readonly DatabaseLeases _leases = new(source.DataSource, source.Dialect, time);
     private int _failures;
+    private volatile bool _hasBegun;
 
     public Task RunAsync(CancellationToken stoppingToken) =>
         Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(partition => Task.Run(() => RunPartitionAsync((short)partition, stoppingToken), CancellationToken.None)));
 
     /// <summary>Checks that the tables are there, and that no row lies where nobody reads.</summary>
     /// <exception cref="OutboxConfigurationException">They are not, or are of another version, or the user may not use them.</exception>
-    public static async Task CheckAsync(RelaySource source, ILogger logger, CancellationToken cancellationToken)
+    public static Task CheckAsync(RelaySource source, ILogger logger, CancellationToken cancellationToken) => CheckAsync(source, logger, refusesNewer: true, cancellationToken);
+
+    private static async Task CheckAsync(RelaySource source, ILogger logger, bool refusesNewer, CancellationToken cancellationToken)
     {
         var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
-        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", cancellationToken).ConfigureAwait(false);
+        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer, cancellationToken).ConfigureAwait(false);
         var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", source.Partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
         if (stray is not null)
             Log.StrayPartition(logger, source.Name, Convert.ToInt32(stray, CultureInfo.InvariantCulture), source.Partitions);
@@ -68,7 +71,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
 
     private async Task DrainAsync(short partition, Lease lease, CancellationToken stoppingToken)
     {
-        await CheckAsync(source, logger, stoppingToken).ConfigureAwait(false);
+        // The tables may be upgraded while it runs; it goes on until it is replaced, through lost leases and connections.
+        await CheckAsync(source, logger, refusesNewer: !_hasBegun, stoppingToken).ConfigureAwait(false);
+        _hasBegun = true;
         var store = await SqlOutboxStore.OpenAsync(source, partition, lease.Name, lease.Token, stoppingToken).ConfigureAwait(false);
         await using var _ = store.ConfigureAwait(false);
         Log.Draining(logger, source.Name, partition, source.Dialect.Name, lease.Token);

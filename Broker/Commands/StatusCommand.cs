@@ -51,7 +51,7 @@ internal static class StatusCommand
     {
         await using var dataSource = DataSources.Create(source.Dialect, source.ConnectionString);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", cancellationToken);
+        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer: false, cancellationToken);
         return await OutboxBacklog.ReadAsync(connection, source.Partitions, cancellationToken);
     }
 

@@ -75,7 +75,7 @@ internal sealed class MessageProcessor(ConsumerOptions options, OutboxRegistrati
     {
         var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
-        await OutboxSchema.CheckAsync(connection, $"Consumer '{options.Name}'", $"'broker schema --database {_dialect} --create'", cancellationToken).ConfigureAwait(false);
+        await OutboxSchema.CheckAsync(connection, $"Consumer '{options.Name}'", $"'broker schema --database {_dialect} --create'", refusesNewer: true, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Whether the consumer's database answers and takes writes.</summary>

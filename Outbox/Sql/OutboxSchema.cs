@@ -12,9 +12,10 @@ internal static class OutboxSchema
     /// <param name="connection">An open connection.</param>
     /// <param name="what">What the database belongs to, for the message: <c>Source 'orders'</c>.</param>
     /// <param name="remedy">What a person types to create or upgrade the tables.</param>
+    /// <param name="refusesNewer">Whether newer tables are refused. Who has worked with them before they were upgraded goes on: for one version, what is added hurts nobody.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="OutboxConfigurationException">They are missing, older, newer or damaged; the message says which, and what to do.</exception>
-    public static async Task CheckAsync(DbConnection connection, string what, string remedy, CancellationToken cancellationToken)
+    public static async Task CheckAsync(DbConnection connection, string what, string remedy, bool refusesNewer, CancellationToken cancellationToken)
     {
         var dialect = SqlDialect.Of(connection);
         var place = $"database '{(connection.Database is { Length: > 0 } and not "main" ? connection.Database : connection.DataSource)}'";
@@ -23,7 +24,7 @@ internal static class OutboxSchema
         {
             null => $"the tables of the outbox are missing in {place}. Create them with {remedy}, or add model.UseOutbox() and a migration.",
             < SchemaVersion.Current => $"the tables of the outbox in {place} are of schema version {version}; this program needs version {SchemaVersion.Current}. Upgrade them with {remedy}, or by a migration; relays and services may run meanwhile.",
-            > SchemaVersion.Current => $"the tables of the outbox in {place} are of schema version {version}, made by a newer program than this one, which knows versions up to {SchemaVersion.Current}. Update this program.",
+            > SchemaVersion.Current when refusesNewer => $"the tables of the outbox in {place} are of schema version {version}, made by a newer program than this one, which knows versions up to {SchemaVersion.Current}. Update this program.",
             _ => null,
         };
         if (wrong is not null)
