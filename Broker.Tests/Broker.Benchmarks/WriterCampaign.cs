@@ -45,8 +45,14 @@ internal sealed class WriterCampaign(SqlDialect dialect, DbDataSource dataSource
 
         public int Seed { get; init; } = 1;
 
-        /// <summary>How long the long transactions stay open. A SQLite file has one writer at a time, so there they stop all others.</summary>
+        /// <summary>The longest of the long transactions.</summary>
         public TimeSpan LongTransaction { get; init; } = TimeSpan.FromSeconds(2);
+
+        /// <summary>The longest pause of a writer between two transactions.</summary>
+        public TimeSpan Pause { get; init; } = TimeSpan.Zero;
+
+        /// <summary>A SQLite file has one writer at a time: eight that never pause would keep it locked all the time, and whoever has to wait is served by chance.</summary>
+        public Plan For(SqlDialect dialect) => dialect == SqlDialect.Sqlite ? this with { LongTransaction = LongTransaction / 10, Pause = TimeSpan.FromMilliseconds(150) } : this;
     }
 
     /// <summary>What came of it. <see cref="Faults"/> is empty if every promise was kept.</summary>
@@ -100,6 +106,7 @@ internal sealed class WriterCampaign(SqlDialect dialect, DbDataSource dataSource
                 Interlocked.Add(ref commits ? ref _committed : ref _rolledBack, 1);
                 if (isLong)
                     Interlocked.Increment(ref _longOnes);
+                await Task.Delay(plan.Pause * random.NextDouble(), CancellationToken.None).ConfigureAwait(false);
             }
             catch (DbException exception)
             {

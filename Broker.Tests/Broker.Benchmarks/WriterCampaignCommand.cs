@@ -22,14 +22,13 @@ internal static class WriterCampaignCommand
             foreach (var engine in parsed.GetValue(databases)!)
             {
                 await using var database = await BenchmarkDatabase.CreateAsync(engine);
-                var report = await new WriterCampaign(database.Dialect, database.DataSource, plan with
+                var report = await new WriterCampaign(database.Dialect, database.DataSource, (plan with
                 {
                     Writers = parsed.GetValue(writers),
                     Duration = TimeSpan.FromSeconds(parsed.GetValue(seconds)),
                     Partitions = parsed.GetValue(partitions),
                     Seed = parsed.GetValue(seed),
-                    LongTransaction = database.Dialect == SqlDialect.Sqlite ? TimeSpan.FromMilliseconds(500) : plan.LongTransaction,
-                }).RunAsync(cancellationToken);
+                }).For(database.Dialect)).RunAsync(cancellationToken);
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                     $"{database.Dialect}: {report.Committed:N0} transactions committed, {report.RolledBack:N0} rolled back, {report.Long:N0} of them long; {report.Arrived:N0} events arrived; {(report.Faults.Count == 0 ? "every promise kept" : "FAULTS")}"));
                 foreach (var fault in report.Faults)

@@ -16,9 +16,9 @@ internal sealed class WriterCampaignTests
         {
             Duration = TimeSpan.FromSeconds(4),
             Partitions = partitions,
-            LongTransaction = TimeSpan.FromMilliseconds(engine == SqlDialect.Sqlite ? 200 : 1_500),
+            LongTransaction = TimeSpan.FromMilliseconds(1_500),
             Seed = Random.Shared.Next(100_000),
-        };
+        }.For(engine);
 
         var report = await new WriterCampaign(engine, database.DataSource, plan).RunAsync(CancellationToken.None);
 
