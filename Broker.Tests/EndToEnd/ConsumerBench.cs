@@ -96,11 +96,11 @@ internal sealed class ConsumerBench : IAsyncDisposable
     }
 
     /// <summary>Publishes an order's event, once or more often under one id, and waits for the confirms. Returns its id.</summary>
-    public async Task<Guid> PublishAsync(string number, string? key = null, int times = 1)
+    public async Task<Guid> PublishAsync(string number, string? key = null, int times = 1, ITransport? through = null)
     {
         var id = Guid.CreateVersion7();
         var body = Encoding.UTF8.GetBytes($$"""{"number":"{{number}}"}""");
-        await using var channel = await _publisher.OpenPublishChannelAsync(new PublishChannelOptions { Exchange = Exchange }, CancellationToken.None);
+        await using var channel = await (through ?? _publisher).OpenPublishChannelAsync(new PublishChannelOptions { Exchange = Exchange }, CancellationToken.None);
         for (var i = 0; i < times; i++)
             await channel.PublishAsync(new Envelope { MessageId = id, Type = "orders.order-placed.v1", Body = body, PartitionKey = key, Source = "orders" }, i, CancellationToken.None);
         Interlocked.Add(ref _published, times);

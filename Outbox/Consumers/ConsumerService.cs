@@ -103,13 +103,10 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
     /// <summary>True when the delivery is accepted; false when it will run again later, its key waiting.</summary>
     private async Task<bool> TryFinishAsync(string? key, IncomingMessage incoming, CancellationToken stoppingToken)
     {
+        bool isNew;
         try
         {
-            var isNew = await processor.ApplyAsync(incoming, stoppingToken).ConfigureAwait(false);
-            // G4: accept after commit. A crash in between brings the message again; the inbox knows it.
-            await incoming.Delivery.AcceptAsync().ConfigureAwait(false);
-            Count(incoming, isNew);
-            return true;
+            isNew = await processor.ApplyAsync(incoming, stoppingToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -118,6 +115,23 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
         catch (Exception exception)
         {
             return await FailAsync(key, incoming, exception, stoppingToken).ConfigureAwait(false);
+        }
+        // G4: accept after commit. A crash in between brings the message again; the inbox knows it.
+        await AcceptAsync(incoming).ConfigureAwait(false);
+        Count(incoming, isNew);
+        return true;
+    }
+
+    /// <summary>Accepts a delivery whose fate is committed. An error is no failure of the message: the broker delivers it again, and the inbox, or the dead letter's key, tells.</summary>
+    private async Task AcceptAsync(IncomingMessage incoming)
+    {
+        try
+        {
+            await incoming.Delivery.AcceptAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            Log.NotAccepted(logger, exception, options.Name, incoming.ToString());
         }
     }
 
@@ -155,10 +169,7 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
             {
                 // G6: set aside before accept. A crash in between sets it aside again, under the same key.
                 await processor.DeadLetterAsync(incoming, exception, stoppingToken).ConfigureAwait(false);
-                await incoming.Delivery.AcceptAsync().ConfigureAwait(false);
-                OutboxMetrics.DeadLetters.Add(1, new KeyValuePair<string, object?>("consumer", options.Name));
-                Log.DeadLettered(logger, options.Name, incoming.ToString(), incoming.Attempts, MessageProcessor.ReasonOf(exception));
-                return;
+                break;
             }
             catch (Exception error) when (error is not OperationCanceledException)
             {
@@ -166,6 +177,9 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
                 await Task.Delay(Backoff.Delay(failures, OutageRetry, LongestOutageRetry), time, stoppingToken).ConfigureAwait(false);
             }
         }
+        await AcceptAsync(incoming).ConfigureAwait(false);
+        OutboxMetrics.DeadLetters.Add(1, new KeyValuePair<string, object?>("consumer", options.Name));
+        Log.DeadLettered(logger, options.Name, incoming.ToString(), incoming.Attempts, MessageProcessor.ReasonOf(exception));
     }
 
     /// <summary>Waits until the database answers and takes writes; false if it does at once, so that it was no outage, or is over.</summary>

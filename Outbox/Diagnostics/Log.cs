@@ -40,4 +40,7 @@ internal static partial class Log
 
     [LoggerMessage(1010, LogLevel.Warning, "Consumer '{Consumer}' tries {Message} again: a database failed at it, but is well otherwise. No attempt is counted. {Error}")]
     public static partial void ShortOutage(ILogger logger, string consumer, string message, string error);
+
+    [LoggerMessage(1011, LogLevel.Warning, "Consumer '{Consumer}' could not accept {Message} after its commit. The broker delivers it again, and the copy changes nothing.")]
+    public static partial void NotAccepted(ILogger logger, Exception exception, string consumer, string message);
 }
