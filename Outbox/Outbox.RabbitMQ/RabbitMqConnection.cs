@@ -7,6 +7,8 @@ namespace Outbox.RabbitMQ;
 /// <remarks>The client library's own recovery is off: it would revive channels whose unconfirmed messages have an unknown fate. Channels are opened anew by those who use them.</remarks>
 internal sealed class RabbitMqConnection : IAsyncDisposable
 {
+    private static readonly TimeSpan LongestGoodbye = TimeSpan.FromSeconds(2);
+
     private readonly RabbitMqOptions _options;
     private readonly string _purpose;
     private readonly ILogger _logger;
@@ -68,15 +70,27 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
             if (_disposed)
                 return;
             _disposed = true;
-            if (_open is not { } open)
-                return;
-            if (open.Connection.IsOpen)
-                await open.Connection.CloseAsync(200, "Goodbye", TimeSpan.FromSeconds(2), abort: true).ConfigureAwait(false);
-            await open.Connection.DisposeAsync().ConfigureAwait(false);
+            // To a broker that has stopped reading the library says goodbye for half a minute, whatever limit it is given. That goes on behind us.
+            if (_open is { } open)
+                await Task.WhenAny(CloseAsync(open.Connection), Task.Delay(LongestGoodbye)).ConfigureAwait(false);
         }
         finally
         {
             _connecting.Release();
+        }
+    }
+
+    private static async Task CloseAsync(IConnection connection)
+    {
+        try
+        {
+            if (connection.IsOpen)
+                await connection.CloseAsync(200, "Goodbye", LongestGoodbye, abort: true).ConfigureAwait(false);
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
+        {
+            // It was lost already.
         }
     }
 
