@@ -9,14 +9,31 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
 {
     private static readonly TimeSpan LongestGoodbye = TimeSpan.FromSeconds(2);
 
-    private readonly RabbitMqOptions _options;
+    private readonly IConnectionFactory _factory;
     private readonly string _purpose;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _connecting = new(1);
     private Open? _open;
     private bool _disposed;
 
-    public RabbitMqConnection(RabbitMqOptions options, string purpose, ILogger logger) => (_options, _purpose, _logger) = (options, purpose, logger);
+    public RabbitMqConnection(RabbitMqOptions options, string purpose, ILogger logger) : this(CreateFactory(options, purpose), purpose, logger)
+    {
+    }
+
+    internal RabbitMqConnection(IConnectionFactory factory, string purpose, ILogger logger) => (_factory, _purpose, _logger) = (factory, purpose, logger);
+
+    internal static ConnectionFactory CreateFactory(RabbitMqOptions options, string purpose) => new()
+    {
+        Uri = options.Uri!,
+        AutomaticRecoveryEnabled = false,
+        TopologyRecoveryEnabled = false,
+        RequestedConnectionTimeout = options.ConnectTimeout,
+        HandshakeContinuationTimeout = options.ConnectTimeout,
+        RequestedHeartbeat = options.Heartbeat,
+        // A body that the broker carries must not cut the connection of its reader.
+        MaxInboundMessageBodySize = 512 * 1024 * 1024,
+        ClientProvidedName = $"{options.ClientName} ({purpose})",
+    };
 
     /// <summary>An open connection, with the state of its flow control.</summary>
     internal sealed class Open(IConnection connection)
@@ -96,19 +113,7 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
 
     private async Task<Open> ConnectAsync(CancellationToken cancellationToken)
     {
-        var factory = new ConnectionFactory
-        {
-            Uri = _options.Uri!,
-            AutomaticRecoveryEnabled = false,
-            TopologyRecoveryEnabled = false,
-            RequestedConnectionTimeout = _options.ConnectTimeout,
-            HandshakeContinuationTimeout = _options.ConnectTimeout,
-            RequestedHeartbeat = _options.Heartbeat,
-            // A body that the broker carries must not cut the connection of its reader.
-            MaxInboundMessageBodySize = 512 * 1024 * 1024,
-            ClientProvidedName = $"{_options.ClientName} ({_purpose})",
-        };
-        var connection = await factory.CreateConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var connection = await _factory.CreateConnectionAsync(cancellationToken).ConfigureAwait(false);
         var open = new Open(connection);
         connection.ConnectionBlockedAsync += (_, blocked) =>
         {
