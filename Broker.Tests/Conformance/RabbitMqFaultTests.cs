@@ -164,6 +164,35 @@ internal sealed class RabbitMqFaultTests
     }
 
     [Test]
+    public async Task A_broker_that_has_stopped_reading_holds_up_neither_its_writer_nor_whoever_lets_go()
+    {
+        var (proxy, uri) = TcpProxy.Before(_uri);
+        await using var _ = proxy;
+        var transport = TestTransport.CreateRabbitMq(uri);
+        await BindAsync();
+        var channel = await OpenAsync(transport);
+        proxy.Stall();
+        var (sent, message) = (0, Message(new string('x', 256 * 1024)));
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // More than all buffers on the way can take, so the writer ends only by an error.
+        var writing = Task.Run(async () =>
+        {
+            for (; sent < 1_000; sent++)
+            {
+                await channel.PublishAsync(message, sent, CancellationToken.None);
+                begun.TrySetResult();
+            }
+        });
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(20));
+
+        await channel.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+
+        Assert.That(async () => await writing.WaitAsync(TimeSpan.FromSeconds(20)), Throws.TypeOf<TransportException>());
+        Assert.That((await channel.Results.ReadAllAsync().ToListAsync()).Select(r => r.Outcome), Is.EqualTo(Enumerable.Repeat(PublishOutcome.Unknown, sent)));
+        await transport.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Test]
     public async Task A_queue_that_is_full_nacks_and_the_message_itself_is_not_blamed()
     {
         await using var transport = TestTransport.CreateRabbitMq(_uri);

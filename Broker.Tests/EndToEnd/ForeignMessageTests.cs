@@ -192,6 +192,18 @@ internal sealed class ForeignMessageTests(SqlDialect dialect)
         Assert.That(dead[1], Does.StartWith("NUL \uFFFD and long xxx").And.Length.LessThanOrEqualTo(2_000));
     }
 
+    [TestCase(1_997)]
+    [TestCase(1_998)]
+    public async Task A_handler_whose_error_is_cut_inside_of_a_character_is_set_aside_too(int before)
+    {
+        var start = "lone \ud83d" + new string('x', before - 6);
+        _bench.Script.Then = (number, _, _) => number == "1" ? throw new RejectMessageException(start + "😀😀😀") : Task.CompletedTask;
+        await SendAsync(new BasicProperties { MessageId = NewId(), Type = Type }, """{"number":"1"}""");
+
+        var dead = await IsSetAsideAsync();
+        Assert.That(dead[1], Is.EqualTo(start.Replace('\ud83d', '\uFFFD') + (before == 1_997 ? "😀…" : "…")));
+    }
+
     private static string NewId() => Guid.CreateVersion7().ToString("D");
 
     private Task SendAsync(BasicProperties properties, string body = """{"number":"1"}""") => SendAsync(properties, Encoding.UTF8.GetBytes(body));

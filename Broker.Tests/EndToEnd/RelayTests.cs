@@ -133,6 +133,25 @@ internal sealed class RelayTests(SqlDialect engine)
     }
 
     [Test]
+    public async Task A_row_that_is_never_due_waits_and_stops_nobody()
+    {
+        if (engine != SqlDialect.PostgreSql)
+            Assert.Pass("Only PostgreSQL has an infinite time.");
+        await using var database = await TestDatabase.CreateAsync(engine);
+        var transport = new ScriptedTransport(_ => PublishOutcome.Confirmed);
+        await database.ExecuteAsync("INSERT INTO outbox_messages (message_id, type, partition_key, body, not_before) VALUES (@id, 'tests.never.v1', 'k', @body, 'infinity')", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
+        await database.InsertAsync(key: "k");
+        await using var drain = await Drain.StartAsync(database, transport);
+
+        await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages WHERE type <> 'tests.never.v1'"), 0, "the row behind it leaves");
+
+        await database.InsertAsync();
+        await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages WHERE type <> 'tests.never.v1'"), 0, "and so do later ones");
+        await drain.StopAsync();
+        Assert.That(await database.CountAsync("outbox_messages WHERE not_before = 'infinity'"), Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task A_row_is_published_when_it_is_due_and_never_after_its_time()
     {
         await using var database = await TestDatabase.CreateAsync(engine);

@@ -25,7 +25,7 @@ internal sealed class Drain : IAsyncDisposable
 
     public long Token => _lease.Token;
 
-    public static async Task<Drain> StartAsync(TestDatabase database, ITransport transport, StepSignals? steps = null, RelayOptions? options = null, TestLog? log = null)
+    public static async Task<Drain> StartAsync(TestDatabase database, ITransport transport, StepSignals? steps = null, RelayOptions? options = null, TestLog? log = null, TimeProvider? time = null)
     {
         var source = new RelaySource
         {
@@ -38,7 +38,7 @@ internal sealed class Drain : IAsyncDisposable
         var lease = await new DatabaseLeases(database.DataSource, database.Dialect, TimeProvider.System)
             .TryAcquireAsync("relay/0", "tests", TimeSpan.FromSeconds(30), CancellationToken.None) ?? throw new InvalidOperationException("The lease is still held.");
         var store = await SqlOutboxStore.OpenAsync(source, 0, lease.Name, lease.Token, CancellationToken.None);
-        return new Drain(lease, store, new PartitionDrainer(source, store, TimeProvider.System, (Microsoft.Extensions.Logging.ILogger?)log?.CreateLogger("Drain") ?? NullLogger.Instance, steps ?? StepSignals.None));
+        return new Drain(lease, store, new PartitionDrainer(source, store, time ?? TimeProvider.System, (Microsoft.Extensions.Logging.ILogger?)log?.CreateLogger("Drain") ?? NullLogger.Instance, steps ?? StepSignals.None));
     }
 
     /// <summary>Stops it as a host would: what is on its way is finished.</summary>

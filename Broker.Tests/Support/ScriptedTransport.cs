@@ -26,7 +26,7 @@ internal sealed class ScriptedTransport(Func<Envelope, PublishOutcome?>? script 
 
     public Task<IPublishChannel> OpenPublishChannelAsync(PublishChannelOptions options, CancellationToken cancellationToken)
     {
-        _channels.Add(new ScriptedChannel(this, script));
+        _channels.Add(new ScriptedChannel(this, script, options.Window));
         return Task.FromResult<IPublishChannel>(_channels[^1]);
     }
 
@@ -35,21 +35,32 @@ internal sealed class ScriptedTransport(Func<Envelope, PublishOutcome?>? script 
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private sealed class ScriptedChannel(ScriptedTransport transport, Func<Envelope, PublishOutcome?>? script) : IPublishChannel
+    private sealed class ScriptedChannel(ScriptedTransport transport, Func<Envelope, PublishOutcome?>? script, int window) : IPublishChannel
     {
         private readonly Channel<PublishResult> _results = Channel.CreateUnbounded<PublishResult>();
         private readonly HashSet<long> _unanswered = [];
+        private readonly SemaphoreSlim _room = new(window);
+        private readonly CancellationTokenSource _lostSource = new();
         private readonly Lock _lock = new();
         private bool _lost;
 
         public ChannelReader<PublishResult> Results => _results.Reader;
 
-        public ValueTask PublishAsync(Envelope envelope, long ticket, CancellationToken cancellationToken)
+        public async ValueTask PublishAsync(Envelope envelope, long ticket, CancellationToken cancellationToken)
         {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _lostSource.Token);
+            try
+            {
+                await _room.WaitAsync(either.Token);
+            }
+            catch (OperationCanceledException) when (_lostSource.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                throw Lost();
+            }
             lock (_lock)
             {
                 if (_lost)
-                    throw new TransportException("The scripted channel is lost.", isTransient: true);
+                    throw Lost();
                 _unanswered.Add(ticket);
             }
             if (script?.Invoke(envelope) is { } outcome)
@@ -58,7 +69,6 @@ internal sealed class ScriptedTransport(Func<Envelope, PublishOutcome?>? script 
                 transport._sent.Writer.TryWrite(new Sent(envelope, answer => Answer(ticket, answer)));
             else
                 Lose();
-            return ValueTask.CompletedTask;
         }
 
         public void Lose()
@@ -72,6 +82,7 @@ internal sealed class ScriptedTransport(Func<Envelope, PublishOutcome?>? script 
                     _results.Writer.TryWrite(new PublishResult(ticket, PublishOutcome.Unknown, "lost by script"));
                 _results.Writer.Complete();
             }
+            _lostSource.Cancel();
         }
 
         public ValueTask DisposeAsync()
@@ -84,9 +95,13 @@ internal sealed class ScriptedTransport(Func<Envelope, PublishOutcome?>? script 
         {
             lock (_lock)
             {
-                if (!_lost && _unanswered.Remove(ticket))
-                    _results.Writer.TryWrite(new PublishResult(ticket, outcome, outcome.ToString()));
+                if (_lost || !_unanswered.Remove(ticket))
+                    return;
+                _results.Writer.TryWrite(new PublishResult(ticket, outcome, outcome.ToString()));
             }
+            _room.Release();
         }
+
+        private static TransportException Lost() => new("The scripted channel is lost.", isTransient: true);
     }
 }

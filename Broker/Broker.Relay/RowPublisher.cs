@@ -13,6 +13,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     private static readonly TimeSpan LongestReopen = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswersInterval = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan NackedChannelAge = TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan FirstPatience = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<long, OutboxRow> _sent = [];
     private readonly KeyValuePair<string, object?> _tag = new("source", source.Name);
@@ -22,7 +23,12 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     private Task<bool>? _results;
     private Task? _closing;
     private List<OutboxRow> _sendingRows = [];
+    private int _handedOver;
     private bool _nacked;
+    private bool _isEmptying;
+    private TimeSpan? _givenUpAfter;
+    private int _givenUp;
+    private long _waitingSince;
     private int _openFailures;
     private long _openedAt;
     private long _nextOpenAt;
@@ -42,6 +48,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         // The send first: a channel that was lost can only be dropped, and replaced, while none is under way.
         var progress = EndSending();
         progress |= TakeResults();
+        progress |= GiveUpSilentChannel();
         progress |= EndOpening();
         return progress;
     }
@@ -112,8 +119,8 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         if (opening.IsCompletedSuccessfully)
         {
             _channel = opening.Result;
-            _openedAt = time.GetTimestamp();
-            _nacked = false;
+            _openedAt = _waitingSince = time.GetTimestamp();
+            (_nacked, _isEmptying, _givenUpAfter) = (false, false, null);
             return true;
         }
         var error = opening.Exception?.InnerException;
@@ -126,13 +133,15 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
 
     private void BeginSending()
     {
-        if (_sending is not null || _channel is not { } channel || !rows.HasReady)
+        if (_sending is not null || _channel is not { } channel || _givenUpAfter is not null || !rows.HasReady)
             return;
         // G8: nacks say nothing about the messages. After the death of a queue's leader the old channel goes on being nacked long after a new one works.
         if (_nacked && time.GetElapsedTime(_openedAt) > NackedChannelAge)
         {
             if (_sent.Count == 0)
                 Drop(channel);
+            else if (!_isEmptying)
+                (_isEmptying, _waitingSince) = (true, time.GetTimestamp());
             return;
         }
         var batch = new List<OutboxRow>(SendSize);
@@ -149,6 +158,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         if (batch.Count == 0)
             return;
         _sendingRows = batch;
+        Volatile.Write(ref _handedOver, 0);
         _sending = SendAsync(channel, batch);
     }
 
@@ -165,6 +175,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
             {
                 return i;
             }
+            Volatile.Write(ref _handedOver, i + 1);
             await steps.ReachedAsync("published").ConfigureAwait(false);
         }
         return batch.Count;
@@ -195,6 +206,8 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
             if (_sent.Remove(result.Ticket, out var row))
                 Take(result, row);
         }
+        if (any && !_isEmptying)
+            _waitingSince = time.GetTimestamp();
         // Complete means closed and read to the end; a send under way may still hold rows that it has to give back.
         if (!channel.Results.Completion.IsCompleted || _sending is not null)
             return any;
@@ -211,7 +224,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
                 Log.TypeFlows(logger, source.Name, blocked.Type, blocked.Rows.Count);
             // G3: only now may the key's next row go.
             rows.Confirmed(row);
-            _openFailures = 0;
+            (_openFailures, _givenUp) = (0, 0);
             OutboxMetrics.Published.Add(1, _tag);
             onConfirmed(row);
             return;
@@ -229,6 +242,10 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
             case PublishOutcome.Refused:
                 Log.RowFailed(logger, source.Name, row.Sequence, row.Type, result.Reason!, rows.Park(row).TotalSeconds);
                 break;
+            case PublishOutcome.Unknown when _givenUpAfter is { } silence:
+                // G7: sent again at once, they would fill the next window and stop all others again. One of each type asks for its queue.
+                Block(row, $"the broker has not answered for {silence.TotalSeconds:0} seconds");
+                break;
             default:
                 // G2: unknown is not confirmed. It is published again; a copy that did arrive is the inbox's to tell.
                 rows.Again(row);
@@ -242,9 +259,32 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
             Log.TypeBlocked(logger, source.Name, row.Type, source.Exchange, reason);
     }
 
+    /// <summary>Lets go of a channel whose queues do not answer, neither with an ack nor with a nack, while others wait for its window or its end (G7).</summary>
+    private bool GiveUpSilentChannel()
+    {
+        if (_channel is not { } channel || _givenUpAfter is not null)
+            return false;
+        // What waits for a place, or for a broker that blocks publishers, was never sent: no answer is missing.
+        var unanswered = _sent.Count - (_sending is null ? 0 : _sendingRows.Count - Volatile.Read(ref _handedOver));
+        if (unanswered <= 0)
+        {
+            _waitingSince = time.GetTimestamp();
+            return false;
+        }
+        // It grows while no answer comes at all: each new try may leave copies of what did arrive.
+        var patience = FirstPatience * Math.Pow(2, Math.Min(_givenUp, 4));
+        if (time.GetElapsedTime(_waitingSince) < patience)
+            return false;
+        (_givenUpAfter, _givenUp) = (patience, _givenUp + 1);
+        // Everything unanswered comes back as unknown, and the send under way ends; then the channel is found to be lost.
+        _closing = channel.DisposeAsync().AsTask();
+        return true;
+    }
+
     private void Drop(IPublishChannel channel)
     {
-        _closing = channel.DisposeAsync().AsTask();
+        if (_givenUpAfter is null)
+            _closing = channel.DisposeAsync().AsTask();
         (_channel, _results) = (null, null);
         ReopenLater();
     }

@@ -7,14 +7,33 @@ namespace Outbox.RabbitMQ;
 /// <remarks>The client library's own recovery is off: it would revive channels whose unconfirmed messages have an unknown fate. Channels are opened anew by those who use them.</remarks>
 internal sealed class RabbitMqConnection : IAsyncDisposable
 {
-    private readonly RabbitMqOptions _options;
+    private static readonly TimeSpan LongestGoodbye = TimeSpan.FromSeconds(2);
+
+    private readonly IConnectionFactory _factory;
     private readonly string _purpose;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _connecting = new(1);
     private Open? _open;
     private bool _disposed;
 
-    public RabbitMqConnection(RabbitMqOptions options, string purpose, ILogger logger) => (_options, _purpose, _logger) = (options, purpose, logger);
+    public RabbitMqConnection(RabbitMqOptions options, string purpose, ILogger logger) : this(CreateFactory(options, purpose), purpose, logger)
+    {
+    }
+
+    internal RabbitMqConnection(IConnectionFactory factory, string purpose, ILogger logger) => (_factory, _purpose, _logger) = (factory, purpose, logger);
+
+    internal static ConnectionFactory CreateFactory(RabbitMqOptions options, string purpose) => new()
+    {
+        Uri = options.Uri!,
+        AutomaticRecoveryEnabled = false,
+        TopologyRecoveryEnabled = false,
+        RequestedConnectionTimeout = options.ConnectTimeout,
+        HandshakeContinuationTimeout = options.ConnectTimeout,
+        RequestedHeartbeat = options.Heartbeat,
+        // A body that the broker carries must not cut the connection of its reader.
+        MaxInboundMessageBodySize = 512 * 1024 * 1024,
+        ClientProvidedName = $"{options.ClientName} ({purpose})",
+    };
 
     /// <summary>An open connection, with the state of its flow control.</summary>
     internal sealed class Open(IConnection connection)
@@ -68,11 +87,9 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
             if (_disposed)
                 return;
             _disposed = true;
-            if (_open is not { } open)
-                return;
-            if (open.Connection.IsOpen)
-                await open.Connection.CloseAsync(200, "Goodbye", TimeSpan.FromSeconds(2), abort: true).ConfigureAwait(false);
-            await open.Connection.DisposeAsync().ConfigureAwait(false);
+            // To a broker that has stopped reading the library says goodbye for half a minute, whatever limit it is given. That goes on behind us.
+            if (_open is { } open)
+                await Task.WhenAny(CloseAsync(open.Connection), Task.Delay(LongestGoodbye)).ConfigureAwait(false);
         }
         finally
         {
@@ -80,21 +97,23 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
         }
     }
 
+    private static async Task CloseAsync(IConnection connection)
+    {
+        try
+        {
+            if (connection.IsOpen)
+                await connection.CloseAsync(200, "Goodbye", LongestGoodbye, abort: true).ConfigureAwait(false);
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
+        {
+            // It was lost already.
+        }
+    }
+
     private async Task<Open> ConnectAsync(CancellationToken cancellationToken)
     {
-        var factory = new ConnectionFactory
-        {
-            Uri = _options.Uri!,
-            AutomaticRecoveryEnabled = false,
-            TopologyRecoveryEnabled = false,
-            RequestedConnectionTimeout = _options.ConnectTimeout,
-            HandshakeContinuationTimeout = _options.ConnectTimeout,
-            RequestedHeartbeat = _options.Heartbeat,
-            // A body that the broker carries must not cut the connection of its reader.
-            MaxInboundMessageBodySize = 512 * 1024 * 1024,
-            ClientProvidedName = $"{_options.ClientName} ({_purpose})",
-        };
-        var connection = await factory.CreateConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var connection = await _factory.CreateConnectionAsync(cancellationToken).ConfigureAwait(false);
         var open = new Open(connection);
         connection.ConnectionBlockedAsync += (_, blocked) =>
         {

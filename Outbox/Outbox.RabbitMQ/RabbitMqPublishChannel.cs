@@ -10,6 +10,8 @@ namespace Outbox.RabbitMQ;
 /// <remarks>Delivery tags are 1, 2, 3 … because one writer at a time uses the channel.</remarks>
 internal sealed class RabbitMqPublishChannel : IPublishChannel
 {
+    private static readonly TimeSpan LongestGoodbye = TimeSpan.FromSeconds(2);
+
     private readonly RabbitMqConnection.Open _connection;
     private readonly IChannel _channel;
     private readonly string _exchange;
@@ -94,7 +96,8 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         try
         {
             // G2: mandatory and persistent. The library copies properties and body before its call completes.
-            await _channel.BasicPublishAsync(_exchange, envelope.Type, mandatory: true, _properties, envelope.Body, CancellationToken.None).ConfigureAwait(false);
+            // A broker in alarm stops reading, so the write can hang. Only the end of the channel ends it: whether it was sent is unknown from then on, and so is the next tag.
+            await _channel.BasicPublishAsync(_exchange, envelope.Type, mandatory: true, _properties, envelope.Body, _closed.Token).ConfigureAwait(false);
         }
         catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
         {
@@ -111,19 +114,23 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
 
     public async ValueTask DisposeAsync()
     {
+        // A broker that has stopped answering must not hold up whoever lets go. The library waits for its answer whatever token it is given, so the rest goes on behind us.
+        await Task.WhenAny(CloseChannelAsync(), Task.Delay(LongestGoodbye)).ConfigureAwait(false);
+        await Close("it was disposed").ConfigureAwait(false);
+    }
+
+    private async Task CloseChannelAsync()
+    {
         try
         {
-            // A broker that has stopped answering must not hold up whoever lets go.
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2));
             if (_channel.IsOpen)
-                await _channel.CloseAsync(200, "Goodbye", abort: true, limit.Token).ConfigureAwait(false);
+                await _channel.CloseAsync(200, "Goodbye", abort: true).ConfigureAwait(false);
+            await _channel.DisposeAsync().ConfigureAwait(false);
         }
         catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
         {
             // It was lost already.
         }
-        await Close("it was disposed").ConfigureAwait(false);
-        await _channel.DisposeAsync().ConfigureAwait(false);
     }
 
     private async Task WhileOpenAsync(Task condition, CancellationToken cancellationToken)
