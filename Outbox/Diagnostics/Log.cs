@@ -32,7 +32,7 @@ internal static partial class Log
     [LoggerMessage(1008, LogLevel.Warning, "Consumer '{Consumer}' could not delete old inbox rows and tries again later. {Error}")]
     public static partial void ForgettingFailed(ILogger logger, string consumer, string error);
 
-    [LoggerMessage(1011, LogLevel.Error, "{Error} Looking again in {Delay:0.0} s; until then the consumer does not read its queue.")]
+    [LoggerMessage(1012, LogLevel.Error, "{Error} Looking again in {Delay:0.0} s; until then the consumer does not read its queue.")]
     public static partial void SchemaUnfit(ILogger logger, string error, double delay);
 
     [LoggerMessage(1009, LogLevel.Information, "Consumer '{Consumer}' stopped.")]
