@@ -222,12 +222,14 @@ internal sealed class PartitionDrainer : IDisposable
     {
         if (_settling is not null)
             return;
-        if (_confirmed.Count == 0)
+        // At full load there are always confirmed rows; a full batch of expired ones must not wait behind them for ever.
+        if (_expired.Count >= SettleSize || (_expired.Count > 0 && _confirmed.Count == 0))
         {
-            if (_expired.Count > 0)
-                BeginSettling(_expired, _store.DropAsync);
+            BeginSettling(_expired, _store.DropAsync);
             return;
         }
+        if (_confirmed.Count == 0)
+            return;
         if (!atOnce && _confirmed.Count < SettleSize && _publisher.Unanswered > 0 && _time.GetElapsedTime(_firstConfirmAt) < SettleDelay)
             return;
         BeginSettling(_confirmed, _store.SettleAsync);
