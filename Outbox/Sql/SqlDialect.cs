@@ -86,6 +86,12 @@ public abstract class SqlDialect
     /// <summary>Reads a message id.</summary>
     internal virtual Guid ReadGuid(DbDataReader reader, int ordinal) => reader.GetGuid(ordinal);
 
+    /// <summary>Reads a text that many rows have in common.</summary>
+    internal virtual string ReadText(DbDataReader reader, int ordinal, TextCache cache) => reader.GetString(ordinal);
+
+    /// <summary>Whether the driver copies a binary value into memory of ours without making an array of its own first.</summary>
+    internal virtual bool CopiesBytes => true;
+
     /// <summary>The isolation level of a consumer's own transactions, where the engine's default is no good for an inbox.</summary>
     internal virtual System.Data.IsolationLevel ConsumerIsolation => System.Data.IsolationLevel.Unspecified;
 

@@ -9,6 +9,8 @@ internal sealed class SqliteDialect : SqlDialect
     // One writer at a time holds the file from its first write to its commit.
     internal override LateRows LateRows => LateRows.Never;
 
+    internal override bool CopiesBytes => false;
+
     private const string Now = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
 
     // AUTOINCREMENT: without it the number of a deleted last row is given out again.
