@@ -199,6 +199,14 @@ GO
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 1000;
 GO
 
+-- PrepareBeatConnection
+SELECT 1
+GO
+
+-- ReadPartitions
+SELECT partitions FROM outbox_settings
+GO
+
 -- InsertMessage
 INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, not_before, expires_at)
 VALUES (@message_id, @partition, @partition_key, @key_sequence, @type, @headers, @content_type, @body, @not_before, @expires_at)
@@ -260,6 +268,10 @@ GO
 
 -- ReleaseLease
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = '19700101' WHERE name = @name AND token = @token
+GO
+
+-- RemoveRelay
+DELETE FROM relays WHERE owner = @owner OR CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 < -86400
 GO
 
 -- CheckLease
@@ -329,4 +341,20 @@ GO
 SELECT TOP (@limit) m.sequence
 FROM OPENJSON(@spans) WITH (low bigint '$[0]', high bigint '$[1]') AS span INNER LOOP JOIN outbox_messages AS m WITH (NOLOCK) ON m.partition = @partition AND m.sequence BETWEEN span.low AND span.high
 ORDER BY m.sequence
+GO
+
+-- Beat(held, floors)
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+UPDATE relays WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), status = @status WHERE owner = @owner;
+IF @@ROWCOUNT = 0 INSERT INTO relays (owner, expires_at, status) VALUES (@owner, DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), @status);
+UPDATE leases SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE (name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1);
+SELECT 'renewed' AS what, name, '' AS owner, token AS number, 0.0 AS seconds FROM leases WHERE (name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1) UNION ALL
+SELECT 'lease' AS what, name, owner, token AS number, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 AS seconds FROM leases WHERE name LIKE 'relay/%'
+UNION ALL SELECT 'relay', owner, owner, 0, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 FROM relays WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0 AND owner <> @owner
+UNION ALL SELECT 'settings', '', '', partitions, COALESCE(next_partitions, 0) FROM outbox_settings
+UNION ALL SELECT 'rows', '', '', number, 0 FROM (SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1) AS found
+GO
+
+-- FindRows(floors)
+SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1
 GO

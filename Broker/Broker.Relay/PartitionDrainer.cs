@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Outbox;
 using Outbox.Diagnostics;
 
 namespace Broker.Relay;
@@ -36,18 +37,33 @@ internal sealed class PartitionDrainer : IDisposable
     private int _emptyReads;
     private long _nextReadAt;
     private long _firstConfirmAt;
+    private readonly OutboxSignal _wake = new();
+    private readonly bool _isWatched;
+    private long _asleepAbove = -1;
     private Task _signal = Task.CompletedTask;
 
     private sealed record ReadResult(OutboxReader.Look? Look, IReadOnlyList<OutboxRow>? Late, IReadOnlyList<OutboxRow> Wanted, IReadOnlyList<OutboxRow> Behind, IReadOnlyList<OutboxRow> Fetched);
 
-    public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps)
+    /// <param name="source">The source.</param>
+    /// <param name="store">The partition.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Where to tell.</param>
+    /// <param name="steps">For tests.</param>
+    /// <param name="isWatched">Whether somebody else looks for new rows while it has nothing to do, for all drainers of the source at once, and then calls <see cref="Wake"/>.</param>
+    public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps, bool isWatched = false)
     {
-        (_source, _store, _time, _logger, _steps) = (source, store, time, logger, steps);
+        (_source, _store, _time, _logger, _steps, _isWatched) = (source, store, time, logger, steps, isWatched);
         _reader = new OutboxReader(store, time);
         _rows = new RowQueues(source.Options, time);
         _publisher = new RowPublisher(source, _rows, ToSettle, time, logger, steps, _abort.Token);
         _tag = new("source", source.Name);
     }
+
+    /// <summary>While the drainer waits to be woken: the number above which no row has been seen. Otherwise null. For any thread.</summary>
+    public long? AsleepAbove => Interlocked.Read(ref _asleepAbove) is >= 0 and var floor ? floor : null;
+
+    /// <summary>There may be new rows. For any thread.</summary>
+    public void Wake() => _wake.Raise();
 
     /// <summary>Drains until told to stop, then finishes what is on its way. Throws when the database fails, or the lease is found in other hands.</summary>
     /// <param name="lostToken">Cancelled when the lease may be lost: ends at once, without settling.</param>
@@ -103,8 +119,9 @@ internal sealed class PartitionDrainer : IDisposable
             return;
         if (isSignalled)
             _emptyReads = 0;
+        Interlocked.Exchange(ref _asleepAbove, -1);
         // Taken before the read: a commit during it raises the next signal.
-        _signal = _source.Signal.Next;
+        _signal = _isWatched ? _wake.Next : _source.Signal.Next;
         var (known, limit) = (_rows.Count, Math.Min(_rows.Room, _source.Options.BatchSize));
         _reading = Task.Run(() => LookAsync(known, limit), CancellationToken.None);
     }
@@ -169,6 +186,12 @@ internal sealed class PartitionDrainer : IDisposable
         {
             _emptyReads = 0;
             _nextReadAt = look.IsEnd ? After(FirstPoll) : _time.GetTimestamp();
+            return;
+        }
+        if (_isWatched && !_reader.MayBeLate && _rows.Count == 0)
+        {
+            _nextReadAt = long.MaxValue;
+            Interlocked.Exchange(ref _asleepAbove, _reader.Floor);
             return;
         }
         var longest = _reader.MayBeLate && LatePoll < _source.Options.IdlePoll ? LatePoll : _source.Options.IdlePoll;
@@ -279,7 +302,7 @@ internal sealed class PartitionDrainer : IDisposable
         void Until(long timestamp) => wake = TimeSpan.FromTicks(Math.Min(wake.Ticks, Math.Max(0, _time.GetElapsedTime(_time.GetTimestamp(), timestamp).Ticks)));
         if (isReading && _rows.Wake() is { } next && next < wake)
             wake = next;
-        if (isReading && _reading is null && _rows.HasRoom)
+        if (isReading && _reading is null && _rows.HasRoom && _nextReadAt != long.MaxValue)
             Until(_nextReadAt);
         if (_settling is null && _confirmed.Count > 0)
             Until(_firstConfirmAt + (long)(SettleDelay.TotalSeconds * _time.TimestampFrequency));

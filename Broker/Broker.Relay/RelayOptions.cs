@@ -28,12 +28,18 @@ public sealed class RelayOptions
     public int MaxWaitingRows { get; set; } = 100_000;
 
     /// <summary>How long a relay owns a partition without renewing. After a crash another relay takes over at most this long (and a second) later.</summary>
-    /// <value>Default: 5 seconds.</value>
+    /// <value>Default: 10 seconds.</value>
     /// <remarks>Longer means fewer renewals and more patience with pauses of the process or the database; shorter means a faster takeover. Safety does not depend on it.</remarks>
-    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(5);
+    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The longest wait between two looks at an idle outbox.</summary>
+    /// <summary>Most connections to the source's database, besides the one of the leases. The drainers of all its partitions share them; an idle source closes them.</summary>
+    /// <value>Default: 8.</value>
+    [Range(2, 1_000)]
+    public int MaxConnections { get; set; } = 8;
+
+    /// <summary>About how often all relays of an idle outbox together look into it: five relays look every five seconds each, in turn.</summary>
     /// <value>Default: 1 second. Commits of the same process wake the relay at once.</value>
+    /// <remarks>Each look also renews the relay's leases, so it looks at least twice in <see cref="LeaseDuration"/>.</remarks>
     public TimeSpan IdlePoll { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>The wait after the first failure to publish a message; it doubles up to <see cref="MaxRetryDelay"/>, with a jitter of a fifth.</summary>

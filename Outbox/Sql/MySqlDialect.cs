@@ -261,9 +261,16 @@ internal sealed class MySqlDialect : SqlDialect
 
     internal override string? ListWriters => null;
 
-    private const string Expiry = "utc_timestamp(6) + INTERVAL @milliseconds * 1000 MICROSECOND";
 
     // LAST_INSERT_ID(x) remembers x for this session: the token if the lease was taken, else 0. Assignments run from left to right, so expires_at comes last.
+    private protected override string Expiry => "utc_timestamp(6) + INTERVAL @milliseconds * 1000 MICROSECOND";
+
+    private protected override string SecondsUntil(string time) => $"timestampdiff(MICROSECOND, utc_timestamp(6), {time}) / 1e6";
+
+    private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT m.`partition` AS number FROM outbox_messages m FORCE INDEX (PRIMARY) WHERE m.`partition` = @p{i} AND m.sequence > @f{i} ORDER BY m.`partition`, m.sequence LIMIT 1");
+
+    private protected override string Heartbeat => $"INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status) ON DUPLICATE KEY UPDATE expires_at = {Expiry}, status = @status";
+
     internal override string AcquireLease =>
         $"""
         INSERT INTO leases (name, owner, token, expires_at) VALUES (@name, @owner, LAST_INSERT_ID(1), {Expiry})

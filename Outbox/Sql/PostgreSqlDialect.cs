@@ -168,6 +168,8 @@ internal sealed class PostgreSqlDialect : SqlDialect
     internal override string PrepareRelayConnection =>
         "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET default_transaction_isolation = 'read committed'; SET synchronous_commit = off";
 
+    internal override string PrepareBeatConnection => "SET synchronous_commit = on";
+
     private const string Columns =
         """
         sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at,
@@ -241,15 +243,36 @@ internal sealed class PostgreSqlDialect : SqlDialect
     internal override void BindSpans(DbCommand command, IReadOnlyList<(long First, long Last)> spans) =>
         command.With("low", spans.Select(s => s.First).ToArray()).With("high", spans.Select(s => s.Last).ToArray());
 
+    private protected override string Expiry => "clock_timestamp() + @milliseconds * interval '1 millisecond'";
+
+    // A lease that was given up ended at -infinity, from which nothing can be subtracted.
+    private protected override string SecondsUntil(string time) => $"extract(epoch FROM greatest({time}, clock_timestamp() - interval '100 days') - clock_timestamp())::double precision";
+
+    private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT partition AS number FROM outbox_messages WHERE partition = @p{i} AND sequence > @f{i} ORDER BY partition, sequence LIMIT 1");
+
+    private protected override string Heartbeat =>
+        $"""
+        INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status)
+        ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at, status = excluded.status
+        """;
+
+    // One statement: what it selects is from before what it writes, so the leases that were extended are told by the update itself.
+    internal override string Beat(int held, int floors) =>
+        $"""
+        WITH alive AS ({Heartbeat}){(held == 0 ? "" : $", renewed AS (UPDATE leases SET expires_at = {Expiry} WHERE {AnyHeld(held)} RETURNING name, token)")}
+        {(held == 0 ? "" : "SELECT 'renewed' AS what, name, '' AS owner, token AS number, 0::double precision AS seconds FROM renewed UNION ALL")}
+        {Standing(floors)}
+        """;
+
     internal override string AcquireLease =>
-        """
-        INSERT INTO leases AS held (name, owner, token, expires_at) VALUES (@name, @owner, 1, clock_timestamp() + @milliseconds * interval '1 millisecond')
-        ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, token = held.token + 1, expires_at = clock_timestamp() + @milliseconds * interval '1 millisecond'
+        $"""
+        INSERT INTO leases AS held (name, owner, token, expires_at) VALUES (@name, @owner, 1, {Expiry})
+        ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, token = held.token + 1, expires_at = {Expiry}
         WHERE held.expires_at <= clock_timestamp()
         RETURNING token
         """;
 
-    internal override string RenewLease => "UPDATE leases SET expires_at = clock_timestamp() + @milliseconds * interval '1 millisecond' WHERE name = @name AND token = @token";
+    internal override string RenewLease => $"UPDATE leases SET expires_at = {Expiry} WHERE name = @name AND token = @token";
 
     internal override string ReleaseLease => "UPDATE leases SET expires_at = '-infinity' WHERE name = @name AND token = @token";
 

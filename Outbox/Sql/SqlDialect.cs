@@ -134,6 +134,12 @@ public abstract class SqlDialect
     /// <summary>Statements that a relay sends once on each connection of its own.</summary>
     internal abstract string PrepareRelayConnection { get; }
 
+    /// <summary>What a relay sends further on the connection of its leases: what is written there must be on disk, or a token could come back.</summary>
+    internal virtual string PrepareBeatConnection => "SELECT 1";
+
+    /// <summary>How many partitions the outbox has.</summary>
+    internal string ReadPartitions { get; } = "SELECT partitions FROM outbox_settings";
+
     /// <summary>The column's name, quoted where the engine has reserved the word.</summary>
     private protected virtual string Partition => "partition";
 
@@ -191,6 +197,61 @@ public abstract class SqlDialect
 
     /// <summary>Gives a lease up; the row stays so that its token never falls: @name, @token.</summary>
     internal abstract string ReleaseLease { get; }
+
+    /// <summary>The time at which a lease of @milliseconds that begins now ends.</summary>
+    private protected abstract string Expiry { get; }
+
+    /// <summary>Seconds from now to a time, negative when it has passed.</summary>
+    private protected abstract string SecondsUntil(string time);
+
+    /// <summary>The first row of a partition above a number, as <c>number</c> = its partition: @p<paramref name="i"/>, @f<paramref name="i"/>.</summary>
+    private protected abstract string FirstRow(int i);
+
+    /// <summary>Writes that a relay lives: @owner, @milliseconds, @status.</summary>
+    private protected abstract string Heartbeat { get; }
+
+    /// <summary>
+    /// One sign of life of a relay: writes it, extends the leases that it still holds, and tells how things stand. @owner, @milliseconds, @status, and what <see cref="BindHeld"/> and <see cref="BindFloors"/> add.
+    /// Columns: what, name, owner, number, seconds. A row <c>renewed</c> for each lease that was extended (name, token); <c>lease</c> for each lease of a partition (name, owner, token, seconds left);
+    /// <c>relay</c> for each other relay that lives (name); <c>rows</c> for each partition that has rows above its floor (number); <c>settings</c> (number = the partitions, seconds = those to come, or 0).
+    /// </summary>
+    internal virtual string Beat(int held, int floors) =>
+        $"""
+        {Heartbeat};
+        {(held == 0 ? "" : $"UPDATE leases SET expires_at = {Expiry} WHERE {AnyHeld(held)};")}
+        {(held == 0 ? "" : $"SELECT 'renewed' AS what, name, '' AS owner, token AS number, 0.0 AS seconds FROM leases WHERE {AnyHeld(held)} UNION ALL")}
+        {Standing(floors)}
+        """;
+
+    /// <summary>The partitions that have rows above their floors; what <see cref="BindFloors"/> adds.</summary>
+    internal string FindRows(int floors) => string.Join(" UNION ALL ", Enumerable.Range(0, floors).Select(i => string.Create(CultureInfo.InvariantCulture, $"SELECT number FROM ({FirstRow(i)}) AS first{i}")));
+
+    /// <summary>Takes a relay off the list, and those that have been dead for a day: @owner.</summary>
+    internal string RemoveRelay => $"DELETE FROM relays WHERE owner = @owner OR {SecondsUntil("expires_at")} < -86400";
+
+    private protected static string AnyHeld(int held) => string.Join(" OR ", Enumerable.Range(0, held).Select(i => string.Create(CultureInfo.InvariantCulture, $"(name = @n{i} AND token = @t{i})")));
+
+    private protected string Standing(int floors) =>
+        $"""
+        SELECT 'lease' AS what, name, owner, token AS number, {SecondsUntil("expires_at")} AS seconds FROM leases WHERE name LIKE 'relay/%'
+        UNION ALL SELECT 'relay', owner, owner, 0, {SecondsUntil("expires_at")} FROM relays WHERE {SecondsUntil("expires_at")} > 0 AND owner <> @owner
+        UNION ALL SELECT 'settings', '', '', partitions, COALESCE(next_partitions, 0) FROM outbox_settings
+        {(floors == 0 ? "" : $"UNION ALL SELECT 'rows', '', '', number, 0 FROM ({FindRows(floors)}) AS found")}
+        """;
+
+    /// <summary>Binds the leases of <see cref="Beat"/>.</summary>
+    internal static void BindHeld(DbCommand command, IReadOnlyList<(string Name, long Token)> held)
+    {
+        for (var i = 0; i < held.Count; i++)
+            command.With(string.Create(CultureInfo.InvariantCulture, $"n{i}"), held[i].Name).With(string.Create(CultureInfo.InvariantCulture, $"t{i}"), held[i].Token);
+    }
+
+    /// <summary>Binds the partitions of <see cref="FindRows"/>.</summary>
+    internal static void BindFloors(DbCommand command, IReadOnlyList<(short Partition, long Floor)> floors)
+    {
+        for (var i = 0; i < floors.Count; i++)
+            command.With(string.Create(CultureInfo.InvariantCulture, $"p{i}"), floors[i].Partition).With(string.Create(CultureInfo.InvariantCulture, $"f{i}"), floors[i].Floor);
+    }
 
     /// <summary>Returns one row if the lease still has this token: @name, @token.</summary>
     internal string CheckLease { get; } = "SELECT 1 FROM leases WHERE name = @name AND token = @token";

@@ -291,7 +291,19 @@ internal sealed class SqlServerDialect : SqlDialect
 
     internal override string? ListWriters => null;
 
-    private const string Expiry = "DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME())";
+
+    private protected override string Expiry => "DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME())";
+
+    private protected override string SecondsUntil(string time) => $"CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), {time}) AS float) / 1000";
+
+    private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT TOP (1) m.partition AS number FROM outbox_messages AS m {Committed} WHERE m.partition = @p{i} AND m.sequence > @f{i} ORDER BY m.partition, m.sequence");
+
+    private protected override string Heartbeat =>
+        $"""
+        {Plain}
+        UPDATE relays WITH (ROWLOCK) SET expires_at = {Expiry}, status = @status WHERE owner = @owner;
+        IF @@ROWCOUNT = 0 INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status)
+        """;
 
     internal override string AcquireLease =>
         $"""

@@ -207,7 +207,15 @@ internal sealed class SqliteDialect : SqlDialect
 
     internal override string? ListWriters => null;
 
-    private const string Expiry = "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (@milliseconds / 1000.0) || ' seconds')";
+
+    private protected override string Expiry => "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (@milliseconds / 1000.0) || ' seconds')";
+
+    // A lease that was given up has no time.
+    private protected override string SecondsUntil(string time) => $"coalesce((julianday({time}) - julianday('now')) * 86400.0, -8640000)";
+
+    private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT partition AS number FROM outbox_messages WHERE partition = @p{i} AND sequence > @f{i} ORDER BY sequence LIMIT 1");
+
+    private protected override string Heartbeat => $"{Patience}; INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status) ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at, status = excluded.status";
 
     internal override string AcquireLease =>
         $"""
