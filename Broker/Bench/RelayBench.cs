@@ -1,0 +1,143 @@
+using System.CommandLine;
+using System.Globalization;
+
+namespace Broker.Bench;
+
+/// <summary><c>relay</c>: how fast the relay empties an outbox into a quorum queue, as a ratio to the raw confirmed publish rate and to a naive loop. Runs alternate, because a machine's speed changes from minute to minute.</summary>
+internal static class RelayBench
+{
+    private const string Raw = "raw publisher";
+    private const string Relay = "relay";
+    private const string Naive = "naive loop";
+    private const string Backlog = "relay, backlog";
+
+    private sealed record Settings(int Messages, int Bytes, int Keys, int Partitions, int Pairs, int Naive, int Backlog)
+    {
+        public int WarmUp => Math.Min(Messages, 10_000);
+    }
+
+    public static Command Create()
+    {
+        var messages = BenchOptions.Number("--messages", "Messages of each run.", 100_000);
+        var bytes = BenchOptions.Number("--bytes", "Bytes of each body.", 1_024, 16);
+        var keys = BenchOptions.Number("--keys", "Partition keys, drawn evenly; 0 for none, 1 for one hot key.", 0, 0);
+        var partitions = BenchOptions.Number("--partitions", "Partitions of the outbox.", 1);
+        var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
+        var naive = BenchOptions.Number("--naive", "Messages of the naive loop, which is slow; 0 leaves it out.", 3_000, 0);
+        var backlog = BenchOptions.Number("--backlog", "At the end let the relay drain a backlog of so many rows, and show the most memory that it held. 0 leaves it out.", 0, 0);
+        return BenchVerb.Create("relay", "Relay rate over raw confirmed publish rate, with CPU and memory of each.", [messages, bytes, keys, partitions, pairs, naive, backlog], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(keys), parsed.GetValue(partitions), parsed.GetValue(pairs), parsed.GetValue(naive), parsed.GetValue(backlog)), session));
+    }
+
+    private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
+    {
+        string[] things = settings.Naive > 0 ? [Raw, Relay, Naive] : [Raw, Relay];
+        session.Plan((things.Length * (settings.Pairs + 1)) + (settings.Backlog > 0 ? 1 : 0));
+        var queue = await session.CreateQueueAsync();
+        var database = await session.CreateDatabaseAsync();
+        var samples = new List<BenchSample>();
+        for (var pair = 0; pair <= settings.Pairs; pair++)
+        {
+            foreach (var thing in things)
+            {
+                session.Begin(pair == 0 ? $"warm-up: {thing}" : $"round {pair} of {settings.Pairs}: {thing}");
+                samples.Add(await RunAsync(thing, pair, thing == Naive ? settings.Naive : settings.Messages, settings, session, queue, database));
+                session.End();
+            }
+        }
+        if (settings.Backlog > 0)
+        {
+            session.Begin(string.Create(CultureInfo.InvariantCulture, $"a backlog of {settings.Backlog:N0} rows"));
+            samples.Add(await RunAsync(Backlog, 1, settings.Backlog, settings, session, queue, database));
+            session.End();
+        }
+        return Report(settings, session, samples, settings.Backlog > 0 ? [.. things, Backlog] : things);
+    }
+
+    private static async Task<BenchSample> RunAsync(string thing, int pair, int messages, Settings settings, BenchSession session, BenchQueue queue, BenchDatabase database)
+    {
+        var cancellationToken = session.CancellationToken;
+        var warmUp = thing == Naive ? Math.Min(300, messages) : Math.Min(settings.WarmUp, messages);
+        // The naive loop knows no keys and no partitions.
+        var (keys, partitions) = thing == Naive ? (0, 1) : (settings.Keys, settings.Partitions);
+        var readsDatabase = thing != Raw;
+        if (readsDatabase)
+            await database.FillAsync(warmUp, settings.Bytes, keys, partitions, cancellationToken);
+        await using var child = await ChildProcess.StartAsync(new ChildTask
+        {
+            Kind = thing switch { Raw => ChildKind.RawPublish, Naive => ChildKind.NaiveRelay, _ => ChildKind.Relay },
+            RabbitMq = session.RabbitMq,
+            Exchange = queue.Name,
+            Engine = session.Dialect.Name,
+            ConnectionStrings = [database.ConnectionString],
+            Partitions = partitions,
+            Messages = messages,
+            WarmUp = warmUp,
+            Bytes = settings.Bytes,
+        }, cancellationToken);
+        if (readsDatabase)
+        {
+            await database.SettleDownAsync(database.Sql.TidyUp, cancellationToken);
+            await database.FillAsync(messages, settings.Bytes, keys, partitions, cancellationToken);
+            await database.SettleDownAsync(database.Sql.Checkpoint, cancellationToken);
+        }
+        await queue.PurgeAsync(cancellationToken);
+        var arrived = 0L;
+        var sample = await session.MeasureAsync(thing, pair, async () =>
+        {
+            var running = child.RunAsync(cancellationToken);
+            // A queue with millions of messages would measure the broker's disk and memory.
+            while (thing == Backlog && await Task.WhenAny(running, Task.Delay(1_000, cancellationToken)) != running)
+                arrived += await queue.PurgeAsync(cancellationToken);
+            return await running;
+        });
+        arrived += await queue.PurgeAsync(cancellationToken);
+        if (arrived < messages)
+            throw new BenchFailedException($"{thing}: the queue held {arrived} messages; {messages} were confirmed.");
+        if (readsDatabase && await database.ScalarAsync(database.Sql.CountRows, cancellationToken) is > 0 and var left)
+            throw new BenchFailedException($"{thing}: {left} rows are left in the outbox.");
+        return sample;
+    }
+
+    private static BenchReport Report(Settings settings, BenchSession session, List<BenchSample> samples, string[] things)
+    {
+        var keys = settings.Keys == 0 ? "no keys" : string.Create(CultureInfo.InvariantCulture, $"{settings.Keys:N0} key{(settings.Keys == 1 ? "" : "s")}");
+        var report = new BenchReport
+        {
+            Name = "relay",
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, {keys}, {settings.Partitions} partition(s); medians of {settings.Pairs} (lowest–highest). CPU: seconds for 10,000 messages, of each process alone. Allocated: by the .NET process, for each message."),
+            Columns = ["", "messages/s", "÷ raw", "CPU", "RabbitMQ's CPU", "database's CPU", "allocated B", "peak RSS MiB"],
+        };
+        foreach (var sample in samples)
+            report.Samples.Add(sample);
+        foreach (var thing in things)
+        {
+            var own = samples.Where(s => s.What == thing && s.Pair > 0).ToList();
+            Range? Over(string other, Func<ChildResult, double> of) => Range.Of(own.Join(samples.Where(s => s.What == other), s => s.Pair, s => s.Pair, (s, o) => of(s.Result) / of(o.Result)));
+            double Each(double? seconds, BenchSample sample) => seconds * 10_000 / sample.Result.Count ?? double.NaN;
+            string Median(IEnumerable<double> values, string format) => Range.Of(values.Where(v => !double.IsNaN(v)))?.Median.ToString(format, CultureInfo.InvariantCulture) ?? "";
+            var rate = Range.Of(own.Select(s => s.Result.Rate))!;
+            var isPaired = thing is not (Raw or Backlog);
+            var overRaw = isPaired ? Over(Raw, r => r.Rate) : null;
+            report.Rows.Add([thing, rate.ToString("N0"), overRaw?.ToString(thing == Naive ? "0.000" : "0.00") ?? "", Median(own.Select(s => s.Result.CpuSecondsPer10000), "0.000"),
+                Median(own.Select(s => Each(s.RabbitMqCpuSeconds, s)), "0.000"), thing == Raw ? "" : Median(own.Select(s => Each(s.DatabaseCpuSeconds, s)), "0.000"),
+                Median(own.Select(s => s.Result.AllocatedBytesEach), "N0"), Median(own.Select(s => s.Result.PeakBytes / 1_048_576.0), "0")]);
+            report.Bars.Add(Bar.Of(thing, rate));
+            report.Results[$"{thing}: messages a second"] = rate.Median;
+            if (thing != Relay)
+                continue;
+            var cpu = Over(Raw, r => r.CpuSeconds / r.Count)!;
+            var more = Range.Of(own.Join(samples.Where(s => s.What == Raw), s => s.Pair, s => s.Pair, (s, o) => s.Result.AllocatedBytesEach - o.Result.AllocatedBytesEach))!;
+            report.Results["relay / raw"] = overRaw!.Median;
+            report.Results["relay CPU / raw CPU"] = cpu.Median;
+            report.Results["relay allocation - raw allocation, bytes a message"] = more.Median;
+            report.Findings.Add(string.Create(CultureInfo.InvariantCulture, $"relay / raw = {overRaw.ToString("0.00")}; client CPU relay / raw = {cpu.ToString("0.00")}; allocation relay − raw = {more.Median:N0} bytes a message"));
+            if (settings.Naive > 0 && Over(Naive, r => r.Rate) is { } overNaive)
+            {
+                report.Results["relay / naive"] = overNaive.Median;
+                report.Findings.Add($"relay / naive loop = {overNaive.ToString("0.0")}");
+            }
+        }
+        return report;
+    }
+}
