@@ -113,6 +113,22 @@ internal sealed class BenchDatabase : IAsyncDisposable
         return Convert.ToInt64(await command.ExecuteScalarAsync(cancellationToken), System.Globalization.CultureInfo.InvariantCulture);
     }
 
+    /// <summary>Adds the tables of the benchmark's own business: accounts that writers change, and effects of consumers.</summary>
+    public async Task CreateBusinessTablesAsync(CancellationToken cancellationToken)
+    {
+        foreach (var sql in Sql.CreateBusinessTables)
+            await ExecuteAsync(sql, cancellationToken: cancellationToken);
+    }
+
+    /// <summary>Removes all rows that a run has left.</summary>
+    public async Task ForgetAsync(CancellationToken cancellationToken)
+    {
+        foreach (var sql in Sql.ForgetRows)
+            await ExecuteAsync(sql, cancellationToken: cancellationToken);
+        await SettleDownAsync(Sql.TidyUp, cancellationToken);
+        await SettleDownAsync(Sql.Checkpoint, cancellationToken);
+    }
+
     /// <summary>Writes rows in batches, as fast as the engine can.</summary>
     public async Task FillAsync(int rows, int bytes = 200, int keys = 0, int partitions = 1, CancellationToken cancellationToken = default)
     {
@@ -152,15 +168,12 @@ internal sealed class BenchDatabase : IAsyncDisposable
         _servers?.Dispose();
     }
 
-    /// <summary>Runs a statement outside of the scratch database.</summary>
-    public async Task<object?> OnServerAsync(string sql, CancellationToken cancellationToken, string? prefix = null)
+    private async Task OnServerAsync(string sql, CancellationToken cancellationToken)
     {
         await using var source = DataSources.Create(Dialect, _server!);
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
-        var command = connection.Command(sql);
-        if (prefix is not null && sql.Contains("@prefix", StringComparison.Ordinal))
-            command.With("prefix", prefix);
+        await using var command = connection.Command(sql);
         command.CommandTimeout = 120;
-        return await command.ScalarAsync(cancellationToken);
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 }

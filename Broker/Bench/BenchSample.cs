@@ -6,6 +6,9 @@ namespace Broker.Bench;
 /// <param name="Result">What the process says of itself.</param>
 internal sealed record BenchSample(string What, int Pair, ChildResult Result)
 {
+    /// <summary>What ran beside it.</summary>
+    public ChildResult? Beside { get; init; }
+
     /// <summary>CPU that RabbitMQ used meanwhile; null if it is not on this machine.</summary>
     public double? RabbitMqCpuSeconds { get; init; }
 

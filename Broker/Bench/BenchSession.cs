@@ -94,6 +94,20 @@ internal sealed class BenchSession : IAsyncDisposable
         return new BenchSample(what, pair, result) { RabbitMqCpuSeconds = _rabbitMqProcess?.CpuSeconds() - rabbitMq, DatabaseCpuSeconds = _databaseProcess?.CpuSeconds() - database };
     }
 
+    /// <summary>Statements that the server has run so far in the scratch databases, or in all where it does not tell them apart; null if it does not tell.</summary>
+    public async Task<double?> StatementsAsync(string prefix)
+    {
+        if (BenchSql.Of(Dialect).CountStatements is not { } sql)
+            return null;
+        await using var source = DataSources.Create(Dialect, Server!);
+        await using var connection = await source.OpenConnectionAsync(CancellationToken);
+        await using var command = connection.Command(sql);
+        if (Dialect == SqlDialect.PostgreSql)
+            command.With("prefix", prefix);
+        await using var reader = await command.ExecuteReaderAsync(CancellationToken);
+        return await reader.ReadAsync(CancellationToken) ? Convert.ToDouble(reader.GetValue(reader.FieldCount - 1), System.Globalization.CultureInfo.InvariantCulture) : null;
+    }
+
     public async ValueTask DisposeAsync()
     {
         var failures = new List<Exception>();

@@ -98,6 +98,13 @@ internal static class ChildCommand
         ChildKind.RawPublish => new RawPublishChild(task),
         ChildKind.Relay => new RelayChild(task),
         ChildKind.NaiveRelay => new NaiveRelayChild(task),
+        ChildKind.RelayNode => new RelayNodeChild(task),
+        ChildKind.Writers => new WritersChild(task),
+        ChildKind.Burner => new BurnerChild(task),
+        ChildKind.Arrival or ChildKind.Effect => new LatencyChild(task),
+        ChildKind.RawConsume => new RawConsumeChild(task),
+        ChildKind.Inbox => new InboxChild(task),
+        ChildKind.NaiveConsume => new NaiveConsumeChild(task),
         _ => throw new NotSupportedException($"There is no process for {task.Kind}."),
     };
 }

@@ -62,8 +62,18 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <exception cref="BenchFailedException">It failed.</exception>
     public async Task<ChildResult> ResultAsync(CancellationToken cancellationToken)
     {
-        var line = await _process.StandardOutput.ReadLineAsync(cancellationToken) ?? throw await FailureAsync();
-        return JsonSerializer.Deserialize<ChildResult>(line)!;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        // Far beyond what the slowest of them needs: a hundred messages a second.
+        var patience = Patience + TimeSpan.FromSeconds(_task.Seconds + (_task.Messages / 100));
+        limit.CancelAfter(patience);
+        try
+        {
+            return JsonSerializer.Deserialize<ChildResult>(await _process.StandardOutput.ReadLineAsync(limit.Token) ?? throw await FailureAsync())!;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new BenchFailedException($"The process '{_task.Kind}' was not done after {patience.TotalSeconds:0} s.\n{Errors()}");
+        }
     }
 
     /// <summary>Runs the measured part to its end.</summary>

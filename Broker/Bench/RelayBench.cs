@@ -105,38 +105,24 @@ internal static class RelayBench
         var report = new BenchReport
         {
             Name = "relay",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, {keys}, {settings.Partitions} partition(s); medians of {settings.Pairs} (lowest–highest). CPU: seconds for 10,000 messages, of each process alone. Allocated: by the .NET process, for each message."),
-            Columns = ["", "messages/s", "÷ raw", "CPU", "RabbitMQ's CPU", "database's CPU", "allocated B", "peak RSS MiB"],
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, {keys}, {settings.Partitions} partition(s); medians of {settings.Pairs} (lowest–highest). {RateTable.Legend}"),
+            Columns = RateTable.Columns,
         };
         foreach (var sample in samples)
             report.Samples.Add(sample);
-        foreach (var thing in things)
+        RateTable.Add(report, samples, things.Except([Backlog]), Raw);
+        if (settings.Backlog > 0)
+            RateTable.Add(report, samples, [Backlog], Backlog);
+        var (rate, cpu) = (RateTable.Over(samples, Relay, Raw, r => r.Rate)!, RateTable.Over(samples, Relay, Raw, r => r.CpuSecondsPer10000)!);
+        var more = Range.Of(RateTable.Counted(samples, Relay).Join(RateTable.Counted(samples, Raw), s => s.Pair, s => s.Pair, (s, o) => s.Result.AllocatedBytesEach - o.Result.AllocatedBytesEach))!;
+        report.Results["relay CPU / raw publisher CPU"] = cpu.Median;
+        report.Results["relay allocation - raw publisher allocation, bytes a message"] = more.Median;
+        report.Findings.Add($"relay / raw = {rate.ToString("0.00")}; client CPU relay / raw = {cpu.ToString("0.00")}; allocation relay − raw = {more.ToString("N0")} bytes a message");
+        if (settings.Naive > 0)
         {
-            var own = samples.Where(s => s.What == thing && s.Pair > 0).ToList();
-            Range? Over(string other, Func<ChildResult, double> of) => Range.Of(own.Join(samples.Where(s => s.What == other), s => s.Pair, s => s.Pair, (s, o) => of(s.Result) / of(o.Result)));
-            double Each(double? seconds, BenchSample sample) => seconds * 10_000 / sample.Result.Count ?? double.NaN;
-            string Median(IEnumerable<double> values, string format) => Range.Of(values.Where(v => !double.IsNaN(v)))?.Median.ToString(format, CultureInfo.InvariantCulture) ?? "";
-            var rate = Range.Of(own.Select(s => s.Result.Rate))!;
-            var isPaired = thing is not (Raw or Backlog);
-            var overRaw = isPaired ? Over(Raw, r => r.Rate) : null;
-            report.Rows.Add([thing, rate.ToString("N0"), overRaw?.ToString(thing == Naive ? "0.000" : "0.00") ?? "", Median(own.Select(s => s.Result.CpuSecondsPer10000), "0.000"),
-                Median(own.Select(s => Each(s.RabbitMqCpuSeconds, s)), "0.000"), thing == Raw ? "" : Median(own.Select(s => Each(s.DatabaseCpuSeconds, s)), "0.000"),
-                Median(own.Select(s => s.Result.AllocatedBytesEach), "N0"), Median(own.Select(s => s.Result.PeakBytes / 1_048_576.0), "0")]);
-            report.Bars.Add(Bar.Of(thing, rate));
-            report.Results[$"{thing}: messages a second"] = rate.Median;
-            if (thing != Relay)
-                continue;
-            var cpu = Over(Raw, r => r.CpuSeconds / r.Count)!;
-            var more = Range.Of(own.Join(samples.Where(s => s.What == Raw), s => s.Pair, s => s.Pair, (s, o) => s.Result.AllocatedBytesEach - o.Result.AllocatedBytesEach))!;
-            report.Results["relay / raw"] = overRaw!.Median;
-            report.Results["relay CPU / raw CPU"] = cpu.Median;
-            report.Results["relay allocation - raw allocation, bytes a message"] = more.Median;
-            report.Findings.Add(string.Create(CultureInfo.InvariantCulture, $"relay / raw = {overRaw.ToString("0.00")}; client CPU relay / raw = {cpu.ToString("0.00")}; allocation relay − raw = {more.Median:N0} bytes a message"));
-            if (settings.Naive > 0 && Over(Naive, r => r.Rate) is { } overNaive)
-            {
-                report.Results["relay / naive"] = overNaive.Median;
-                report.Findings.Add($"relay / naive loop = {overNaive.ToString("0.0")}");
-            }
+            var overNaive = RateTable.Over(samples, Relay, Naive, r => r.Rate)!;
+            report.Results["relay / naive loop"] = overNaive.Median;
+            report.Findings.Add($"relay / naive loop = {overNaive.ToString("0.0")}");
         }
         return report;
     }
