@@ -100,7 +100,7 @@ internal static class ChildCommand
         ChildKind.NaiveRelay => new NaiveRelayChild(task),
         ChildKind.RelayNode => new RelayNodeChild(task),
         ChildKind.Writers => new WritersChild(task),
-        ChildKind.Burner => new BurnerChild(task),
+        ChildKind.SameLoad => new SameLoadChild(task),
         ChildKind.Arrival or ChildKind.Effect => new LatencyChild(task),
         ChildKind.RawConsume => new RawConsumeChild(task),
         ChildKind.Inbox => new InboxChild(task),

@@ -18,8 +18,8 @@ internal enum ChildKind
     /// <summary>Writers commit business data with an event, as fast as they can.</summary>
     Writers,
 
-    /// <summary>Uses a given share of the CPU.</summary>
-    Burner,
+    /// <summary>Publishes at a given rate and burns a given share of the CPU.</summary>
+    SameLoad,
 
     /// <summary>Commits at a steady rate, and waits for the messages at the queue.</summary>
     Arrival,

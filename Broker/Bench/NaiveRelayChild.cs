@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using Outbox.Sql;
 using RabbitMQ.Client;
 
@@ -49,7 +50,7 @@ internal sealed class NaiveRelayChild(ChildTask task) : IChild
             {
                 while (await reader.ReadAsync(cancellationToken))
                 {
-                    var properties = new BasicProperties { DeliveryMode = DeliveryModes.Persistent, MessageId = _dialect.ReadGuid(reader, 1).ToString(), Type = reader.GetString(2), ContentType = "application/json" };
+                    var properties = new BasicProperties { DeliveryMode = DeliveryModes.Persistent, MessageId = Convert.ToString(reader.GetValue(1), CultureInfo.InvariantCulture), Type = reader.GetString(2), ContentType = "application/json" };
                     await _channel!.BasicPublishAsync(task.Exchange, reader.GetString(2), mandatory: true, properties, reader.GetFieldValue<byte[]>(3), cancellationToken);
                     sequences.Add(reader.GetInt64(0));
                 }
