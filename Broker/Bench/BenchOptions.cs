@@ -1,5 +1,5 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
+using System.Globalization;
 using Outbox.Sql;
 
 namespace Broker.Bench;
@@ -31,13 +31,15 @@ internal sealed class BenchOptions
     public static Option<int> Number(string name, string description, int value, int least = 1)
     {
         var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value, HelpName = "number" };
-        option.Validators.Add(result => AtLeast(result, option, least));
+        AtLeast(option, least);
         return option;
     }
 
-    private static void AtLeast(OptionResult result, Option<int> option, int least)
+    /// <summary>Refuses what is no number, or too small.</summary>
+    public static void AtLeast(Option option, int least) => option.Validators.Add(result =>
     {
-        if (result.Tokens.Count > 0 && result.GetValue(option) < least)
-            result.AddError($"{option.Name} must be at least {least}.");
-    }
+        // By its text: asking for the value of one that is no number throws.
+        if (result.Tokens.FirstOrDefault(t => !int.TryParse(t.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) || number < least) is { } token)
+            result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} '{token.Value}' is no whole number of at least {least}."));
+    });
 }

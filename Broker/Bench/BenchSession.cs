@@ -133,6 +133,8 @@ internal sealed class BenchSession : IAsyncDisposable
     {
         _made.Push(made);
         _scratch.Add(name(made));
+        if (_progress is null)
+            Console.WriteLine($"made {name(made)}");
         return made;
     }
 

@@ -15,11 +15,7 @@ internal static class IdleBench
     public static Command Create()
     {
         var nodes = new Option<int[]>("--nodes") { Description = "Relay processes, each with all sources; several numbers are measured one after another.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 5], HelpName = "number" };
-        nodes.Validators.Add(result =>
-        {
-            if (result.Tokens.Count > 0 && result.GetValue(nodes)!.Any(n => n < 1))
-                result.AddError("--nodes must be at least 1.");
-        });
+        BenchOptions.AtLeast(nodes, 1);
         var sources = BenchOptions.Number("--sources", "Sources, each with a database of its own.", 10);
         var seconds = BenchOptions.Number("--seconds", "How long.", 30);
         return BenchVerb.Create("idle", "Queries a second for each database, and CPU, of relays that have nothing to do.", [nodes, sources, seconds], (parsed, session) =>

@@ -3,7 +3,7 @@ namespace Broker.Bench;
 /// <summary>Writers that commit business data with an event, each as fast as it can.</summary>
 internal sealed class WritersChild(ChildTask task) : IChild
 {
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(1);
 
     private ServiceUnderTest? _service;
 
