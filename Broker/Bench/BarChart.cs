@@ -9,7 +9,9 @@ internal static class BarChart
     private const int Width = 760;
     private const int Left = 200;
     private const int Right = 130;
-    private const int Top = 72;
+    private const int SubtitleTop = 50;
+    private const int LineHeight = 17;
+    private const int LineLength = 112;
     private const int Step = 36;
     private const int Thickness = 20;
 
@@ -32,7 +34,9 @@ internal static class BarChart
     public static string Render(string title, string subtitle, string unit, IReadOnlyList<Bar> bars)
     {
         XNamespace svg = "http://www.w3.org/2000/svg";
-        var height = Top + (bars.Count * Step) + 24;
+        var subtitles = Lines($"{subtitle} In {unit}.").ToList();
+        var top = SubtitleTop + (subtitles.Count * LineHeight) + 8;
+        var height = top + (bars.Count * Step) + 24;
         var longest = bars.Select(b => Math.Max(b.Value, b.Max)).DefaultIfEmpty(0).Max();
         double X(double value) => Left + (longest > 0 ? value / longest * (Width - Left - Right) : 0);
         string Number(double value) => value.ToString(longest >= 100 ? "N0" : "0.##", CultureInfo.InvariantCulture);
@@ -41,10 +45,10 @@ internal static class BarChart
 
         var root = new XElement(svg + "svg", new XAttribute("viewBox", $"0 0 {Width} {height}"), At("width", Width), At("height", height), new XAttribute("role", "img"),
             new XElement(svg + "title", title), new XElement(svg + "style", Style),
-            Text(16, 28, title, "title"), Text(16, 50, $"{subtitle} In {unit}.", "quiet"));
+            Text(16, 28, title, "title"), subtitles.Select((line, i) => Text(16, SubtitleTop + (i * LineHeight), line, "quiet")));
         foreach (var (bar, i) in bars.Select((b, i) => (b, i)))
         {
-            var y = Top + (i * Step);
+            var y = top + (i * Step);
             var middle = y + (Thickness / 2.0);
             root.Add(
                 Text(Left - 10, middle + 4.5, bar.Label, anchor: "end"),
@@ -52,8 +56,23 @@ internal static class BarChart
                 new XElement(svg + "line", new XAttribute("class", "range"), At("x1", X(bar.Min)), At("x2", X(bar.Max)), At("y1", middle), At("y2", middle)),
                 Text(X(Math.Max(bar.Value, bar.Max)) + 8, middle + 4.5, Number(bar.Value)));
         }
-        root.Add(new XElement(svg + "line", new XAttribute("class", "axis"), At("x1", Left), At("x2", Left), At("y1", Top - 8), At("y2", height - 20)));
+        root.Add(new XElement(svg + "line", new XAttribute("class", "axis"), At("x1", Left), At("x2", Left), At("y1", top - 8), At("y2", height - 20)));
         return root.ToString();
+
+        static IEnumerable<string> Lines(string text)
+        {
+            var line = "";
+            foreach (var word in text.Split(' '))
+            {
+                if (line.Length + word.Length >= LineLength)
+                {
+                    yield return line;
+                    line = "";
+                }
+                line += line.Length == 0 ? word : " " + word;
+            }
+            yield return line;
+        }
 
         static XAttribute At(string name, double value) => new(name, value.ToString("0.##", CultureInfo.InvariantCulture));
     }
