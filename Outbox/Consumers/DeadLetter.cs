@@ -53,4 +53,10 @@ public sealed class DeadLetter
 
     /// <summary><c>dead</c> while it waits for an operator.</summary>
     public string State { get; internal set; } = "dead";
+
+    /// <summary>The partition that its row was in; <see langword="null"/> on the consumer's side.</summary>
+    public short? Partition { get; internal set; }
+
+    /// <summary>The number of its row, and so its place in the order of its key; <see langword="null"/> on the consumer's side.</summary>
+    public long? Sequence { get; internal set; }
 }

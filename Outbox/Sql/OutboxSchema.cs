@@ -52,6 +52,7 @@ internal static class OutboxSchema
             {
                 if (await VersionAsync(connection, dialect, cancellationToken).ConfigureAwait(false) is > SchemaVersion.Current and var version)
                     throw new OutboxConfigurationException($"{what}: the tables are of schema version {version}, made by a newer program than this one, which knows versions up to {SchemaVersion.Current}. Nothing was changed. Update this program.");
+                await AddColumnsAsync(connection, dialect, cancellationToken).ConfigureAwait(false);
                 await connection.Command(dialect.CreateTables).ExecuteAsync(cancellationToken).ConfigureAwait(false);
                 return;
             }
@@ -89,6 +90,28 @@ internal static class OutboxSchema
         var indexes = (await RowsAsync(connection, dialect.DescribeIndexes, cancellationToken).ConfigureAwait(false)).Select(r => (r[0], r[1])).ToHashSet();
         differences.AddRange(shape.Indexes.Where(i => !indexes.Contains(i)).Select(i => $"index {i.Name} on {i.Table} is missing"));
         return differences;
+    }
+
+    private static async Task AddColumnsAsync(DbConnection connection, SqlDialect dialect, CancellationToken cancellationToken)
+    {
+        if (dialect.AddedColumns.Count == 0)
+            return;
+        var there = (await RowsAsync(connection, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false)).Select(r => (Table: r[0], Column: r[1])).ToHashSet();
+        foreach (var (table, column, statement) in dialect.AddedColumns)
+        {
+            if (there.Contains((table, column)) || !there.Any(c => c.Table == table))
+                continue;
+            try
+            {
+                await connection.Command(statement).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (DbException) when (!cancellationToken.IsCancellationRequested)
+            {
+                // Somebody else may have added it at this moment; if it was something else, it is still missing.
+                if (!(await RowsAsync(connection, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false)).Any(r => r[0] == table && r[1] == column))
+                    throw;
+            }
+        }
     }
 
     private static IEnumerable<string> Compare(SchemaShape.Column expected, SchemaShape.Column? actual)

@@ -48,7 +48,9 @@ namespace Shop.Migrations.PostgreSql.Customers
                     attempts = table.Column<int>(type: "integer", nullable: false),
                     first_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     last_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
-                    state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "dead")
+                    state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -99,7 +101,8 @@ namespace Shop.Migrations.PostgreSql.Customers
                     created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
                     not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
                     expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
-                    published_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                    published_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    outcome = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "published")
                 },
                 constraints: table =>
                 {
@@ -130,6 +133,30 @@ namespace Shop.Migrations.PostgreSql.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
+                    message_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    partition_key = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    type = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    headers = table.Column<string>(type: "text", nullable: true),
+                    content_type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    body = table.Column<byte[]>(type: "bytea", nullable: false),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "outbox_schema",
                 columns: table => new
                 {
@@ -141,10 +168,48 @@ namespace Shop.Migrations.PostgreSql.Customers
                     table.PrimaryKey("pk_outbox_schema", x => x.version);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)1),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    status = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 2);
+                value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
 
             migrationBuilder.CreateIndex(
                 name: "ux_dead_letters_message",
@@ -167,6 +232,11 @@ namespace Shop.Migrations.PostgreSql.Customers
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before" });
         }
 
         /// <inheritdoc />
@@ -191,7 +261,16 @@ namespace Shop.Migrations.PostgreSql.Customers
                 name: "outbox_messages");
 
             migrationBuilder.DropTable(
+                name: "outbox_scheduled");
+
+            migrationBuilder.DropTable(
                 name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
         }
     }
 }

@@ -34,7 +34,9 @@ namespace Shop.Migrations.SqlServer.Stock
                     attempts = table.Column<int>(type: "int", nullable: false),
                     first_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
-                    state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead")
+                    state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -97,7 +99,8 @@ namespace Shop.Migrations.SqlServer.Stock
                     created_at = table.Column<DateTime>(type: "datetime2", nullable: false),
                     not_before = table.Column<DateTime>(type: "datetime2", nullable: true),
                     expires_at = table.Column<DateTime>(type: "datetime2", nullable: true),
-                    published_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                    published_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    outcome = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "published")
                 },
                 constraints: table =>
                 {
@@ -128,6 +131,30 @@ namespace Shop.Migrations.SqlServer.Stock
                 });
 
             migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "outbox_schema",
                 columns: table => new
                 {
@@ -137,6 +164,34 @@ namespace Shop.Migrations.SqlServer.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_outbox_schema", x => x.version);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "1"),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    started_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    status = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
             migrationBuilder.CreateTable(
@@ -172,7 +227,17 @@ namespace Shop.Migrations.SqlServer.Stock
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 2);
+                value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
 
             migrationBuilder.CreateIndex(
                 name: "ux_dead_letters_message",
@@ -190,6 +255,11 @@ namespace Shop.Migrations.SqlServer.Stock
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before" });
         }
 
         /// <inheritdoc />
@@ -214,7 +284,16 @@ namespace Shop.Migrations.SqlServer.Stock
                 name: "outbox_messages");
 
             migrationBuilder.DropTable(
+                name: "outbox_scheduled");
+
+            migrationBuilder.DropTable(
                 name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
 
             migrationBuilder.DropTable(
                 name: "reservations");

@@ -34,7 +34,9 @@ namespace Shop.Migrations.Sqlite.Stock
                     attempts = table.Column<int>(type: "INTEGER", nullable: false),
                     first_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
                     last_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
-                    state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead")
+                    state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    partition = table.Column<short>(type: "INTEGER", nullable: true),
+                    sequence = table.Column<long>(type: "INTEGER", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -97,7 +99,8 @@ namespace Shop.Migrations.Sqlite.Stock
                     created_at = table.Column<DateTime>(type: "TEXT", nullable: false),
                     not_before = table.Column<DateTime>(type: "TEXT", nullable: true),
                     expires_at = table.Column<DateTime>(type: "TEXT", nullable: true),
-                    published_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                    published_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    outcome = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "published")
                 },
                 constraints: table =>
                 {
@@ -128,6 +131,30 @@ namespace Shop.Migrations.Sqlite.Stock
                 });
 
             migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    partition = table.Column<short>(type: "INTEGER", nullable: false),
+                    not_before = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    sequence = table.Column<long>(type: "INTEGER", nullable: false),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    headers = table.Column<string>(type: "TEXT", nullable: true),
+                    content_type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    body = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "outbox_schema",
                 columns: table => new
                 {
@@ -137,6 +164,34 @@ namespace Shop.Migrations.Sqlite.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_outbox_schema", x => x.version);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "INTEGER", nullable: false),
+                    partitions = table.Column<short>(type: "INTEGER", nullable: false, defaultValue: (short)1),
+                    next_partitions = table.Column<short>(type: "INTEGER", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    status = table.Column<string>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
             migrationBuilder.CreateTable(
@@ -172,7 +227,17 @@ namespace Shop.Migrations.Sqlite.Stock
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 2);
+                value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
 
             migrationBuilder.CreateIndex(
                 name: "ux_dead_letters_message",
@@ -195,6 +260,11 @@ namespace Shop.Migrations.Sqlite.Stock
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before" });
         }
 
         /// <inheritdoc />
@@ -219,7 +289,16 @@ namespace Shop.Migrations.Sqlite.Stock
                 name: "outbox_messages");
 
             migrationBuilder.DropTable(
+                name: "outbox_scheduled");
+
+            migrationBuilder.DropTable(
                 name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
 
             migrationBuilder.DropTable(
                 name: "reservations");
