@@ -61,6 +61,9 @@ internal sealed class BenchSql
         _ => null,
     };
 
+    /// <summary>For an outbox that has no rows and no relay yet.</summary>
+    public static string SetPartitions(int partitions) => string.Create(CultureInfo.InvariantCulture, $"UPDATE outbox_settings SET partitions = {partitions}");
+
     /// <summary>The popular loop's read.</summary>
     public string ReadHundred => _engine == "SqlServer"
         ? "SELECT TOP (100) sequence, message_id, type, body FROM outbox_messages WHERE partition = 0 ORDER BY sequence"

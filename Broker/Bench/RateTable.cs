@@ -17,13 +17,13 @@ internal static class RateTable
     public static IEnumerable<BenchSample> Counted(IEnumerable<BenchSample> samples, string thing) => samples.Where(s => s.What == thing && s.Pair > 0);
 
     /// <summary>Adds a row, a bar and a result for each thing.</summary>
-    public static void Add(BenchReport report, IReadOnlyList<BenchSample> samples, IEnumerable<string> things, string raw)
+    public static void Add(BenchReport report, IReadOnlyList<BenchSample> samples, IEnumerable<string> things, string? raw)
     {
         foreach (var thing in things)
         {
             var own = Counted(samples, thing).ToList();
             var rate = Range.Of(own.Select(s => s.Result.Rate))!;
-            var ratio = thing == raw ? null : Over(samples, thing, raw, r => r.Rate);
+            var ratio = raw is null || thing == raw ? null : Over(samples, thing, raw, r => r.Rate);
             report.Rows.Add(
             [
                 thing, rate.ToString("N0"), ratio?.ToString(ratio.Median < 0.1 ? "0.000" : "0.00") ?? "",

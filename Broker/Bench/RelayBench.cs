@@ -10,6 +10,8 @@ internal static class RelayBench
     private const string Relay = "relay";
     private const string Naive = "naive loop";
     private const string Backlog = "relay, backlog";
+    private const int TwoStages = 5_000;
+    private static readonly TimeSpan PauseOfWarmUp = TimeSpan.FromSeconds(2);
 
     private sealed record Settings(int Messages, int Bytes, int Keys, int Partitions, int Pairs, int Naive, int Backlog)
     {
@@ -35,6 +37,7 @@ internal static class RelayBench
         session.Plan((things.Length * (settings.Pairs + 1)) + (settings.Backlog > 0 ? 1 : 0));
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
+        await database.ExecuteAsync(BenchSql.SetPartitions(settings.Partitions), cancellationToken: session.CancellationToken);
         var samples = new List<BenchSample>();
         for (var pair = 0; pair <= settings.Pairs; pair++)
         {
@@ -61,9 +64,10 @@ internal static class RelayBench
         // The naive loop knows no keys and no partitions.
         var (keys, partitions) = thing == Naive ? (0, 1) : (settings.Keys, settings.Partitions);
         var readsDatabase = thing != Raw;
+        var twice = thing is Relay or Backlog && warmUp >= TwoStages;
         if (readsDatabase)
-            await database.FillAsync(warmUp, settings.Bytes, keys, partitions, cancellationToken);
-        await using var child = await ChildProcess.StartAsync(new ChildTask
+            await database.FillAsync(twice ? warmUp / 2 : warmUp, settings.Bytes, keys, partitions, cancellationToken);
+        var starting = ChildProcess.StartAsync(new ChildTask
         {
             Kind = thing switch { Raw => ChildKind.RawPublish, Naive => ChildKind.NaiveRelay, _ => ChildKind.Relay },
             RabbitMq = session.RabbitMq,
@@ -75,6 +79,9 @@ internal static class RelayBench
             WarmUp = warmUp,
             Bytes = settings.Bytes,
         }, cancellationToken);
+        if (twice)
+            await FillLaterAsync(starting, database, warmUp - (warmUp / 2), settings.Bytes, keys, partitions, cancellationToken);
+        await using var child = await starting;
         if (readsDatabase)
         {
             await database.SettleDownAsync(database.Sql.TidyUp, cancellationToken);
@@ -99,6 +106,22 @@ internal static class RelayBench
         return sample;
     }
 
+    /// <summary>The compiler makes hot code in two stages, each after a burst of calls and a pause.</summary>
+    private static async Task FillLaterAsync(Task<ChildProcess> starting, BenchDatabase database, int rows, int bytes, int keys, int partitions, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Task.WhenAny(starting, Task.Delay(PauseOfWarmUp, cancellationToken));
+            await database.FillAsync(rows, bytes, keys, partitions, cancellationToken);
+        }
+        catch
+        {
+            if (await starting.ContinueWith(s => s.IsCompletedSuccessfully ? s.Result : null, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default) is { } child)
+                await child.DisposeAsync();
+            throw;
+        }
+    }
+
     private static BenchReport Report(Settings settings, BenchSession session, List<BenchSample> samples, string[] things)
     {
         var keys = settings.Keys == 0 ? "no keys" : string.Create(CultureInfo.InvariantCulture, $"{settings.Keys:N0} key{(settings.Keys == 1 ? "" : "s")}");
@@ -112,7 +135,7 @@ internal static class RelayBench
             report.Samples.Add(sample);
         RateTable.Add(report, samples, things.Except([Backlog]), Raw);
         if (settings.Backlog > 0)
-            RateTable.Add(report, samples, [Backlog], Backlog);
+            RateTable.Add(report, samples, [Backlog], raw: null);
         var (rate, cpu) = (RateTable.Over(samples, Relay, Raw, r => r.Rate)!, RateTable.Over(samples, Relay, Raw, r => r.CpuSecondsPer10000)!);
         var more = Range.Of(RateTable.Counted(samples, Relay).Join(RateTable.Counted(samples, Raw), s => s.Pair, s => s.Pair, (s, o) => s.Result.AllocatedBytesEach - o.Result.AllocatedBytesEach))!;
         report.Results["relay CPU / raw publisher CPU"] = cpu.Median;
