@@ -26,6 +26,11 @@ public sealed class OutboxOptions
     [Required, StringLength(100, MinimumLength = 1)]
     public string Exchange { get; set; } = DefaultExchange;
 
+    /// <summary>Whether commits are told at once to relays in other processes, by a small message that is not kept (exchange <c>outbox.doorbell</c>), and heard by the relay of this one.</summary>
+    /// <value>Default: <see langword="true"/>. It takes part while the host runs.</value>
+    /// <remarks>At most 100 a second from each process that writes, none from one that drains all partitions itself. Without it, or while the broker is away, relays look by themselves, an idle one about once a second. It never delays or fails a commit.</remarks>
+    public bool Doorbell { get; set; } = true;
+
     /// <summary>The message classes that this service writes or reads.</summary>
     /// <remarks>Handled classes are added by themselves; add the written ones too to have their names checked at start.</remarks>
     public MessageTypeRegistry MessageTypes { get; } = new();

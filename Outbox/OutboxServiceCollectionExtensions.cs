@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Outbox.Inbox;
 using Outbox.Transport;
 
@@ -53,6 +54,7 @@ public static partial class OutboxServiceCollectionExtensions
         services.AddSingleton(registration);
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IInbox>(DbTransactionInbox.Instance);
+        services.AddSingleton<IHostedService>(provider => new DoorbellService(registration, provider.GetKeyedService<ITransport>(registration.Source), provider.GetRequiredService<TimeProvider>()));
         services.AddKeyedSingleton<IOutbox>(registration.Source, (_, _) => new DbTransactionOutbox(registration.Messages, registration.Signal));
         services.TryAddSingleton<IOutbox>(provider =>
         {

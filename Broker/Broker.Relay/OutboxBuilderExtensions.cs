@@ -31,6 +31,7 @@ public static class OutboxBuilderExtensions
                 Exchange = registration.Options.Exchange,
                 Partitions = registration.Options.Partitions,
                 Options = options,
+                Doorbell = registration.Options.Doorbell,
                 Signal = registration.Signal,
             };
             return new RelayService(

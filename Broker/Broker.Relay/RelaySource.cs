@@ -31,6 +31,10 @@ public sealed class RelaySource
     /// <summary>Settings of its relay.</summary>
     public RelayOptions Options { get; init; } = new();
 
+    /// <summary>Whether its relay hears the doorbell: commits of other processes wake it at once.</summary>
+    /// <value>Default: <see langword="true"/>.</value>
+    public bool Doorbell { get; init; } = true;
+
     /// <summary>Raised when rows were, or may soon be, committed in this process.</summary>
     internal OutboxSignal Signal { get; init; } = new();
 }

@@ -23,6 +23,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan BusyBeat = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan MinRingInterval = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan Attention = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan FullLookInterval = TimeSpan.FromSeconds(60);
 
@@ -58,6 +59,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     /// <summary>Runs until told to stop; then finishes what is on its way and gives its leases up.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
+        // Rings of many writers come as one: a look finds what all of them have committed.
+        using var heard = new Throttle(MinRingInterval, time, source.Signal.Wake);
+        using var doorbell = source.Doorbell ? source.Transport.Doorbell.Listen(source.Name, heard.Call) : null;
         try
         {
             while (!stoppingToken.IsCancellationRequested)
@@ -82,6 +86,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         }
         finally
         {
+            source.Signal.IsDrainedHere = false;
             await EndAsync().ConfigureAwait(false);
         }
     }
@@ -97,6 +102,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             await BeatAsync(stoppingToken).ConfigureAwait(false);
         else if (time.GetTimestamp() >= _nextPollAt)
             await PollAsync(stoppingToken).ConfigureAwait(false);
+        source.Signal.IsDrainedHere = _last is { } beat && _held.Count >= beat.Partitions;
         await WaitAsync(stoppingToken, signal).ConfigureAwait(false);
         if (signal.IsCompleted)
             Signalled();

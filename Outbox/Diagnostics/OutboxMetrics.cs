@@ -17,5 +17,8 @@ internal static class OutboxMetrics
     public static readonly Counter<long> Settled = Meter.CreateCounter<long>("outbox.relay.settled", "{message}", "Rows deleted after their confirm.");
     public static readonly Counter<long> NotConfirmed = Meter.CreateCounter<long>("outbox.relay.not_confirmed", "{message}", "Messages that the broker returned, refused or did not answer for, by outcome.");
     public static readonly Counter<long> Expired = Meter.CreateCounter<long>("outbox.relay.expired", "{message}", "Rows deleted unpublished because their time had passed.");
+    public static readonly Counter<long> DoorbellRung = Meter.CreateCounter<long>("outbox.doorbell.rung", "{ring}", "Rings that were sent to the relays of a source.");
+    public static readonly Counter<long> DoorbellHeard = Meter.CreateCounter<long>("outbox.doorbell.heard", "{ring}", "Rings that reached a relay.");
+    public static readonly Counter<long> DoorbellDropped = Meter.CreateCounter<long>("outbox.doorbell.dropped", "{ring}", "Rings that were not sent because the broker was away or refused them.");
     public static readonly Counter<long> RefusedSettles = Meter.CreateCounter<long>("outbox.relay.refused_settles", "{batch}", "Deletes that found the lease in other hands.");
 }

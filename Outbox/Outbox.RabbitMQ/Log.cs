@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Outbox.RabbitMQ;
 
-/// <summary>Log messages of the transport. Ids: 2000 connections, 2100 subscriptions.</summary>
+/// <summary>Log messages of the transport. Ids: 2000 connections, 2100 subscriptions, 2200 the doorbell.</summary>
 internal static partial class Log
 {
     [LoggerMessage(2000, LogLevel.Information, "Connected to RabbitMQ {Version} at {Host}:{Port} ({Purpose}).")]
@@ -22,4 +22,19 @@ internal static partial class Log
 
     [LoggerMessage(2101, LogLevel.Warning, "Cannot read queue '{Queue}' and tries again: {Error}")]
     public static partial void SubscriptionFailed(ILogger logger, string queue, string error);
+
+    [LoggerMessage(2200, LogLevel.Warning, "Rings for relays in other processes are dropped until RabbitMQ is back; meanwhile relays look by themselves. {Error}")]
+    public static partial void DoorbellAway(ILogger logger, string error);
+
+    [LoggerMessage(2201, LogLevel.Information, "Relays in other processes are rung for again.")]
+    public static partial void DoorbellRings(ILogger logger);
+
+    [LoggerMessage(2202, LogLevel.Warning, "RabbitMQ refuses the doorbell, so relays look for rows of other processes by themselves. Allow the user to configure, write and read '{Exchange}.*', declare a direct exchange '{Exchange}', or switch Doorbell off. {Error}")]
+    public static partial void DoorbellRefused(ILogger logger, string exchange, string error);
+
+    [LoggerMessage(2203, LogLevel.Warning, "The doorbell is not heard until RabbitMQ is back; meanwhile relays look by themselves. {Error}")]
+    public static partial void DoorbellNotHeard(ILogger logger, string error);
+
+    [LoggerMessage(2204, LogLevel.Information, "The doorbell is heard again.")]
+    public static partial void DoorbellHeardAgain(ILogger logger);
 }

@@ -12,6 +12,7 @@ public sealed class RabbitMqTransport : ITransport
     private readonly RabbitMqConnection _consuming;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
+    private readonly RabbitMqDoorbell _doorbell;
 
     /// <summary>Creates the transport; it connects when it is first used.</summary>
     /// <exception cref="OutboxConfigurationException">A setting is not valid.</exception>
@@ -25,7 +26,12 @@ public sealed class RabbitMqTransport : ITransport
         _logger = loggers.CreateLogger<RabbitMqTransport>();
         _publishing = new RabbitMqConnection(options, "publisher", _logger);
         _consuming = new RabbitMqConnection(options, "consumer", _logger);
+        _doorbell = new RabbitMqDoorbell(_publishing, _consuming, options, time, _logger);
     }
+
+    /// <inheritdoc/>
+    /// <remarks>A direct exchange <c>outbox.doorbell</c>, and for each process that listens an exclusive queue <c>outbox.doorbell.…</c>. A user without rights to them gets one warning, and relays look by themselves.</remarks>
+    public IDoorbell Doorbell => _doorbell;
 
     /// <inheritdoc/>
     public async Task<IPublishChannel> OpenPublishChannelAsync(PublishChannelOptions options, CancellationToken cancellationToken)
@@ -62,6 +68,7 @@ public sealed class RabbitMqTransport : ITransport
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        await _doorbell.DisposeAsync().ConfigureAwait(false);
         await _publishing.DisposeAsync().ConfigureAwait(false);
         await _consuming.DisposeAsync().ConfigureAwait(false);
     }

@@ -4,6 +4,10 @@ namespace Outbox.Transport;
 /// <remarks>A transport connects when it is first used and reconnects by itself; each channel belongs to one writer.</remarks>
 public interface ITransport : IAsyncDisposable
 {
+    /// <summary>How processes that write tell those that relay. A transport without one need not implement it: relays then look by themselves only.</summary>
+    /// <remarks>It uses no connection until somebody rings or listens, and ends with the transport.</remarks>
+    IDoorbell Doorbell => SilentDoorbell.Instance;
+
     /// <summary>Opens a channel for one writer.</summary>
     /// <exception cref="TransportException">The broker cannot be reached or refuses; <see cref="TransportException.IsTransient"/> tells whether trying again can help.</exception>
     Task<IPublishChannel> OpenPublishChannelAsync(PublishChannelOptions options, CancellationToken cancellationToken);

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Outbox.Diagnostics;
 using Outbox.Messages;
 
 namespace Outbox.Transport;
@@ -10,6 +11,10 @@ public sealed class InMemoryTransport : ITransport
     private readonly Lock _lock = new();
     private readonly Dictionary<string, InMemoryQueue> _queues = new(StringComparer.Ordinal);
     private readonly List<(string Exchange, string Pattern, InMemoryQueue Queue)> _bindings = [];
+    private readonly InMemoryDoorbell _doorbell = new();
+
+    /// <inheritdoc/>
+    public IDoorbell Doorbell => _doorbell;
 
     /// <summary>Declares a queue and binds it, as a consumer would, so that it collects messages before its consumer comes.</summary>
     public void Bind(string queue, string exchange, params IReadOnlyCollection<string> types)
@@ -95,6 +100,19 @@ public sealed class InMemoryTransport : ITransport
                 Declare(name + ".dead").Add(message);
         });
         return _queues[name] = queue;
+    }
+
+    private sealed class InMemoryDoorbell : IDoorbell
+    {
+        private readonly DoorbellListeners _listeners = new();
+
+        public void Ring(string source)
+        {
+            OutboxMetrics.DoorbellRung.Add(1, new KeyValuePair<string, object?>("source", source));
+            _listeners.Heard(source);
+        }
+
+        public IDisposable Listen(string source, Action onRing) => _listeners.Add(source, onRing);
     }
 
     private sealed class PublishChannel(InMemoryTransport transport, string exchange) : IPublishChannel
