@@ -28,4 +28,6 @@ internal sealed class ArchivedMessage
     public DateTime? ExpiresAt { get; set; }
 
     public DateTime PublishedAt { get; set; }
+
+    public string Outcome { get; set; } = "published";
 }

@@ -29,9 +29,27 @@ CREATE TABLE IF NOT EXISTS outbox_archive (
     not_before datetime(6) NULL,
     expires_at datetime(6) NULL,
     published_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    outcome varchar(20) NOT NULL DEFAULT 'published',
     CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id),
     KEY ix_outbox_archive_published_at (published_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS outbox_scheduled (
+    id bigint NOT NULL AUTO_INCREMENT,
+    message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
+    `partition` smallint NOT NULL DEFAULT 0,
+    partition_key varchar(200) NULL,
+    key_sequence bigint NULL,
+    type varchar(200) NOT NULL,
+    headers longtext NULL,
+    content_type varchar(100) NOT NULL DEFAULT 'application/json',
+    body longblob NOT NULL,
+    created_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    not_before datetime(6) NOT NULL,
+    expires_at datetime(6) NULL,
+    CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id),
+    KEY ix_outbox_scheduled_due (`partition`, not_before, id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0;
 
 CREATE TABLE IF NOT EXISTS leases (
     name varchar(200) NOT NULL,
@@ -68,8 +86,14 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     first_failed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     last_failed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     state varchar(20) NOT NULL DEFAULT 'dead',
+    sequence bigint NULL,
+    `partition` smallint NULL,
+    key_sequence bigint NULL,
+    created_at datetime(6) NULL,
+    expires_at datetime(6) NULL,
     CONSTRAINT pk_dead_letters PRIMARY KEY (id),
-    UNIQUE KEY ux_dead_letters_message (side, consumer, message_id)
+    UNIQUE KEY ux_dead_letters_message (side, consumer, message_id),
+    KEY ix_dead_letters_state (side, state, `partition`)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS outbox_schema (
@@ -77,4 +101,4 @@ CREATE TABLE IF NOT EXISTS outbox_schema (
     applied_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-INSERT IGNORE INTO outbox_schema (version) VALUES (2);
+INSERT IGNORE INTO outbox_schema (version) VALUES (3);

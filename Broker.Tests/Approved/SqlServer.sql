@@ -44,10 +44,30 @@ CREATE TABLE outbox_archive (
     not_before datetime2(7) NULL,
     expires_at datetime2(7) NULL,
     published_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    outcome nvarchar(20) NOT NULL DEFAULT N'published',
     CONSTRAINT pk_outbox_archive PRIMARY KEY CLUSTERED (sequence, message_id)
 );
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_published_at')
     CREATE INDEX ix_outbox_archive_published_at ON outbox_archive (published_at);
+
+IF OBJECT_ID(N'outbox_scheduled', N'U') IS NULL
+CREATE TABLE outbox_scheduled (
+    id bigint IDENTITY(1, 1) NOT NULL,
+    message_id uniqueidentifier NOT NULL,
+    partition smallint NOT NULL DEFAULT 0,
+    partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
+    key_sequence bigint NULL,
+    type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    headers nvarchar(max) NULL,
+    content_type nvarchar(100) NOT NULL DEFAULT N'application/json',
+    body varbinary(max) NOT NULL,
+    created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    not_before datetime2(7) NOT NULL,
+    expires_at datetime2(7) NULL,
+    CONSTRAINT pk_outbox_scheduled PRIMARY KEY CLUSTERED (id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_scheduled', N'U') AND name = N'ix_outbox_scheduled_due')
+    CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
 IF OBJECT_ID(N'leases', N'U') IS NULL
 CREATE TABLE leases (
@@ -90,10 +110,17 @@ CREATE TABLE dead_letters (
     first_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     last_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     state nvarchar(20) NOT NULL DEFAULT N'dead',
+    sequence bigint NULL,
+    partition smallint NULL,
+    key_sequence bigint NULL,
+    created_at datetime2(7) NULL,
+    expires_at datetime2(7) NULL,
     CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
 );
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
     CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
+    CREATE INDEX ix_dead_letters_state ON dead_letters (side, state, partition);
 
 IF OBJECT_ID(N'outbox_schema', N'U') IS NULL
 CREATE TABLE outbox_schema (
@@ -101,6 +128,6 @@ CREATE TABLE outbox_schema (
     applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
-IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 2)
-    INSERT INTO outbox_schema (version) VALUES (2);
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 3)
+    INSERT INTO outbox_schema (version) VALUES (3);
 COMMIT TRANSACTION;

@@ -30,9 +30,26 @@ CREATE TABLE IF NOT EXISTS outbox_archive (
     not_before TEXT NULL,
     expires_at TEXT NULL,
     published_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    outcome TEXT NOT NULL DEFAULT 'published',
     CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id)
 );
 CREATE INDEX IF NOT EXISTS ix_outbox_archive_published_at ON outbox_archive (published_at);
+
+CREATE TABLE IF NOT EXISTS outbox_scheduled (
+    id INTEGER NOT NULL CONSTRAINT pk_outbox_scheduled PRIMARY KEY AUTOINCREMENT,
+    message_id TEXT NOT NULL,
+    partition INTEGER NOT NULL DEFAULT 0,
+    partition_key TEXT NULL,
+    key_sequence INTEGER NULL,
+    type TEXT NOT NULL,
+    headers TEXT NULL,
+    content_type TEXT NOT NULL DEFAULT 'application/json',
+    body BLOB NOT NULL,
+    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    not_before TEXT NOT NULL,
+    expires_at TEXT NULL
+);
+CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
 CREATE TABLE IF NOT EXISTS leases (
     name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
@@ -68,14 +85,20 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     attempts INTEGER NOT NULL,
     first_failed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     last_failed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
-    state TEXT NOT NULL DEFAULT 'dead'
+    state TEXT NOT NULL DEFAULT 'dead',
+    sequence INTEGER NULL,
+    partition INTEGER NULL,
+    key_sequence INTEGER NULL,
+    created_at TEXT NULL,
+    expires_at TEXT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
+CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
 
 CREATE TABLE IF NOT EXISTS outbox_schema (
     version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
     applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
 );
-INSERT OR IGNORE INTO outbox_schema (version) VALUES (2);
+INSERT OR IGNORE INTO outbox_schema (version) VALUES (3);
 
 COMMIT;

@@ -70,7 +70,7 @@ internal sealed class RowQueuesTests
     {
         var rows = Add(Row(1, "a"), Row(2, "a"), Row(3, "b"));
         TakeAll();
-        var delay = _rows.Park(rows[0]);
+        var delay = _rows.Fail(rows[0], "unreadable")!.Value;
         _rows.Confirmed(rows[2]);
         Assert.That(delay, Is.EqualTo(TimeSpan.FromSeconds(1)).Within(TimeSpan.FromSeconds(0.21)));
         Assert.That(_rows.Wake(), Is.EqualTo(delay).Within(TimeSpan.FromMilliseconds(1)));
@@ -91,7 +91,7 @@ internal sealed class RowQueuesTests
     {
         var row = Add(Row(1))[0];
 
-        var delays = Enumerable.Range(0, 5).Select(_ => _rows.Park(row).TotalSeconds).ToList();
+        var delays = Enumerable.Range(0, 5).Select(_ => _rows.Fail(row, "unreadable")!.Value.TotalSeconds).ToList();
 
         foreach (var (actual, expected) in delays.Zip([1.0, 2.0, 4.0, 4.0, 4.0]))
             Assert.That(actual, Is.InRange(expected * 0.8, expected * 1.2));
@@ -116,10 +116,10 @@ internal sealed class RowQueuesTests
         var rows = Add(Row(1, type: "bad"), Row(2, type: "bad"), Row(3, type: "good"), Row(4, "a", "bad"), Row(5, "a", "good"));
         Assert.That(_rows.TryTake(out var first) && first == rows[0]);
 
-        Assert.That(_rows.Block(rows[0], "unroutable"), "the first failure is news");
+        Assert.That(_rows.Block(rows[0], "unroutable", isUnroutable: true), "the first failure is news");
 
         Assert.That(TakeAll(), Is.EqualTo(new[] { 3 }), "5 waits behind 4 of its key");
-        Assert.That((_rows.Blocked("bad")!.Reason, _rows.Blocked("bad")!.Rows.Count, _rows.Blocked("good")), Is.EqualTo(("unroutable", 3, (RowQueues.BlockedType?)null)));
+        Assert.That((_rows.Blocked("bad")!.Reason, _rows.Blocked("bad")!.Rows.Count, _rows.Blocked("good")), Is.EqualTo(("unroutable", 3, (BlockedType?)null)));
         _time.Advance(TimeSpan.FromSeconds(1.2));
         _rows.Wake();
         Assert.That(_rows.TakeToFetch().Select(r => r.Sequence), Is.EqualTo(new[] { 1 }), "one tries");
@@ -138,7 +138,7 @@ internal sealed class RowQueuesTests
         var rows = Add(Row(1), Row(2));
         TakeAll();
 
-        Assert.That((_rows.Block(rows[0], "x"), _rows.Block(rows[1], "x")), Is.EqualTo((true, false)));
+        Assert.That((_rows.Block(rows[0], "x", isUnroutable: true), _rows.Block(rows[1], "x", isUnroutable: true)), Is.EqualTo((true, false)));
         Assert.That(_rows.Blocked("t")!.Failures, Is.EqualTo(1));
     }
 
@@ -147,14 +147,14 @@ internal sealed class RowQueuesTests
     {
         var row = Add(Row(1))[0];
         TakeAll();
-        _rows.Block(row, "x");
+        _rows.Block(row, "x", isUnroutable: true);
         _time.Advance(TimeSpan.FromSeconds(1.2));
         _rows.Wake();
         _rows.TakeToFetch();
         _rows.Fetched(row, Row(1));
         TakeAll();
 
-        Assert.That(_rows.Block(row, "x"));
+        Assert.That(_rows.Block(row, "x", isUnroutable: true));
 
         Assert.That(_rows.Wake()!.Value.TotalSeconds, Is.InRange(1.6, 2.4));
     }
@@ -164,7 +164,7 @@ internal sealed class RowQueuesTests
     {
         var row = Add(Row(1))[0];
         TakeAll();
-        _rows.Block(row, "x");
+        _rows.Block(row, "x", isUnroutable: true);
         _time.Advance(TimeSpan.FromSeconds(1.2));
         _rows.Wake();
         _rows.TakeToFetch();
@@ -182,8 +182,8 @@ internal sealed class RowQueuesTests
     {
         var rows = Add(Row(1), Row(2));
         TakeAll();
-        _rows.Block(rows[0], "x");
-        _rows.Block(rows[1], "x");
+        _rows.Block(rows[0], "x", isUnroutable: true);
+        _rows.Block(rows[1], "x", isUnroutable: true);
         _time.Advance(TimeSpan.FromSeconds(1.2));
         _rows.Wake();
         Assert.That(_rows.TakeToFetch().Select(r => r.Sequence), Is.EqualTo(new[] { 1 }));
@@ -235,7 +235,7 @@ internal sealed class RowQueuesTests
         {
             var row = Add(Row(i))[0];
             TakeAll();
-            _rows.Block(row, "x");
+            _rows.Block(row, "x", isUnroutable: true);
         }
         Assert.That(_rows.Room, Is.EqualTo(5), "they hold no bodies, but they are remembered");
 

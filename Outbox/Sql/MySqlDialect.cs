@@ -8,7 +8,7 @@ namespace Outbox.Sql;
 /// Times are UTC in <c>datetime(6)</c>: <c>timestamp</c> ends in 2038. Ids are text, because only one of the two servers has a type for them.
 /// The word <c>partition</c> is reserved, so this engine's statements quote it.
 /// </remarks>
-internal sealed class MySqlDialect : SqlDialect
+internal sealed partial class MySqlDialect : SqlDialect
 {
     public override string Name => "MySql";
 
@@ -65,9 +65,27 @@ internal sealed class MySqlDialect : SqlDialect
             not_before datetime(6) NULL,
             expires_at datetime(6) NULL,
             published_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+            outcome varchar(20) NOT NULL DEFAULT 'published',
             CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id),
             KEY ix_outbox_archive_published_at (published_at)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+        CREATE TABLE IF NOT EXISTS outbox_scheduled (
+            id bigint NOT NULL AUTO_INCREMENT,
+            message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
+            `partition` smallint NOT NULL DEFAULT 0,
+            partition_key varchar(200) NULL,
+            key_sequence bigint NULL,
+            type varchar(200) NOT NULL,
+            headers longtext NULL,
+            content_type varchar(100) NOT NULL DEFAULT 'application/json',
+            body longblob NOT NULL,
+            created_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+            not_before datetime(6) NOT NULL,
+            expires_at datetime(6) NULL,
+            CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id),
+            KEY ix_outbox_scheduled_due (`partition`, not_before, id)
+        ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0;
 
         CREATE TABLE IF NOT EXISTS leases (
             name varchar(200) NOT NULL,
@@ -104,8 +122,14 @@ internal sealed class MySqlDialect : SqlDialect
             first_failed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             last_failed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             state varchar(20) NOT NULL DEFAULT 'dead',
+            sequence bigint NULL,
+            `partition` smallint NULL,
+            key_sequence bigint NULL,
+            created_at datetime(6) NULL,
+            expires_at datetime(6) NULL,
             CONSTRAINT pk_dead_letters PRIMARY KEY (id),
-            UNIQUE KEY ux_dead_letters_message (side, consumer, message_id)
+            UNIQUE KEY ux_dead_letters_message (side, consumer, message_id),
+            KEY ix_dead_letters_state (side, state, `partition`)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
         CREATE TABLE IF NOT EXISTS outbox_schema (
@@ -113,7 +137,7 @@ internal sealed class MySqlDialect : SqlDialect
             applied_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-        INSERT IGNORE INTO outbox_schema (version) VALUES (2);
+        INSERT IGNORE INTO outbox_schema (version) VALUES (3);
         """;
 
     // MariaDB shows a display width for whole numbers, MySQL has given it up.
@@ -123,13 +147,13 @@ internal sealed class MySqlDialect : SqlDialect
             CASE WHEN c.is_nullable = 'NO' THEN 1 ELSE 0 END, coalesce(k.ordinal_position, 0)
         FROM information_schema.columns c
         LEFT JOIN information_schema.key_column_usage k ON k.constraint_name = 'PRIMARY' AND k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name
-        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_scheduled', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT DISTINCT table_name, index_name FROM information_schema.statistics
-        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_scheduled', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
         """;
 
     // A short wait for locks: a delete that waits holds the guard on its lease, and so would hold up the lease's own renewal.
@@ -201,8 +225,8 @@ internal sealed class MySqlDialect : SqlDialect
     internal override IReadOnlyList<string> ArchiveMessages =>
     [
         $"""
-        INSERT IGNORE INTO outbox_archive (sequence, message_id, `partition`, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
-        SELECT m.sequence, m.message_id, m.`partition`, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at
+        INSERT IGNORE INTO outbox_archive (sequence, message_id, `partition`, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
+        SELECT m.sequence, m.message_id, m.`partition`, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at, @outcome
         FROM {Wanted} WHERE {IfHeld}
         """,
         SettleMessages,

@@ -7,7 +7,7 @@ namespace Outbox.Sql;
 /// Reading hints both ways: with READ_COMMITTED_SNAPSHOT off a plain read would wait for every open writer, with it on READPAST needs READCOMMITTEDLOCK.
 /// A row that READPAST passes over because somebody holds a lock on it is a hole like one that is not committed, and is looked for until it shows.
 /// </remarks>
-internal sealed class SqlServerDialect : SqlDialect
+internal sealed partial class SqlServerDialect : SqlDialect
 {
     public override string Name => "SqlServer";
 
@@ -91,10 +91,30 @@ internal sealed class SqlServerDialect : SqlDialect
             not_before datetime2(7) NULL,
             expires_at datetime2(7) NULL,
             published_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+            outcome nvarchar(20) NOT NULL DEFAULT N'published',
             CONSTRAINT pk_outbox_archive PRIMARY KEY CLUSTERED (sequence, message_id)
         );
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_published_at')
             CREATE INDEX ix_outbox_archive_published_at ON outbox_archive (published_at);
+
+        IF OBJECT_ID(N'outbox_scheduled', N'U') IS NULL
+        CREATE TABLE outbox_scheduled (
+            id bigint IDENTITY(1, 1) NOT NULL,
+            message_id uniqueidentifier NOT NULL,
+            partition smallint NOT NULL DEFAULT 0,
+            partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
+            key_sequence bigint NULL,
+            type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            headers nvarchar(max) NULL,
+            content_type nvarchar(100) NOT NULL DEFAULT N'application/json',
+            body varbinary(max) NOT NULL,
+            created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+            not_before datetime2(7) NOT NULL,
+            expires_at datetime2(7) NULL,
+            CONSTRAINT pk_outbox_scheduled PRIMARY KEY CLUSTERED (id)
+        );
+        IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_scheduled', N'U') AND name = N'ix_outbox_scheduled_due')
+            CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
         IF OBJECT_ID(N'leases', N'U') IS NULL
         CREATE TABLE leases (
@@ -137,10 +157,17 @@ internal sealed class SqlServerDialect : SqlDialect
             first_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
             last_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
             state nvarchar(20) NOT NULL DEFAULT N'dead',
+            sequence bigint NULL,
+            partition smallint NULL,
+            key_sequence bigint NULL,
+            created_at datetime2(7) NULL,
+            expires_at datetime2(7) NULL,
             CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
         );
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
             CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
+        IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
+            CREATE INDEX ix_dead_letters_state ON dead_letters (side, state, partition);
 
         IF OBJECT_ID(N'outbox_schema', N'U') IS NULL
         CREATE TABLE outbox_schema (
@@ -148,8 +175,8 @@ internal sealed class SqlServerDialect : SqlDialect
             applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
             CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
         );
-        IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 2)
-            INSERT INTO outbox_schema (version) VALUES (2);
+        IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 3)
+            INSERT INTO outbox_schema (version) VALUES (3);
         COMMIT TRANSACTION;
         """;
 
@@ -164,13 +191,13 @@ internal sealed class SqlServerDialect : SqlDialect
         INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
         LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
         LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     // A pooled connection may have kept SERIALIZABLE from a TransactionScope, under which READPAST fails. In a deadlock the relay gives way to the service.
@@ -221,8 +248,8 @@ internal sealed class SqlServerDialect : SqlDialect
     [
         $"""
         DELETE m
-        OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
-        INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+        OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at, @outcome
+        INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
         {Settled} WHERE {IfHeld}
         """,
     ];

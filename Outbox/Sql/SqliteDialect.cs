@@ -1,6 +1,6 @@
 namespace Outbox.Sql;
 
-internal sealed class SqliteDialect : SqlDialect
+internal sealed partial class SqliteDialect : SqlDialect
 {
     public override string Name => "Sqlite";
 
@@ -46,9 +46,26 @@ internal sealed class SqliteDialect : SqlDialect
             not_before TEXT NULL,
             expires_at TEXT NULL,
             published_at TEXT NOT NULL DEFAULT ({Now}),
+            outcome TEXT NOT NULL DEFAULT 'published',
             CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id)
         );
         CREATE INDEX IF NOT EXISTS ix_outbox_archive_published_at ON outbox_archive (published_at);
+
+        CREATE TABLE IF NOT EXISTS outbox_scheduled (
+            id INTEGER NOT NULL CONSTRAINT pk_outbox_scheduled PRIMARY KEY AUTOINCREMENT,
+            message_id TEXT NOT NULL,
+            partition INTEGER NOT NULL DEFAULT 0,
+            partition_key TEXT NULL,
+            key_sequence INTEGER NULL,
+            type TEXT NOT NULL,
+            headers TEXT NULL,
+            content_type TEXT NOT NULL DEFAULT 'application/json',
+            body BLOB NOT NULL,
+            created_at TEXT NOT NULL DEFAULT ({Now}),
+            not_before TEXT NOT NULL,
+            expires_at TEXT NULL
+        );
+        CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
         CREATE TABLE IF NOT EXISTS leases (
             name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
@@ -84,15 +101,21 @@ internal sealed class SqliteDialect : SqlDialect
             attempts INTEGER NOT NULL,
             first_failed_at TEXT NOT NULL DEFAULT ({Now}),
             last_failed_at TEXT NOT NULL DEFAULT ({Now}),
-            state TEXT NOT NULL DEFAULT 'dead'
+            state TEXT NOT NULL DEFAULT 'dead',
+            sequence INTEGER NULL,
+            partition INTEGER NULL,
+            key_sequence INTEGER NULL,
+            created_at TEXT NULL,
+            expires_at TEXT NULL
         );
         CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
+        CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
 
         CREATE TABLE IF NOT EXISTS outbox_schema (
             version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
             applied_at TEXT NOT NULL DEFAULT ({Now})
         );
-        INSERT OR IGNORE INTO outbox_schema (version) VALUES (2);
+        INSERT OR IGNORE INTO outbox_schema (version) VALUES (3);
 
         COMMIT;
         """;
@@ -100,13 +123,13 @@ internal sealed class SqliteDialect : SqlDialect
     internal override string DescribeColumns =>
         """
         SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_scheduled', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
-        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        AND tbl_name IN ('outbox_messages', 'outbox_scheduled', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
         """;
 
     // WAL lets the relay read while services write; it is a property of the file and stays. Nothing else may be set here that changes what a commit means: with the relay in the service,
@@ -144,8 +167,8 @@ internal sealed class SqliteDialect : SqlDialect
     internal override IReadOnlyList<string> ArchiveMessages =>
     [
         """
-        INSERT OR IGNORE INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
-        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages
+        INSERT OR IGNORE INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
+        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, @outcome FROM outbox_messages
         WHERE sequence IN (SELECT value FROM json_each(@sequences)) AND partition = @partition AND EXISTS (SELECT 1 FROM leases WHERE name = @lease AND token = @token)
         """,
         SettleMessages,

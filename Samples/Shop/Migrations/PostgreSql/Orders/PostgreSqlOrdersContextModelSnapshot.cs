@@ -63,6 +63,14 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("not_before");
 
+                    b.Property<string>("Outcome")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasMaxLength(20)
+                        .HasColumnType("character varying(20)")
+                        .HasDefaultValue("published")
+                        .HasColumnName("outcome");
+
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
                         .HasColumnName("partition");
@@ -123,9 +131,17 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasColumnType("text")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("text")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -136,6 +152,10 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.Property<string>("Headers")
                         .HasColumnType("text")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -151,6 +171,10 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasColumnType("text")
                         .HasColumnName("original_id");
 
+                    b.Property<short?>("Partition")
+                        .HasColumnType("smallint")
+                        .HasColumnName("partition");
+
                     b.Property<string>("PartitionKey")
                         .HasColumnType("text")
                         .HasColumnName("partition_key");
@@ -159,6 +183,10 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("reason");
+
+                    b.Property<long?>("Sequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Side")
                         .IsRequired()
@@ -189,6 +217,9 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.HasIndex("Side", "Consumer", "MessageId")
                         .IsUnique()
                         .HasDatabaseName("ux_dead_letters_message");
+
+                    b.HasIndex("Side", "State", "Partition")
+                        .HasDatabaseName("ix_dead_letters_state");
 
                     b.ToTable("dead_letters", (string)null);
                 });
@@ -326,6 +357,78 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.ScheduledMessage", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                    b.Property<byte[]>("Body")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("body");
+
+                    b.Property<string>("ContentType")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("character varying(100)")
+                        .HasDefaultValue("application/json")
+                        .HasColumnName("content_type");
+
+                    b.Property<DateTime>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("clock_timestamp()");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Headers")
+                        .HasColumnType("text")
+                        .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
+
+                    b.Property<Guid>("MessageId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("message_id");
+
+                    b.Property<DateTime>("NotBefore")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("not_before");
+
+                    b.Property<short>("Partition")
+                        .HasColumnType("smallint")
+                        .HasDefaultValue((short)0)
+                        .HasColumnName("partition");
+
+                    b.Property<string>("PartitionKey")
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("partition_key");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("type");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_scheduled");
+
+                    b.HasIndex("Partition", "NotBefore", "Id")
+                        .HasDatabaseName("ix_outbox_scheduled_due");
+
+                    b.ToTable("outbox_scheduled", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.Sql.SchemaVersion", b =>
                 {
                     b.Property<int>("Version")
@@ -346,7 +449,7 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.HasData(
                         new
                         {
-                            Version = 2
+                            Version = 3
                         });
                 });
 

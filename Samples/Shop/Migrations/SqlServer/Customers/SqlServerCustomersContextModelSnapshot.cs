@@ -63,6 +63,14 @@ namespace Shop.Migrations.SqlServer.Customers
                         .HasColumnType("datetime2")
                         .HasColumnName("not_before");
 
+                    b.Property<string>("Outcome")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasMaxLength(20)
+                        .HasColumnType("nvarchar(20)")
+                        .HasDefaultValue("published")
+                        .HasColumnName("outcome");
+
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
                         .HasColumnName("partition");
@@ -126,9 +134,17 @@ namespace Shop.Migrations.SqlServer.Customers
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -139,6 +155,10 @@ namespace Shop.Migrations.SqlServer.Customers
                     b.Property<string>("Headers")
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -154,6 +174,10 @@ namespace Shop.Migrations.SqlServer.Customers
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("original_id");
 
+                    b.Property<short?>("Partition")
+                        .HasColumnType("smallint")
+                        .HasColumnName("partition");
+
                     b.Property<string>("PartitionKey")
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("partition_key");
@@ -162,6 +186,10 @@ namespace Shop.Migrations.SqlServer.Customers
                         .IsRequired()
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("reason");
+
+                    b.Property<long?>("Sequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Side")
                         .IsRequired()
@@ -194,6 +222,9 @@ namespace Shop.Migrations.SqlServer.Customers
                         .IsUnique()
                         .HasDatabaseName("ux_dead_letters_message")
                         .HasFilter("[message_id] IS NOT NULL");
+
+                    b.HasIndex("Side", "State", "Partition")
+                        .HasDatabaseName("ix_dead_letters_state");
 
                     b.ToTable("dead_letters", (string)null);
                 });
@@ -265,8 +296,8 @@ namespace Shop.Migrations.SqlServer.Customers
                 {
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
-                        .HasDefaultValueSql("0")
-                        .HasColumnName("partition");
+                        .HasColumnName("partition")
+                        .HasDefaultValueSql("0");
 
                     b.Property<long>("Sequence")
                         .ValueGeneratedOnAdd()
@@ -332,6 +363,80 @@ namespace Shop.Migrations.SqlServer.Customers
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.ScheduledMessage", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    SqlServerPropertyBuilderExtensions.UseIdentityColumn(b.Property<long>("Id"));
+
+                    b.Property<byte[]>("Body")
+                        .IsRequired()
+                        .HasColumnType("varbinary(max)")
+                        .HasColumnName("body");
+
+                    b.Property<string>("ContentType")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasDefaultValue("application/json")
+                        .HasColumnName("content_type");
+
+                    b.Property<DateTime>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Headers")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
+
+                    b.Property<Guid>("MessageId")
+                        .HasColumnType("uniqueidentifier")
+                        .HasColumnName("message_id");
+
+                    b.Property<DateTime>("NotBefore")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("not_before");
+
+                    b.Property<short>("Partition")
+                        .HasColumnType("smallint")
+                        .HasColumnName("partition")
+                        .HasDefaultValueSql("0");
+
+                    b.Property<string>("PartitionKey")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("partition_key")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("type")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_scheduled");
+
+                    b.HasIndex("Partition", "NotBefore", "Id")
+                        .HasDatabaseName("ix_outbox_scheduled_due");
+
+                    b.ToTable("outbox_scheduled", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.Sql.SchemaVersion", b =>
                 {
                     b.Property<int>("Version")
@@ -352,7 +457,7 @@ namespace Shop.Migrations.SqlServer.Customers
                     b.HasData(
                         new
                         {
-                            Version = 2
+                            Version = 3
                         });
                 });
 

@@ -58,6 +58,14 @@ namespace Shop.Migrations.Sqlite.Customers
                         .HasColumnType("TEXT")
                         .HasColumnName("not_before");
 
+                    b.Property<string>("Outcome")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasMaxLength(20)
+                        .HasColumnType("TEXT")
+                        .HasDefaultValue("published")
+                        .HasColumnName("outcome");
+
                     b.Property<short>("Partition")
                         .HasColumnType("INTEGER")
                         .HasColumnName("partition");
@@ -116,9 +124,17 @@ namespace Shop.Migrations.Sqlite.Customers
                         .HasColumnType("TEXT")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("TEXT")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -129,6 +145,10 @@ namespace Shop.Migrations.Sqlite.Customers
                     b.Property<string>("Headers")
                         .HasColumnType("TEXT")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -144,6 +164,10 @@ namespace Shop.Migrations.Sqlite.Customers
                         .HasColumnType("TEXT")
                         .HasColumnName("original_id");
 
+                    b.Property<short?>("Partition")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("partition");
+
                     b.Property<string>("PartitionKey")
                         .HasColumnType("TEXT")
                         .HasColumnName("partition_key");
@@ -152,6 +176,10 @@ namespace Shop.Migrations.Sqlite.Customers
                         .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("reason");
+
+                    b.Property<long?>("Sequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Side")
                         .IsRequired()
@@ -182,6 +210,9 @@ namespace Shop.Migrations.Sqlite.Customers
                     b.HasIndex("Side", "Consumer", "MessageId")
                         .IsUnique()
                         .HasDatabaseName("ux_dead_letters_message");
+
+                    b.HasIndex("Side", "State", "Partition")
+                        .HasDatabaseName("ix_dead_letters_state");
 
                     b.ToTable("dead_letters", (string)null);
                 });
@@ -317,6 +348,76 @@ namespace Shop.Migrations.Sqlite.Customers
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.ScheduledMessage", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<byte[]>("Body")
+                        .IsRequired()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("body");
+
+                    b.Property<string>("ContentType")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("TEXT")
+                        .HasDefaultValue("application/json")
+                        .HasColumnName("content_type");
+
+                    b.Property<DateTime>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("strftime('%Y-%m-%d %H:%M:%f', 'now')");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Headers")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("key_sequence");
+
+                    b.Property<Guid>("MessageId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("message_id");
+
+                    b.Property<DateTime>("NotBefore")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("not_before");
+
+                    b.Property<short>("Partition")
+                        .HasColumnType("INTEGER")
+                        .HasDefaultValue((short)0)
+                        .HasColumnName("partition");
+
+                    b.Property<string>("PartitionKey")
+                        .HasMaxLength(200)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("partition_key");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(200)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("type");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_scheduled");
+
+                    b.HasIndex("Partition", "NotBefore", "Id")
+                        .HasDatabaseName("ix_outbox_scheduled_due");
+
+                    b.ToTable("outbox_scheduled", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.Sql.SchemaVersion", b =>
                 {
                     b.Property<int>("Version")
@@ -337,7 +438,7 @@ namespace Shop.Migrations.Sqlite.Customers
                     b.HasData(
                         new
                         {
-                            Version = 2
+                            Version = 3
                         });
                 });
 

@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace Shop.Migrations.Sqlite.Customers
+namespace Shop.Migrations.Sqlite.Orders
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -11,21 +11,6 @@ namespace Shop.Migrations.Sqlite.Customers
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
-            migrationBuilder.CreateTable(
-                name: "accounts",
-                columns: table => new
-                {
-                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    orders = table.Column<int>(type: "INTEGER", nullable: false),
-                    cents = table.Column<long>(type: "INTEGER", nullable: false),
-                    last_number = table.Column<int>(type: "INTEGER", nullable: false),
-                    out_of_order = table.Column<int>(type: "INTEGER", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_accounts", x => x.customer_id);
-                });
-
             migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
@@ -47,7 +32,12 @@ namespace Shop.Migrations.Sqlite.Customers
                     attempts = table.Column<int>(type: "INTEGER", nullable: false),
                     first_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
                     last_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
-                    state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead")
+                    state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    partition = table.Column<short>(type: "INTEGER", nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -83,6 +73,35 @@ namespace Shop.Migrations.Sqlite.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "numbers",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    last = table.Column<int>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_numbers", x => x.customer_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "orders",
+                columns: table => new
+                {
+                    id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    number = table.Column<int>(type: "INTEGER", nullable: false),
+                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "INTEGER", nullable: false),
+                    cents = table.Column<long>(type: "INTEGER", nullable: false),
+                    is_reserved = table.Column<bool>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_orders", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "outbox_archive",
                 columns: table => new
                 {
@@ -98,7 +117,8 @@ namespace Shop.Migrations.Sqlite.Customers
                     created_at = table.Column<DateTime>(type: "TEXT", nullable: false),
                     not_before = table.Column<DateTime>(type: "TEXT", nullable: true),
                     expires_at = table.Column<DateTime>(type: "TEXT", nullable: true),
-                    published_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                    published_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    outcome = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "published")
                 },
                 constraints: table =>
                 {
@@ -129,6 +149,29 @@ namespace Shop.Migrations.Sqlite.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    partition = table.Column<short>(type: "INTEGER", nullable: false, defaultValue: (short)0),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    headers = table.Column<string>(type: "TEXT", nullable: true),
+                    content_type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    body = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    not_before = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "outbox_schema",
                 columns: table => new
                 {
@@ -143,7 +186,12 @@ namespace Shop.Migrations.Sqlite.Customers
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 2);
+                value: 3);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
 
             migrationBuilder.CreateIndex(
                 name: "ux_dead_letters_message",
@@ -163,17 +211,25 @@ namespace Shop.Migrations.Sqlite.Customers
                 unique: true);
 
             migrationBuilder.CreateIndex(
+                name: "IX_orders_customer_id_number",
+                table: "orders",
+                columns: new[] { "customer_id", "number" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before", "id" });
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
-            migrationBuilder.DropTable(
-                name: "accounts");
-
             migrationBuilder.DropTable(
                 name: "dead_letters");
 
@@ -184,10 +240,19 @@ namespace Shop.Migrations.Sqlite.Customers
                 name: "leases");
 
             migrationBuilder.DropTable(
+                name: "numbers");
+
+            migrationBuilder.DropTable(
+                name: "orders");
+
+            migrationBuilder.DropTable(
                 name: "outbox_archive");
 
             migrationBuilder.DropTable(
                 name: "outbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "outbox_scheduled");
 
             migrationBuilder.DropTable(
                 name: "outbox_schema");

@@ -9,10 +9,10 @@ using Shop.Migrations.PostgreSql;
 
 #nullable disable
 
-namespace Shop.Migrations.PostgreSql.Orders
+namespace Shop.Migrations.PostgreSql.Stock
 {
-    [DbContext(typeof(PostgreSqlOrdersContext))]
-    [Migration("20261123032342_Initial")]
+    [DbContext(typeof(PostgreSqlStockContext))]
+    [Migration("20261123065314_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -65,6 +65,14 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.Property<DateTime?>("NotBefore")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("not_before");
+
+                    b.Property<string>("Outcome")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasMaxLength(20)
+                        .HasColumnType("character varying(20)")
+                        .HasDefaultValue("published")
+                        .HasColumnName("outcome");
 
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
@@ -126,9 +134,17 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasColumnType("text")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("text")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -139,6 +155,10 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.Property<string>("Headers")
                         .HasColumnType("text")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -154,6 +174,10 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasColumnType("text")
                         .HasColumnName("original_id");
 
+                    b.Property<short?>("Partition")
+                        .HasColumnType("smallint")
+                        .HasColumnName("partition");
+
                     b.Property<string>("PartitionKey")
                         .HasColumnType("text")
                         .HasColumnName("partition_key");
@@ -162,6 +186,10 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("reason");
+
+                    b.Property<long?>("Sequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Side")
                         .IsRequired()
@@ -192,6 +220,9 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.HasIndex("Side", "Consumer", "MessageId")
                         .IsUnique()
                         .HasDatabaseName("ux_dead_letters_message");
+
+                    b.HasIndex("Side", "State", "Partition")
+                        .HasDatabaseName("ix_dead_letters_state");
 
                     b.ToTable("dead_letters", (string)null);
                 });
@@ -329,6 +360,78 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.ScheduledMessage", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                    b.Property<byte[]>("Body")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("body");
+
+                    b.Property<string>("ContentType")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("character varying(100)")
+                        .HasDefaultValue("application/json")
+                        .HasColumnName("content_type");
+
+                    b.Property<DateTime>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("clock_timestamp()");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Headers")
+                        .HasColumnType("text")
+                        .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
+
+                    b.Property<Guid>("MessageId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("message_id");
+
+                    b.Property<DateTime>("NotBefore")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("not_before");
+
+                    b.Property<short>("Partition")
+                        .HasColumnType("smallint")
+                        .HasDefaultValue((short)0)
+                        .HasColumnName("partition");
+
+                    b.Property<string>("PartitionKey")
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("partition_key");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("type");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_scheduled");
+
+                    b.HasIndex("Partition", "NotBefore", "Id")
+                        .HasDatabaseName("ix_outbox_scheduled_due");
+
+                    b.ToTable("outbox_scheduled", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.Sql.SchemaVersion", b =>
                 {
                     b.Property<int>("Version")
@@ -349,50 +452,15 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.HasData(
                         new
                         {
-                            Version = 2
+                            Version = 3
                         });
                 });
 
-            modelBuilder.Entity("Shop.Orders.EntityFramework.CustomerNumbers", b =>
+            modelBuilder.Entity("Shop.Stock.EntityFramework.Reservation", b =>
                 {
-                    b.Property<string>("CustomerId")
-                        .HasMaxLength(100)
-                        .HasColumnType("character varying(100)")
-                        .HasColumnName("customer_id");
-
-                    b.Property<int>("Last")
-                        .IsConcurrencyToken()
-                        .HasColumnType("integer")
-                        .HasColumnName("last");
-
-                    b.HasKey("CustomerId");
-
-                    b.ToTable("numbers");
-                });
-
-            modelBuilder.Entity("Shop.Orders.Order", b =>
-                {
-                    b.Property<Guid>("Id")
+                    b.Property<Guid>("OrderId")
                         .HasColumnType("uuid")
-                        .HasColumnName("id");
-
-                    b.Property<long>("Cents")
-                        .HasColumnType("bigint")
-                        .HasColumnName("cents");
-
-                    b.Property<string>("CustomerId")
-                        .IsRequired()
-                        .HasMaxLength(100)
-                        .HasColumnType("character varying(100)")
-                        .HasColumnName("customer_id");
-
-                    b.Property<bool>("IsReserved")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_reserved");
-
-                    b.Property<int>("Number")
-                        .HasColumnType("integer")
-                        .HasColumnName("number");
+                        .HasColumnName("order_id");
 
                     b.Property<int>("Quantity")
                         .HasColumnType("integer")
@@ -404,12 +472,77 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasColumnType("character varying(100)")
                         .HasColumnName("sku");
 
-                    b.HasKey("Id");
+                    b.HasKey("OrderId");
 
-                    b.HasIndex("CustomerId", "Number")
-                        .IsUnique();
+                    b.ToTable("reservations");
+                });
 
-                    b.ToTable("orders");
+            modelBuilder.Entity("Shop.Stock.EntityFramework.StockItem", b =>
+                {
+                    b.Property<string>("Sku")
+                        .HasMaxLength(100)
+                        .HasColumnType("character varying(100)")
+                        .HasColumnName("sku");
+
+                    b.Property<long>("Reserved")
+                        .HasColumnType("bigint")
+                        .HasColumnName("reserved");
+
+                    b.HasKey("Sku");
+
+                    b.ToTable("items");
+
+                    b.HasData(
+                        new
+                        {
+                            Sku = "apple",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "bread",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "cheese",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "coffee",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "egg",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "honey",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "milk",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "olive",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "rice",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "tea",
+                            Reserved = 0L
+                        });
                 });
 #pragma warning restore 612, 618
         }

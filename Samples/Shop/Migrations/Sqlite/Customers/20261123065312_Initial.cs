@@ -3,9 +3,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
-
-namespace Shop.Migrations.Sqlite.Stock
+namespace Shop.Migrations.Sqlite.Customers
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -13,6 +11,21 @@ namespace Shop.Migrations.Sqlite.Stock
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.CreateTable(
+                name: "accounts",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    orders = table.Column<int>(type: "INTEGER", nullable: false),
+                    cents = table.Column<long>(type: "INTEGER", nullable: false),
+                    last_number = table.Column<int>(type: "INTEGER", nullable: false),
+                    out_of_order = table.Column<int>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_accounts", x => x.customer_id);
+                });
+
             migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
@@ -34,7 +47,12 @@ namespace Shop.Migrations.Sqlite.Stock
                     attempts = table.Column<int>(type: "INTEGER", nullable: false),
                     first_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
                     last_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
-                    state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead")
+                    state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    partition = table.Column<short>(type: "INTEGER", nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -53,18 +71,6 @@ namespace Shop.Migrations.Sqlite.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_inbox_messages", x => new { x.consumer, x.message_id, x.operation });
-                });
-
-            migrationBuilder.CreateTable(
-                name: "items",
-                columns: table => new
-                {
-                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    reserved = table.Column<long>(type: "INTEGER", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_items", x => x.sku);
                 });
 
             migrationBuilder.CreateTable(
@@ -97,7 +103,8 @@ namespace Shop.Migrations.Sqlite.Stock
                     created_at = table.Column<DateTime>(type: "TEXT", nullable: false),
                     not_before = table.Column<DateTime>(type: "TEXT", nullable: true),
                     expires_at = table.Column<DateTime>(type: "TEXT", nullable: true),
-                    published_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                    published_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    outcome = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "published")
                 },
                 constraints: table =>
                 {
@@ -128,6 +135,29 @@ namespace Shop.Migrations.Sqlite.Stock
                 });
 
             migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    partition = table.Column<short>(type: "INTEGER", nullable: false, defaultValue: (short)0),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    headers = table.Column<string>(type: "TEXT", nullable: true),
+                    content_type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    body = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    not_before = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "outbox_schema",
                 columns: table => new
                 {
@@ -139,40 +169,15 @@ namespace Shop.Migrations.Sqlite.Stock
                     table.PrimaryKey("pk_outbox_schema", x => x.version);
                 });
 
-            migrationBuilder.CreateTable(
-                name: "reservations",
-                columns: table => new
-                {
-                    order_id = table.Column<Guid>(type: "TEXT", nullable: false),
-                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "INTEGER", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_reservations", x => x.order_id);
-                });
-
-            migrationBuilder.InsertData(
-                table: "items",
-                columns: new[] { "sku", "reserved" },
-                values: new object[,]
-                {
-                    { "apple", 0L },
-                    { "bread", 0L },
-                    { "cheese", 0L },
-                    { "coffee", 0L },
-                    { "egg", 0L },
-                    { "honey", 0L },
-                    { "milk", 0L },
-                    { "olive", 0L },
-                    { "rice", 0L },
-                    { "tea", 0L }
-                });
-
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 2);
+                value: 3);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
 
             migrationBuilder.CreateIndex(
                 name: "ux_dead_letters_message",
@@ -195,19 +200,24 @@ namespace Shop.Migrations.Sqlite.Stock
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before", "id" });
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "accounts");
+
+            migrationBuilder.DropTable(
                 name: "dead_letters");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
-
-            migrationBuilder.DropTable(
-                name: "items");
 
             migrationBuilder.DropTable(
                 name: "leases");
@@ -219,10 +229,10 @@ namespace Shop.Migrations.Sqlite.Stock
                 name: "outbox_messages");
 
             migrationBuilder.DropTable(
-                name: "outbox_schema");
+                name: "outbox_scheduled");
 
             migrationBuilder.DropTable(
-                name: "reservations");
+                name: "outbox_schema");
         }
     }
 }

@@ -34,7 +34,12 @@ namespace Shop.Migrations.SqlServer.Stock
                     attempts = table.Column<int>(type: "int", nullable: false),
                     first_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
-                    state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead")
+                    state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
+                    partition = table.Column<short>(type: "smallint", nullable: true),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -97,7 +102,8 @@ namespace Shop.Migrations.SqlServer.Stock
                     created_at = table.Column<DateTime>(type: "datetime2", nullable: false),
                     not_before = table.Column<DateTime>(type: "datetime2", nullable: true),
                     expires_at = table.Column<DateTime>(type: "datetime2", nullable: true),
-                    published_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                    published_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    outcome = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "published")
                 },
                 constraints: table =>
                 {
@@ -125,6 +131,29 @@ namespace Shop.Migrations.SqlServer.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_outbox_messages", x => new { x.partition, x.sequence });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "0"),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -172,7 +201,12 @@ namespace Shop.Migrations.SqlServer.Stock
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 2);
+                value: 3);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
 
             migrationBuilder.CreateIndex(
                 name: "ux_dead_letters_message",
@@ -190,6 +224,11 @@ namespace Shop.Migrations.SqlServer.Stock
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before", "id" });
         }
 
         /// <inheritdoc />
@@ -212,6 +251,9 @@ namespace Shop.Migrations.SqlServer.Stock
 
             migrationBuilder.DropTable(
                 name: "outbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "outbox_scheduled");
 
             migrationBuilder.DropTable(
                 name: "outbox_schema");

@@ -8,10 +8,10 @@ using Shop.Migrations.Sqlite;
 
 #nullable disable
 
-namespace Shop.Migrations.Sqlite.Orders
+namespace Shop.Migrations.Sqlite.Customers
 {
-    [DbContext(typeof(SqliteOrdersContext))]
-    [Migration("20261123032342_Initial")]
+    [DbContext(typeof(SqliteCustomersContext))]
+    [Migration("20261123065312_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -60,6 +60,14 @@ namespace Shop.Migrations.Sqlite.Orders
                     b.Property<DateTime?>("NotBefore")
                         .HasColumnType("TEXT")
                         .HasColumnName("not_before");
+
+                    b.Property<string>("Outcome")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasMaxLength(20)
+                        .HasColumnType("TEXT")
+                        .HasDefaultValue("published")
+                        .HasColumnName("outcome");
 
                     b.Property<short>("Partition")
                         .HasColumnType("INTEGER")
@@ -119,9 +127,17 @@ namespace Shop.Migrations.Sqlite.Orders
                         .HasColumnType("TEXT")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("TEXT")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -132,6 +148,10 @@ namespace Shop.Migrations.Sqlite.Orders
                     b.Property<string>("Headers")
                         .HasColumnType("TEXT")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -147,6 +167,10 @@ namespace Shop.Migrations.Sqlite.Orders
                         .HasColumnType("TEXT")
                         .HasColumnName("original_id");
 
+                    b.Property<short?>("Partition")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("partition");
+
                     b.Property<string>("PartitionKey")
                         .HasColumnType("TEXT")
                         .HasColumnName("partition_key");
@@ -155,6 +179,10 @@ namespace Shop.Migrations.Sqlite.Orders
                         .IsRequired()
                         .HasColumnType("TEXT")
                         .HasColumnName("reason");
+
+                    b.Property<long?>("Sequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Side")
                         .IsRequired()
@@ -185,6 +213,9 @@ namespace Shop.Migrations.Sqlite.Orders
                     b.HasIndex("Side", "Consumer", "MessageId")
                         .IsUnique()
                         .HasDatabaseName("ux_dead_letters_message");
+
+                    b.HasIndex("Side", "State", "Partition")
+                        .HasDatabaseName("ix_dead_letters_state");
 
                     b.ToTable("dead_letters", (string)null);
                 });
@@ -320,6 +351,76 @@ namespace Shop.Migrations.Sqlite.Orders
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.ScheduledMessage", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<byte[]>("Body")
+                        .IsRequired()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("body");
+
+                    b.Property<string>("ContentType")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("TEXT")
+                        .HasDefaultValue("application/json")
+                        .HasColumnName("content_type");
+
+                    b.Property<DateTime>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("strftime('%Y-%m-%d %H:%M:%f', 'now')");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Headers")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("key_sequence");
+
+                    b.Property<Guid>("MessageId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("message_id");
+
+                    b.Property<DateTime>("NotBefore")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("not_before");
+
+                    b.Property<short>("Partition")
+                        .HasColumnType("INTEGER")
+                        .HasDefaultValue((short)0)
+                        .HasColumnName("partition");
+
+                    b.Property<string>("PartitionKey")
+                        .HasMaxLength(200)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("partition_key");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(200)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("type");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_scheduled");
+
+                    b.HasIndex("Partition", "NotBefore", "Id")
+                        .HasDatabaseName("ix_outbox_scheduled_due");
+
+                    b.ToTable("outbox_scheduled", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.Sql.SchemaVersion", b =>
                 {
                     b.Property<int>("Version")
@@ -340,67 +441,36 @@ namespace Shop.Migrations.Sqlite.Orders
                     b.HasData(
                         new
                         {
-                            Version = 2
+                            Version = 3
                         });
                 });
 
-            modelBuilder.Entity("Shop.Orders.EntityFramework.CustomerNumbers", b =>
+            modelBuilder.Entity("Shop.Customers.CustomerAccount", b =>
                 {
                     b.Property<string>("CustomerId")
                         .HasMaxLength(100)
                         .HasColumnType("TEXT")
                         .HasColumnName("customer_id");
-
-                    b.Property<int>("Last")
-                        .IsConcurrencyToken()
-                        .HasColumnType("INTEGER")
-                        .HasColumnName("last");
-
-                    b.HasKey("CustomerId");
-
-                    b.ToTable("numbers");
-                });
-
-            modelBuilder.Entity("Shop.Orders.Order", b =>
-                {
-                    b.Property<Guid>("Id")
-                        .HasColumnType("TEXT")
-                        .HasColumnName("id");
 
                     b.Property<long>("Cents")
                         .HasColumnType("INTEGER")
                         .HasColumnName("cents");
 
-                    b.Property<string>("CustomerId")
-                        .IsRequired()
-                        .HasMaxLength(100)
-                        .HasColumnType("TEXT")
-                        .HasColumnName("customer_id");
-
-                    b.Property<bool>("IsReserved")
+                    b.Property<int>("LastNumber")
                         .HasColumnType("INTEGER")
-                        .HasColumnName("is_reserved");
+                        .HasColumnName("last_number");
 
-                    b.Property<int>("Number")
+                    b.Property<int>("Orders")
                         .HasColumnType("INTEGER")
-                        .HasColumnName("number");
+                        .HasColumnName("orders");
 
-                    b.Property<int>("Quantity")
+                    b.Property<int>("OutOfOrder")
                         .HasColumnType("INTEGER")
-                        .HasColumnName("quantity");
+                        .HasColumnName("out_of_order");
 
-                    b.Property<string>("Sku")
-                        .IsRequired()
-                        .HasMaxLength(100)
-                        .HasColumnType("TEXT")
-                        .HasColumnName("sku");
+                    b.HasKey("CustomerId");
 
-                    b.HasKey("Id");
-
-                    b.HasIndex("CustomerId", "Number")
-                        .IsUnique();
-
-                    b.ToTable("orders");
+                    b.ToTable("accounts");
                 });
 #pragma warning restore 612, 618
         }

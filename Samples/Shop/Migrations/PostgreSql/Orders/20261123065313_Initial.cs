@@ -33,7 +33,12 @@ namespace Shop.Migrations.PostgreSql.Orders
                     attempts = table.Column<int>(type: "integer", nullable: false),
                     first_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     last_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
-                    state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "dead")
+                    state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
+                    partition = table.Column<short>(type: "smallint", nullable: true),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -113,7 +118,8 @@ namespace Shop.Migrations.PostgreSql.Orders
                     created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
                     not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
                     expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
-                    published_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                    published_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    outcome = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "published")
                 },
                 constraints: table =>
                 {
@@ -144,6 +150,29 @@ namespace Shop.Migrations.PostgreSql.Orders
                 });
 
             migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
+                    message_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)0),
+                    partition_key = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    type = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    headers = table.Column<string>(type: "text", nullable: true),
+                    content_type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    body = table.Column<byte[]>(type: "bytea", nullable: false),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "outbox_schema",
                 columns: table => new
                 {
@@ -158,7 +187,12 @@ namespace Shop.Migrations.PostgreSql.Orders
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 2);
+                value: 3);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
 
             migrationBuilder.CreateIndex(
                 name: "ux_dead_letters_message",
@@ -187,6 +221,11 @@ namespace Shop.Migrations.PostgreSql.Orders
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before", "id" });
         }
 
         /// <inheritdoc />
@@ -212,6 +251,9 @@ namespace Shop.Migrations.PostgreSql.Orders
 
             migrationBuilder.DropTable(
                 name: "outbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "outbox_scheduled");
 
             migrationBuilder.DropTable(
                 name: "outbox_schema");

@@ -9,10 +9,10 @@ using Shop.Migrations.SqlServer;
 
 #nullable disable
 
-namespace Shop.Migrations.SqlServer.Stock
+namespace Shop.Migrations.SqlServer.Customers
 {
-    [DbContext(typeof(SqlServerStockContext))]
-    [Migration("20261123032342_Initial")]
+    [DbContext(typeof(SqlServerCustomersContext))]
+    [Migration("20261123065312_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -65,6 +65,14 @@ namespace Shop.Migrations.SqlServer.Stock
                     b.Property<DateTime?>("NotBefore")
                         .HasColumnType("datetime2")
                         .HasColumnName("not_before");
+
+                    b.Property<string>("Outcome")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasMaxLength(20)
+                        .HasColumnType("nvarchar(20)")
+                        .HasDefaultValue("published")
+                        .HasColumnName("outcome");
 
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
@@ -129,9 +137,17 @@ namespace Shop.Migrations.SqlServer.Stock
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -142,6 +158,10 @@ namespace Shop.Migrations.SqlServer.Stock
                     b.Property<string>("Headers")
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -157,6 +177,10 @@ namespace Shop.Migrations.SqlServer.Stock
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("original_id");
 
+                    b.Property<short?>("Partition")
+                        .HasColumnType("smallint")
+                        .HasColumnName("partition");
+
                     b.Property<string>("PartitionKey")
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("partition_key");
@@ -165,6 +189,10 @@ namespace Shop.Migrations.SqlServer.Stock
                         .IsRequired()
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("reason");
+
+                    b.Property<long?>("Sequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Side")
                         .IsRequired()
@@ -197,6 +225,9 @@ namespace Shop.Migrations.SqlServer.Stock
                         .IsUnique()
                         .HasDatabaseName("ux_dead_letters_message")
                         .HasFilter("[message_id] IS NOT NULL");
+
+                    b.HasIndex("Side", "State", "Partition")
+                        .HasDatabaseName("ix_dead_letters_state");
 
                     b.ToTable("dead_letters", (string)null);
                 });
@@ -268,8 +299,8 @@ namespace Shop.Migrations.SqlServer.Stock
                 {
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
-                        .HasDefaultValueSql("0")
-                        .HasColumnName("partition");
+                        .HasColumnName("partition")
+                        .HasDefaultValueSql("0");
 
                     b.Property<long>("Sequence")
                         .ValueGeneratedOnAdd()
@@ -335,6 +366,80 @@ namespace Shop.Migrations.SqlServer.Stock
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.ScheduledMessage", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    SqlServerPropertyBuilderExtensions.UseIdentityColumn(b.Property<long>("Id"));
+
+                    b.Property<byte[]>("Body")
+                        .IsRequired()
+                        .HasColumnType("varbinary(max)")
+                        .HasColumnName("body");
+
+                    b.Property<string>("ContentType")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasDefaultValue("application/json")
+                        .HasColumnName("content_type");
+
+                    b.Property<DateTime>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Headers")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
+
+                    b.Property<Guid>("MessageId")
+                        .HasColumnType("uniqueidentifier")
+                        .HasColumnName("message_id");
+
+                    b.Property<DateTime>("NotBefore")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("not_before");
+
+                    b.Property<short>("Partition")
+                        .HasColumnType("smallint")
+                        .HasColumnName("partition")
+                        .HasDefaultValueSql("0");
+
+                    b.Property<string>("PartitionKey")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("partition_key")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("type")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_scheduled");
+
+                    b.HasIndex("Partition", "NotBefore", "Id")
+                        .HasDatabaseName("ix_outbox_scheduled_due");
+
+                    b.ToTable("outbox_scheduled", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.Sql.SchemaVersion", b =>
                 {
                     b.Property<int>("Version")
@@ -355,97 +460,36 @@ namespace Shop.Migrations.SqlServer.Stock
                     b.HasData(
                         new
                         {
-                            Version = 2
+                            Version = 3
                         });
                 });
 
-            modelBuilder.Entity("Shop.Stock.EntityFramework.Reservation", b =>
+            modelBuilder.Entity("Shop.Customers.CustomerAccount", b =>
                 {
-                    b.Property<Guid>("OrderId")
-                        .HasColumnType("uniqueidentifier")
-                        .HasColumnName("order_id");
-
-                    b.Property<int>("Quantity")
-                        .HasColumnType("int")
-                        .HasColumnName("quantity");
-
-                    b.Property<string>("Sku")
-                        .IsRequired()
+                    b.Property<string>("CustomerId")
                         .HasMaxLength(100)
                         .HasColumnType("nvarchar(100)")
-                        .HasColumnName("sku");
+                        .HasColumnName("customer_id");
 
-                    b.HasKey("OrderId");
-
-                    b.ToTable("reservations");
-                });
-
-            modelBuilder.Entity("Shop.Stock.EntityFramework.StockItem", b =>
-                {
-                    b.Property<string>("Sku")
-                        .HasMaxLength(100)
-                        .HasColumnType("nvarchar(100)")
-                        .HasColumnName("sku");
-
-                    b.Property<long>("Reserved")
+                    b.Property<long>("Cents")
                         .HasColumnType("bigint")
-                        .HasColumnName("reserved");
+                        .HasColumnName("cents");
 
-                    b.HasKey("Sku");
+                    b.Property<int>("LastNumber")
+                        .HasColumnType("int")
+                        .HasColumnName("last_number");
 
-                    b.ToTable("items");
+                    b.Property<int>("Orders")
+                        .HasColumnType("int")
+                        .HasColumnName("orders");
 
-                    b.HasData(
-                        new
-                        {
-                            Sku = "apple",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "bread",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "cheese",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "coffee",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "egg",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "honey",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "milk",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "olive",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "rice",
-                            Reserved = 0L
-                        },
-                        new
-                        {
-                            Sku = "tea",
-                            Reserved = 0L
-                        });
+                    b.Property<int>("OutOfOrder")
+                        .HasColumnType("int")
+                        .HasColumnName("out_of_order");
+
+                    b.HasKey("CustomerId");
+
+                    b.ToTable("accounts");
                 });
 #pragma warning restore 612, 618
         }
