@@ -113,16 +113,18 @@ internal static partial class BrokerConfiguration
     {
         RefuseUnknown(section, [.. typeof(T).GetProperties().Select(p => p.Name)]);
         var options = new T();
-        var rest = new ConfigurationBuilder().AddInMemoryCollection(section.GetChildren().Where(c => !notThese.Contains(c.Key, StringComparer.OrdinalIgnoreCase)).Select(c => KeyValuePair.Create(c.Key, c.Value))).Build();
+        var rest = new ConfigurationBuilder().AddInMemoryCollection(section.AsEnumerable(makePathsRelative: true).Where(c => c.Key.Length > 0 && !notThese.Contains(c.Key.Split(':')[0], StringComparer.OrdinalIgnoreCase))).Build();
         foreach (var value in rest.GetChildren())
         {
             try
             {
-                new ConfigurationBuilder().AddInMemoryCollection([KeyValuePair.Create(value.Key, value.Value)]).Build().Bind(options);
+                new ConfigurationBuilder().AddInMemoryCollection(value.AsEnumerable()).Build().Bind(options);
             }
             catch (InvalidOperationException exception)
             {
                 var type = typeof(T).GetProperties().First(p => p.Name.Equals(value.Key, StringComparison.OrdinalIgnoreCase)).PropertyType;
+                if (type.IsGenericType && type.GetGenericArguments()[^1] is { IsEnum: true } choice)
+                    throw new OutboxConfigurationException($"{section.Path}:{value.Key} holds a value that does not fit. Use one of {string.Join(", ", Enum.GetNames(choice))} for each name.", exception);
                 var valid = type == typeof(TimeSpan) ? "a time such as 00:00:05" : type.IsEnum ? $"one of {string.Join(", ", Enum.GetNames(type))}" : "a whole number";
                 throw new OutboxConfigurationException($"{section.Path}:{value.Key} is '{value.Value}'. Use {valid}.", exception);
             }

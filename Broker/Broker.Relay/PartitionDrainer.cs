@@ -26,6 +26,7 @@ internal sealed class PartitionDrainer : IDisposable
     private readonly RowPublisher _publisher;
     private readonly List<long> _confirmed = [];
     private readonly RowsAside _aside;
+    private readonly BlockedWatch _blocked;
     private readonly List<long> _settled = [];
     private readonly KeyValuePair<string, object?> _tag;
     private readonly CancellationTokenSource _abort = new();
@@ -49,8 +50,12 @@ internal sealed class PartitionDrainer : IDisposable
         _rows = new RowQueues(source.Options, time);
         _publisher = new RowPublisher(source, _rows, ToSettle, time, logger, steps, _abort.Token);
         _aside = new RowsAside(source, store, _rows, time, logger);
+        _blocked = new BlockedWatch(source, _rows, time);
         _tag = new("source", source.Name);
     }
+
+    /// <summary>What does not flow, for people. Thread-safe.</summary>
+    public IReadOnlyList<BlockedKey> Blocked => _blocked.Seen;
 
     /// <summary>Drains until told to stop, then finishes what is on its way. Throws when the database fails, or the lease is found in other hands.</summary>
     /// <param name="lostToken">Cancelled when the lease may be lost: ends at once, without settling.</param>
@@ -71,6 +76,7 @@ internal sealed class PartitionDrainer : IDisposable
         }
         finally
         {
+            _blocked.End();
             await CloseAsync().ConfigureAwait(false);
         }
     }
@@ -84,6 +90,7 @@ internal sealed class PartitionDrainer : IDisposable
         _rows.Wake();
         BeginSettling(atOnce: false);
         BeginReading();
+        _blocked.Draw();
         return _publisher.Begin() || progress;
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Outbox;
@@ -16,8 +17,12 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private static readonly TimeSpan LeasePoll = TimeSpan.FromMilliseconds(500);
 
     private readonly DatabaseLeases _leases = new(source.DataSource, source.Dialect, time);
+    private readonly ConcurrentDictionary<short, PartitionDrainer> _drainers = new();
     private int _failures;
     private volatile bool _hasBegun;
+
+    /// <summary>What does not flow in the partitions that this node drains: those that most rows wait for, at most <see cref="BlockedWatch.Most"/>. Thread-safe.</summary>
+    public IReadOnlyList<BlockedKey> Blocked => [.. _drainers.Values.SelectMany(d => d.Blocked).OrderByDescending(b => b.Waiting).Take(BlockedWatch.Most)];
 
     public Task RunAsync(CancellationToken stoppingToken) =>
         Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(partition => Task.Run(() => RunPartitionAsync((short)partition, stoppingToken), CancellationToken.None)));
@@ -83,6 +88,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         try
         {
             using var drainer = new PartitionDrainer(source, store, time, logger, steps);
+            _drainers[partition] = drainer;
             await drainer.RunAsync(lease.LostToken, stoppingToken).ConfigureAwait(false);
             Log.Stopped(logger, source.Name, partition);
         }
@@ -92,6 +98,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         }
         finally
         {
+            _drainers.TryRemove(partition, out var _);
             if (time.GetElapsedTime(began) > LongestRetry)
                 _failures = 0;
             await ended.CancelAsync().ConfigureAwait(false);
