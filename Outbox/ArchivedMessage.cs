@@ -29,5 +29,5 @@ internal sealed class ArchivedMessage
 
     public DateTime PublishedAt { get; set; }
 
-    public string Outcome { get; set; } = "published";
+    public string Outcome { get; set; } = "";
 }

@@ -11,15 +11,15 @@ namespace Outbox;
 /// <summary>Maps the outbox's tables into a service's own model.</summary>
 public static class OutboxModel
 {
-    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_scheduled</c>, <c>outbox_archive</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>leases</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>leases</c>, <c>relays</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
     /// <returns>The same builder.</returns>
     public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
     {
         ArgumentNullException.ThrowIfNull(modelBuilder);
         var engine = Engine.Of(modelBuilder);
         modelBuilder.Entity<OutboxMessage>(entity => MapMessage(entity, engine));
-        modelBuilder.Entity<ScheduledMessage>(entity => MapScheduled(entity, engine));
         modelBuilder.Entity<ArchivedMessage>(entity => MapArchive(entity, engine));
+        modelBuilder.Entity<ScheduledMessage>(entity => MapScheduled(entity, engine));
         modelBuilder.Entity<LeaseRow>(entity =>
         {
             entity.ToTable("leases").HasKey(l => l.Name).HasName("pk_leases");
@@ -40,6 +40,24 @@ public static class OutboxModel
             entity.Property(m => m.ReceivedAt).HasColumnName("received_at").HasDefaultValueSql(engine.Now);
         });
         modelBuilder.Entity<DeadLetter>(entity => MapDeadLetter(entity, engine));
+        modelBuilder.Entity<RelayRow>(entity =>
+        {
+            entity.ToTable("relays").HasKey(r => r.Owner).HasName("pk_relays");
+            engine.Exact(entity.Property(r => r.Owner).HasColumnName("owner").HasMaxLength(200));
+            entity.Property(r => r.StartedAt).HasColumnName("started_at").HasDefaultValueSql(engine.Now);
+            entity.Property(r => r.ExpiresAt).HasColumnName("expires_at");
+            entity.Property(r => r.Status).HasColumnName("status");
+        });
+        modelBuilder.Entity<OutboxSettings>(entity =>
+        {
+            entity.ToTable("outbox_settings").HasKey(s => s.Id).HasName("pk_outbox_settings");
+            entity.Property(s => s.Id).HasColumnName("id").ValueGeneratedNever();
+            var partitions = entity.Property(s => s.Partitions).HasColumnName("partitions");
+            _ = engine.HasTypedDefaults ? partitions.HasDefaultValueSql("1") : partitions.HasDefaultValue((short)1);
+            entity.Property(s => s.NextPartitions).HasColumnName("next_partitions");
+            entity.Property(s => s.ChangedAt).HasColumnName("changed_at").HasDefaultValueSql(engine.Now);
+            entity.HasData(new { Id = (short)1 });
+        });
         modelBuilder.Entity<SchemaVersion>(entity =>
         {
             entity.ToTable("outbox_schema").HasKey(v => v.Version).HasName("pk_outbox_schema");
@@ -76,26 +94,6 @@ public static class OutboxModel
         entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
     }
 
-    private static void MapScheduled(EntityTypeBuilder<ScheduledMessage> entity, Engine engine)
-    {
-        entity.ToTable("outbox_scheduled").HasKey(m => m.Id).HasName("pk_outbox_scheduled");
-        entity.HasIndex(m => new { m.Partition, m.NotBefore, m.Id }).HasDatabaseName("ix_outbox_scheduled_due");
-        entity.Property(m => m.Id).HasColumnName("id").ValueGeneratedOnAdd();
-        entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
-        var partition = entity.Property(m => m.Partition).HasColumnName("partition");
-        _ = engine.HasTypedDefaults ? partition.HasDefaultValueSql("0") : partition.HasDefaultValue((short)0);
-        partition.ValueGeneratedNever();
-        engine.Exact(entity.Property(m => m.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength));
-        entity.Property(m => m.KeySequence).HasColumnName("key_sequence");
-        engine.Exact(entity.Property(m => m.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength));
-        entity.Property(m => m.Headers).HasColumnName("headers");
-        entity.Property(m => m.ContentType).HasColumnName("content_type").HasMaxLength(100).HasDefaultValue("application/json").ValueGeneratedNever();
-        entity.Property(m => m.Body).HasColumnName("body");
-        entity.Property(m => m.CreatedAt).HasColumnName("created_at").HasDefaultValueSql(engine.Now);
-        entity.Property(m => m.NotBefore).HasColumnName("not_before");
-        entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
-    }
-
     private static void MapArchive(EntityTypeBuilder<ArchivedMessage> entity, Engine engine)
     {
         entity.ToTable("outbox_archive").HasKey(m => new { m.Sequence, m.MessageId }).HasName("pk_outbox_archive");
@@ -114,6 +112,25 @@ public static class OutboxModel
         entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
         entity.Property(m => m.PublishedAt).HasColumnName("published_at").HasDefaultValueSql(engine.Now);
         entity.Property(m => m.Outcome).HasColumnName("outcome").HasMaxLength(20).HasDefaultValue("published");
+    }
+
+    private static void MapScheduled(EntityTypeBuilder<ScheduledMessage> entity, Engine engine)
+    {
+        entity.ToTable("outbox_scheduled").HasKey(m => m.Id).HasName("pk_outbox_scheduled");
+        entity.HasIndex(m => new { m.Partition, m.NotBefore, m.Id }).HasDatabaseName("ix_outbox_scheduled_due");
+        entity.Property(m => m.Id).HasColumnName("id");
+        entity.Property(m => m.Partition).HasColumnName("partition");
+        entity.Property(m => m.NotBefore).HasColumnName("not_before");
+        entity.Property(m => m.Sequence).HasColumnName("sequence").ValueGeneratedNever();
+        entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
+        engine.Exact(entity.Property(m => m.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength));
+        entity.Property(m => m.KeySequence).HasColumnName("key_sequence");
+        engine.Exact(entity.Property(m => m.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength));
+        entity.Property(m => m.Headers).HasColumnName("headers");
+        entity.Property(m => m.ContentType).HasColumnName("content_type").HasMaxLength(100);
+        entity.Property(m => m.Body).HasColumnName("body");
+        entity.Property(m => m.CreatedAt).HasColumnName("created_at");
+        entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
     }
 
     private static void MapDeadLetter(EntityTypeBuilder<DeadLetter> entity, Engine engine)
@@ -138,8 +155,8 @@ public static class OutboxModel
         entity.Property(d => d.FirstFailedAt).HasColumnName("first_failed_at").HasDefaultValueSql(engine.Now);
         entity.Property(d => d.LastFailedAt).HasColumnName("last_failed_at").HasDefaultValueSql(engine.Now);
         entity.Property(d => d.State).HasColumnName("state").HasMaxLength(20).HasDefaultValue("dead");
-        entity.Property(d => d.Sequence).HasColumnName("sequence");
         entity.Property(d => d.Partition).HasColumnName("partition");
+        entity.Property(d => d.Sequence).HasColumnName("sequence");
         entity.Property(d => d.KeySequence).HasColumnName("key_sequence");
         entity.Property(d => d.CreatedAt).HasColumnName("created_at");
         entity.Property(d => d.ExpiresAt).HasColumnName("expires_at");

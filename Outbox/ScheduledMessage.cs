@@ -5,9 +5,13 @@ internal sealed class ScheduledMessage
 {
     public long Id { get; set; }
 
-    public Guid MessageId { get; set; }
-
     public short Partition { get; set; }
+
+    public DateTime NotBefore { get; set; }
+
+    public long Sequence { get; set; }
+
+    public Guid MessageId { get; set; }
 
     public string? PartitionKey { get; set; }
 
@@ -22,8 +26,6 @@ internal sealed class ScheduledMessage
     public byte[] Body { get; set; } = [];
 
     public DateTime CreatedAt { get; set; }
-
-    public DateTime NotBefore { get; set; }
 
     public DateTime? ExpiresAt { get; set; }
 }

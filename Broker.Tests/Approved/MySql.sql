@@ -36,16 +36,17 @@ CREATE TABLE IF NOT EXISTS outbox_archive (
 
 CREATE TABLE IF NOT EXISTS outbox_scheduled (
     id bigint NOT NULL AUTO_INCREMENT,
+    `partition` smallint NOT NULL,
+    not_before datetime(6) NOT NULL,
+    sequence bigint NOT NULL,
     message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
-    `partition` smallint NOT NULL DEFAULT 0,
     partition_key varchar(200) NULL,
     key_sequence bigint NULL,
     type varchar(200) NOT NULL,
     headers longtext NULL,
-    content_type varchar(100) NOT NULL DEFAULT 'application/json',
+    content_type varchar(100) NOT NULL,
     body longblob NOT NULL,
-    created_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
-    not_before datetime(6) NOT NULL,
+    created_at datetime(6) NOT NULL,
     expires_at datetime(6) NULL,
     CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id),
     KEY ix_outbox_scheduled_due (`partition`, not_before, id)
@@ -86,8 +87,8 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     first_failed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     last_failed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     state varchar(20) NOT NULL DEFAULT 'dead',
-    sequence bigint NULL,
     `partition` smallint NULL,
+    sequence bigint NULL,
     key_sequence bigint NULL,
     created_at datetime(6) NULL,
     expires_at datetime(6) NULL,
@@ -95,6 +96,23 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     UNIQUE KEY ux_dead_letters_message (side, consumer, message_id),
     KEY ix_dead_letters_state (side, state, `partition`)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS relays (
+    owner varchar(200) NOT NULL,
+    started_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    expires_at datetime(6) NOT NULL,
+    status longtext NULL,
+    CONSTRAINT pk_relays PRIMARY KEY (owner)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS outbox_settings (
+    id smallint NOT NULL,
+    partitions smallint NOT NULL DEFAULT 1,
+    next_partitions smallint NULL,
+    changed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    CONSTRAINT pk_outbox_settings PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT IGNORE INTO outbox_settings (id) VALUES (1);
 
 CREATE TABLE IF NOT EXISTS outbox_schema (
     version int NOT NULL,

@@ -50,22 +50,25 @@ CREATE TABLE outbox_archive (
     outcome nvarchar(20) NOT NULL DEFAULT N'published',
     CONSTRAINT pk_outbox_archive PRIMARY KEY CLUSTERED (sequence, message_id)
 );
+IF COL_LENGTH(N'outbox_archive', N'outcome') IS NULL
+    ALTER TABLE outbox_archive ADD outcome nvarchar(20) NOT NULL DEFAULT N'published';
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_published_at')
     CREATE INDEX ix_outbox_archive_published_at ON outbox_archive (published_at);
 
 IF OBJECT_ID(N'outbox_scheduled', N'U') IS NULL
 CREATE TABLE outbox_scheduled (
     id bigint IDENTITY(1, 1) NOT NULL,
+    partition smallint NOT NULL,
+    not_before datetime2(7) NOT NULL,
+    sequence bigint NOT NULL,
     message_id uniqueidentifier NOT NULL,
-    partition smallint NOT NULL DEFAULT 0,
     partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
     key_sequence bigint NULL,
     type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
     headers nvarchar(max) NULL,
-    content_type nvarchar(100) NOT NULL DEFAULT N'application/json',
+    content_type nvarchar(100) NOT NULL,
     body varbinary(max) NOT NULL,
-    created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
-    not_before datetime2(7) NOT NULL,
+    created_at datetime2(7) NOT NULL,
     expires_at datetime2(7) NULL,
     CONSTRAINT pk_outbox_scheduled PRIMARY KEY CLUSTERED (id)
 );
@@ -113,17 +116,39 @@ CREATE TABLE dead_letters (
     first_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     last_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     state nvarchar(20) NOT NULL DEFAULT N'dead',
-    sequence bigint NULL,
     partition smallint NULL,
+    sequence bigint NULL,
     key_sequence bigint NULL,
     created_at datetime2(7) NULL,
     expires_at datetime2(7) NULL,
     CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
 );
+IF COL_LENGTH(N'dead_letters', N'sequence') IS NULL
+    ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL, key_sequence bigint NULL, created_at datetime2(7) NULL, expires_at datetime2(7) NULL;
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
     CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
     CREATE INDEX ix_dead_letters_state ON dead_letters (side, state, partition);
+
+IF OBJECT_ID(N'relays', N'U') IS NULL
+CREATE TABLE relays (
+    owner nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    started_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    expires_at datetime2(7) NOT NULL,
+    status nvarchar(max) NULL,
+    CONSTRAINT pk_relays PRIMARY KEY CLUSTERED (owner)
+);
+
+IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
+CREATE TABLE outbox_settings (
+    id smallint NOT NULL,
+    partitions smallint NOT NULL DEFAULT 1,
+    next_partitions smallint NULL,
+    changed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_outbox_settings PRIMARY KEY CLUSTERED (id)
+);
+IF NOT EXISTS (SELECT 1 FROM outbox_settings WHERE id = 1)
+    INSERT INTO outbox_settings (id) VALUES (1);
 
 IF OBJECT_ID(N'outbox_schema', N'U') IS NULL
 CREATE TABLE outbox_schema (
@@ -147,10 +172,12 @@ GO
 -- CheckTables
 SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages WHERE 1 = 0;
 SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, published_at, outcome FROM outbox_archive WHERE 1 = 0;
-SELECT id, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_scheduled WHERE 1 = 0;
+SELECT id, partition, not_before, sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at FROM outbox_scheduled WHERE 1 = 0;
 SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
 SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
-SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, sequence, partition, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0
+SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, partition, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
+SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
+SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
 GO
 
 -- DescribeColumns
@@ -163,12 +190,12 @@ INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
 LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
 LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- DescribeIndexes
 SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- PrepareRelayConnection
@@ -208,8 +235,8 @@ GO
 
 -- ScheduleMessages[0]
 DELETE m
-OUTPUT deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
-INTO outbox_scheduled (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
+INTO outbox_scheduled (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
 FROM OPENJSON(@sequences) WITH (sequence bigint '$') AS settled INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = settled.sequence WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
 GO
 

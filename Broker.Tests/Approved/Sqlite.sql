@@ -37,16 +37,17 @@ CREATE INDEX IF NOT EXISTS ix_outbox_archive_published_at ON outbox_archive (pub
 
 CREATE TABLE IF NOT EXISTS outbox_scheduled (
     id INTEGER NOT NULL CONSTRAINT pk_outbox_scheduled PRIMARY KEY AUTOINCREMENT,
+    partition INTEGER NOT NULL,
+    not_before TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
     message_id TEXT NOT NULL,
-    partition INTEGER NOT NULL DEFAULT 0,
     partition_key TEXT NULL,
     key_sequence INTEGER NULL,
     type TEXT NOT NULL,
     headers TEXT NULL,
-    content_type TEXT NOT NULL DEFAULT 'application/json',
+    content_type TEXT NOT NULL,
     body BLOB NOT NULL,
-    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
-    not_before TEXT NOT NULL,
+    created_at TEXT NOT NULL,
     expires_at TEXT NULL
 );
 CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
@@ -86,14 +87,29 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     first_failed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     last_failed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     state TEXT NOT NULL DEFAULT 'dead',
-    sequence INTEGER NULL,
     partition INTEGER NULL,
+    sequence INTEGER NULL,
     key_sequence INTEGER NULL,
     created_at TEXT NULL,
     expires_at TEXT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
 CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
+
+CREATE TABLE IF NOT EXISTS relays (
+    owner TEXT NOT NULL CONSTRAINT pk_relays PRIMARY KEY,
+    started_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    expires_at TEXT NOT NULL,
+    status TEXT NULL
+);
+
+CREATE TABLE IF NOT EXISTS outbox_settings (
+    id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
+    partitions INTEGER NOT NULL DEFAULT 1,
+    next_partitions INTEGER NULL,
+    changed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
+);
+INSERT OR IGNORE INTO outbox_settings (id) VALUES (1);
 
 CREATE TABLE IF NOT EXISTS outbox_schema (
     version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,

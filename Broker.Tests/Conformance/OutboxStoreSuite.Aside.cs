@@ -160,5 +160,5 @@ internal abstract partial class OutboxStoreSuite
     }
 
     private Task<int> InsertScheduledAsync(string notBefore, string body = "") => _database.ExecuteAsync(
-        $"INSERT INTO outbox_scheduled (message_id, type, body, not_before) VALUES (@id, 'tests.later.v1', @body, {notBefore})", ("id", Guid.CreateVersion7()), ("body", System.Text.Encoding.UTF8.GetBytes(body)));
+        $"INSERT INTO outbox_scheduled (sequence, {_database.Partition}, content_type, created_at, message_id, type, body, not_before) VALUES (1, 0, 'text/plain', {_database.Time(TimeSpan.Zero)}, @id, 'tests.later.v1', @body, {notBefore})", ("id", Guid.CreateVersion7()), ("body", System.Text.Encoding.UTF8.GetBytes(body)));
 }

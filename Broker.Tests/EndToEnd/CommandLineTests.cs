@@ -91,7 +91,7 @@ internal sealed class CommandLineTests
         await using var orders = await TestDatabase.CreateAsync(engine);
         for (var i = 1; i <= 3; i++)
         {
-            await orders.ExecuteAsync($"INSERT INTO dead_letters (side, consumer, source, message_id, type, partition_key, content_type, body, reason, attempts, state, sequence, {orders.Partition}, created_at) VALUES ('relay', '{i}', 'orders', @id, @type, 'order-7', 'application/json', @body, 'its headers are broken', 10, @state, {i}, 0, {orders.Time(TimeSpan.Zero)})",
+            await orders.ExecuteAsync($"INSERT INTO dead_letters (side, consumer, source, message_id, type, partition_key, content_type, body, reason, attempts, state, sequence, {orders.Partition}, created_at) VALUES ('relay', '{i}', 'orders', @id, @type, 'order-7', 'application/json', @body, 'its headers are broken', 10, @state, {100 + i}, 0, {orders.Time(TimeSpan.Zero)})",
                 ("id", Guid.CreateVersion7()), ("type", $"tests.dead-{i}.v1"), ("body", Array.Empty<byte>()), ("state", i == 1 ? "blocking" : "dead"));
         }
         await orders.ExecuteAsync($"INSERT INTO outbox_messages (message_id, {orders.Partition}, type, body) VALUES (@id, 9, 'tests.stray.v1', @body)", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
@@ -106,7 +106,7 @@ internal sealed class CommandLineTests
 
         Assert.That(await RunAsync(folder, "dead-letters", "redrive", "--source", "orders", "--type", "tests.dead-1.v1"), Is.EqualTo(ExitCodes.Ok));
         Assert.That(_output, Does.Contain("1 dead letter(s) back in the outbox"));
-        Assert.That(await orders.ScalarAsync<long>("SELECT sequence FROM outbox_messages WHERE type = 'tests.dead-1.v1'"), Is.EqualTo(1), "in its old place");
+        Assert.That(await orders.ScalarAsync<long>("SELECT sequence FROM outbox_messages WHERE type = 'tests.dead-1.v1'"), Is.EqualTo(101), "in its old place");
         Assert.That(await RunAsync(folder, "dead-letters", "discard", "--source", "orders", "--all", "--reason", "test data"), Is.EqualTo(ExitCodes.Ok));
         Assert.That(_output, Does.Contain("2 dead letter(s) discarded"));
         Assert.That((await orders.QueryAsync("SELECT error FROM dead_letters WHERE state = 'discarded'")).Select(r => r[0]), Is.All.Contain("test data").And.Exactly(2).Items);

@@ -76,7 +76,7 @@ internal sealed class ScheduledTests(SqlDialect engine)
     public async Task A_row_that_expires_while_it_is_scheduled_is_archived_as_expired_if_that_is_wanted()
     {
         await _database.ExecuteAsync(
-            $"INSERT INTO outbox_scheduled (message_id, type, body, not_before, expires_at) VALUES (@id, 'tests.later.v1', @body, {_database.Time(TimeSpan.FromSeconds(-1))}, {_database.Time(TimeSpan.FromSeconds(-2))})",
+            $"INSERT INTO outbox_scheduled (sequence, {_database.Partition}, content_type, created_at, message_id, type, body, not_before, expires_at) VALUES (1, 0, 'text/plain', {_database.Time(TimeSpan.Zero)}, @id, 'tests.later.v1', @body, {_database.Time(TimeSpan.FromSeconds(-1))}, {_database.Time(TimeSpan.FromSeconds(-2))})",
             ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
         var transport = new ScriptedTransport(_ => PublishOutcome.Confirmed);
         await using var drain = await Drain.StartAsync(_database, transport, options: new RelayOptions { OnExpired = ExpiredPolicy.Archive });

@@ -52,7 +52,7 @@ internal static class TransactSql
                     break;
             }
         }
-        foreach (var method in typeof(SqlDialect).GetMethods(declared).Where(m => !m.IsSpecialName && m.ReturnType == typeof(string) && m.Name != nameof(ToString)).OrderBy(m => m.MetadataToken))
+        foreach (var method in typeof(SqlDialect).GetMethods(declared).Where(m => !m.IsSpecialName && m.ReturnType == typeof(string) && m.Name is not (nameof(ToString) or nameof(SqlDialect.ReadText))).OrderBy(m => m.MetadataToken))
         {
             // A new kind of argument has to be told to this class: a statement that nobody has read is one that fails on the server.
             var arguments = method.GetParameters().Select(p => p.ParameterType == typeof(IReadOnlyList<(long, long)>) ? (object)new (long, long)[] { (1, 1), (5, 9) } : throw new NotSupportedException($"SqlDialect.{method.Name} takes a {p.ParameterType.Name}. Say in TransactSql.Collect what to call it with."));

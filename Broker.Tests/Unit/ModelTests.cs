@@ -12,7 +12,7 @@ namespace Broker.Tests.Unit;
 /// <summary>What Entity Framework makes of the outbox's model, without a server.</summary>
 internal sealed class ModelTests
 {
-    private static readonly string[] Tables = ["outbox_messages", "outbox_scheduled", "outbox_archive", "leases", "inbox_messages", "dead_letters", "outbox_schema"];
+    private static readonly string[] Tables = ["outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "relays", "outbox_settings", "outbox_schema"];
 
     [Test]
     public void On_SQL_Server_a_migration_makes_the_tables_of_the_script()
@@ -31,7 +31,8 @@ internal sealed class ModelTests
         var operations = context.GetService<IMigrationsModelDiffer>().GetDifferences(null, model.GetRelationalModel());
 
         Assert.That(operations.OfType<CreateTableOperation>().Select(o => o.Name), Is.EquivalentTo(Tables));
-        var version = operations.OfType<InsertDataOperation>().Single();
+        var version = operations.OfType<InsertDataOperation>().Single(o => o.Table == "outbox_schema");
+        Assert.That(operations.OfType<InsertDataOperation>().Single(o => o.Table == "outbox_settings").Columns, Does.Contain("id").And.Not.Contain("partitions"));
         Assert.That((version.Table, version.Columns, version.Values[0, 0]), Is.EqualTo(("outbox_schema", new[] { "version" }, SchemaVersion.Current)));
         Assert.That(context.GetService<IMigrationsSqlGenerator>().Generate(operations, model).Select(c => c.CommandText), Has.Some.Contains("outbox_messages"));
     }

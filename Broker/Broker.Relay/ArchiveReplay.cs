@@ -226,6 +226,6 @@ internal sealed class ArchiveReplay(DbDataSource dataSource, SqlDialect dialect,
     private static Predicate<Sent> IsOf(long sequence) => row => row.Sequence == sequence;
 
     private static DbCommand Bind(DbCommand command, Range range) => command
-        .With("from", range.From, DbType.DateTime2).With("to", range.To, DbType.DateTime2)
+        .With("from", range.From, DbType.DateTime).With("to", range.To, DbType.DateTime)
         .With("type", range.Type, DbType.String).With("key", range.Key, DbType.String);
 }

@@ -13,7 +13,27 @@ internal sealed class OutboxRow
     public string? Key { get; init; }
 
     /// <summary>The message; null while only the row's place is remembered.</summary>
-    public Envelope? Envelope { get; set; }
+    public Envelope? Envelope
+    {
+        get;
+        set
+        {
+            field = value;
+            // Whoever drops the message does not know that nobody reads it; only a confirm tells.
+            if (value is null)
+                Memory = null;
+        }
+    }
+
+    /// <summary>What the message's body lies in, if others share it.</summary>
+    public BodyPool.Block? Memory { get; set; }
+
+    /// <summary>The broker has the message, so the memory of its body is free.</summary>
+    public void GiveBack()
+    {
+        Memory?.GiveBack();
+        Memory = null;
+    }
 
     /// <summary>Why the row cannot be read as a message, or null.</summary>
     public string? Unreadable { get; set; }

@@ -12,7 +12,7 @@ namespace Broker.Relay;
 internal sealed class PartitionDrainer : IDisposable
 {
     private const int SettleSize = 1_000;
-    private static readonly TimeSpan SettleDelay = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan SettleDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LatePoll = TimeSpan.FromMilliseconds(250);
 

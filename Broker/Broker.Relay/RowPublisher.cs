@@ -8,7 +8,7 @@ namespace Broker.Relay;
 /// <summary>Sends the rows that are ready through one channel after another, and takes their fates. Owned by one drainer; nothing here waits.</summary>
 internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<OutboxRow> onConfirmed, TimeProvider time, ILogger logger, StepSignals steps, CancellationToken aborted)
 {
-    private const int SendSize = 128;
+    private const int SendSize = 512;
     private static readonly TimeSpan FirstReopen = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestReopen = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswersInterval = TimeSpan.FromMilliseconds(5);
@@ -24,6 +24,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     private Task? _closing;
     private List<OutboxRow> _sendingRows = [];
     private int _handedOver;
+    private int _published;
     private bool _nacked;
     private bool _isEmptying;
     private TimeSpan? _givenUpAfter;
@@ -206,6 +207,9 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
             if (_sent.Remove(result.Ticket, out var row))
                 Take(result, row);
         }
+        if (_published > 0)
+            OutboxMetrics.Published.Add(_published, _tag);
+        _published = 0;
         if (any && !_isEmptying)
             _waitingSince = time.GetTimestamp();
         // Complete means closed and read to the end; a send under way may still hold rows that it has to give back.
@@ -222,10 +226,11 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         {
             if (rows.Blocked(row.Type) is { } blocked)
                 Log.TypeFlows(logger, source.Name, blocked.Type, blocked.Rows.Count);
+            row.GiveBack();
             // G3: only now may the key's next row go.
             rows.Confirmed(row);
             (_openFailures, _givenUp) = (0, 0);
-            OutboxMetrics.Published.Add(1, _tag);
+            _published++;
             onConfirmed(row);
             return;
         }

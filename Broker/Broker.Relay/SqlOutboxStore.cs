@@ -23,6 +23,8 @@ internal sealed partial class SqlOutboxStore : IOutboxStore
     private readonly long _token;
     private readonly DbConnection _reader;
     private readonly DbConnection _settler;
+    private readonly BodyPool _bodies = new();
+    private readonly TextCache _texts = new();
 
     private SqlOutboxStore(RelaySource source, short partition, string lease, long token, DbConnection reader, DbConnection settler) =>
         (_source, _partition, _lease, _token, _reader, _settler) = (source, partition, lease, token, reader, settler);
@@ -180,20 +182,24 @@ internal sealed partial class SqlOutboxStore : IOutboxStore
     {
         var sequence = reader.GetInt64(0);
         var key = reader.IsDBNull(2) ? null : reader.GetString(2);
-        var type = reader.GetString(4);
+        var type = Dialect.ReadText(reader, 4, _texts);
         Envelope? envelope = null;
         string? unreadable = null;
+        BodyPool.Block? memory = null;
         try
         {
+            var headers = reader.IsDBNull(5) ? Envelope.NoHeaders : ReadHeaders(reader.GetString(5));
+            var contentType = Dialect.ReadText(reader, 6, _texts);
+            (memory, var body) = ReadBody(reader, 7);
             envelope = new Envelope
             {
                 MessageId = Dialect.ReadGuid(reader, 1),
                 PartitionKey = key,
                 KeySequence = reader.IsDBNull(3) ? null : reader.GetInt64(3),
                 Type = type,
-                Headers = reader.IsDBNull(5) ? Envelope.NoHeaders : ReadHeaders(reader.GetString(5)),
-                ContentType = reader.GetString(6),
-                Body = reader.GetFieldValue<byte[]>(7),
+                Headers = headers,
+                ContentType = contentType,
+                Body = body,
                 CreatedAt = reader.GetDateTime(8),
                 Source = _source.Name,
             };
@@ -210,10 +216,22 @@ internal sealed partial class SqlOutboxStore : IOutboxStore
             Key = key,
             Type = type,
             Envelope = envelope,
+            Memory = envelope is null ? null : memory,
             Unreadable = unreadable,
             DueIn = reader.IsDBNull(9) ? TimeSpan.Zero : TimeSpan.FromSeconds(Math.Clamp(reader.GetDouble(9), 0, TimeSpan.FromDays(10_000).TotalSeconds)),
-            Expired = Convert.ToBoolean(reader.GetValue(10), System.Globalization.CultureInfo.InvariantCulture),
+            Expired = reader.GetFieldType(10) == typeof(bool) ? reader.GetBoolean(10) : Convert.ToBoolean(reader.GetValue(10), System.Globalization.CultureInfo.InvariantCulture),
         };
+    }
+
+    private (BodyPool.Block? Memory, ReadOnlyMemory<byte> Body) ReadBody(DbDataReader reader, int ordinal)
+    {
+        if (!Dialect.CopiesBytes)
+            return (null, reader.GetFieldValue<byte[]>(ordinal));
+        var length = (int)reader.GetBytes(ordinal, 0, null, 0, 0);
+        var (block, offset) = _bodies.Take(length);
+        if (length > 0)
+            reader.GetBytes(ordinal, 0, block.Bytes, offset, length);
+        return (block, block.Bytes.AsMemory(offset, length));
     }
 
     internal static Dictionary<string, string> ReadHeaders(string json)

@@ -11,6 +11,7 @@ namespace Broker.Commands;
 internal static class DeadLettersCommand
 {
     private const int Shown = 100;
+    private const int Wide = 4_000;
 
     private sealed record Options(Option<FileInfo?> Config, Option<string> Source, Option<long?> Id, Option<string?> Type, Option<string?> Key, Option<bool> All)
     {
@@ -84,6 +85,9 @@ internal static class DeadLettersCommand
                 new Text(letter.Id.ToString(CultureInfo.InvariantCulture)), new Text(letter.FirstFailedAt.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)),
                 new Text(letter.Attempts.ToString(CultureInfo.InvariantCulture)), new Text(letter.Type), new Text(letter.Key ?? ""), new Text(letter.Blocks ? "yes" : "no"), new Text(letter.Reason));
         }
+        // A program that reads the list wants whole lines.
+        if (Console.IsOutputRedirected)
+            AnsiConsole.Profile.Width = Wide;
         AnsiConsole.Write(table);
         if (found.Count > Shown)
             Console.WriteLine($"These are the first {Shown}. Narrow the choice with --type or --key.");

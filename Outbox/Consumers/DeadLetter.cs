@@ -54,18 +54,18 @@ public sealed class DeadLetter
     /// <summary><c>dead</c> while it waits for an operator, <c>blocking</c> if the later messages of its key wait with it, <c>discarded</c> when an operator has given it up.</summary>
     public string State { get; internal set; } = "dead";
 
-    /// <summary>On the relay's side, the row's number in the outbox.</summary>
-    public long? Sequence { get; internal set; }
-
-    /// <summary>On the relay's side, the row's partition.</summary>
+    /// <summary>The partition that its row was in; <see langword="null"/> on the consumer's side.</summary>
     public short? Partition { get; internal set; }
 
-    /// <summary>On the relay's side, the key's own sequence, if the producer gave one.</summary>
+    /// <summary>The number of its row, and so its place in the order of its key; <see langword="null"/> on the consumer's side.</summary>
+    public long? Sequence { get; internal set; }
+
+    /// <summary>The key's own sequence, if the producer gave one; <see langword="null"/> on the consumer's side.</summary>
     public long? KeySequence { get; internal set; }
 
-    /// <summary>On the relay's side, when the row was written, in UTC, by the database's clock.</summary>
+    /// <summary>When its row was written, in UTC, by the database's clock; <see langword="null"/> on the consumer's side.</summary>
     public DateTime? CreatedAt { get; internal set; }
 
-    /// <summary>On the relay's side, when the message expires, if it does.</summary>
+    /// <summary>When the message expires, if it does; <see langword="null"/> on the consumer's side.</summary>
     public DateTime? ExpiresAt { get; internal set; }
 }

@@ -24,16 +24,9 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
     private readonly Channel<PublishResult> _results = Channel.CreateUnbounded<PublishResult>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _closed = new();
     private readonly Lock _lock = new();
-    private readonly Dictionary<ulong, Unconfirmed> _unconfirmed = [];
+    private readonly UnconfirmedMessages _unconfirmed = new();
     private TaskCompletionSource? _room;
-    private ulong _lastTag;
-    private ulong _lowestTag = 1;
     private string? _closeReason;
-
-    private sealed record Unconfirmed(long Ticket, Guid MessageId, string Type)
-    {
-        public string? Returned { get; set; }
-    }
 
     private RabbitMqPublishChannel(RabbitMqConnection.Open connection, IChannel channel, PublishChannelOptions options, int maxMessageBytes)
     {
@@ -77,7 +70,7 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         // What the broker would answer by closing the channel, or the connection, is refused here: it would stop all others again and again.
         var refusal = envelope.Body.Length > _maxMessageBytes
             ? $"its body of {envelope.Body.Length:N0} bytes is larger than {_maxMessageBytes:N0} (RabbitMq:MaxMessageBytes)"
-            : _properties.TryEncode(envelope, _maxPropertyBytes);
+            : _properties.TryFill(envelope, _maxPropertyBytes);
         if (refusal is not null)
         {
             if (!_results.Writer.TryWrite(new PublishResult(ticket, PublishOutcome.Refused, refusal)))
@@ -86,29 +79,21 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         }
         if (_connection.Unblocked is { } unblocked)
             await WhileOpenAsync(unblocked, cancellationToken).ConfigureAwait(false);
-        if (RoomInWindow() is { } room)
-            await WhileOpenAsync(room, cancellationToken).ConfigureAwait(false);
-
         // Remembered before it is sent: the answer may come before the call returns.
         ulong tag;
-        lock (_lock)
-        {
-            if (_closeReason is not null)
-                throw Lost();
-            tag = ++_lastTag;
-            _unconfirmed.Add(tag, new Unconfirmed(ticket, envelope.MessageId, envelope.Type));
-        }
+        while (!TryRemember(ticket, envelope, out tag, out var room))
+            await WhileOpenAsync(room!, cancellationToken).ConfigureAwait(false);
         try
         {
             // G2: mandatory and persistent. The library copies properties and body before its call completes.
             // A broker in alarm stops reading, so the write can hang. Only the end of the channel ends it: whether it was sent is unknown from then on, and so is the next tag.
-            await _channel.BasicPublishAsync(_exchange, _queue ?? envelope.Type, mandatory: true, _properties, envelope.Body, _closed.Token).ConfigureAwait(false);
+            await _channel.BasicPublishAsync(_exchange, _queue ?? envelope.Type, mandatory: true, _properties.Properties, envelope.Body, _closed.Token).ConfigureAwait(false);
         }
         catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
         {
             bool stillOurs;
             lock (_lock)
-                stillOurs = _unconfirmed.Remove(tag);
+                stillOurs = _unconfirmed.Remove(tag, out _);
             // The numbering may be off by one from here on, so the channel is of no more use.
             await Close(exception.Message).ConfigureAwait(false);
             // Otherwise its ticket has come back as unknown already.
@@ -151,14 +136,20 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         }
     }
 
-    /// <summary>What to wait for before another message may be sent; null if it may be sent now.</summary>
-    private Task? RoomInWindow()
+    /// <summary>Takes a place in the window. False when there is none: then <paramref name="room"/> is what to wait for.</summary>
+    private bool TryRemember(long ticket, Envelope envelope, out ulong tag, out Task? room)
     {
         lock (_lock)
         {
-            if (_unconfirmed.Count < _window || _closeReason is not null)
-                return null;
-            return (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            if (_closeReason is not null)
+                throw Lost();
+            if (_unconfirmed.Count >= _window)
+            {
+                (tag, room) = (0, (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task);
+                return false;
+            }
+            (tag, room) = (_unconfirmed.Add(ticket, envelope.MessageId, _queue ?? envelope.Type), null);
+            return true;
         }
     }
 
@@ -167,17 +158,8 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         TaskCompletionSource? room = null;
         lock (_lock)
         {
-            if (multiple)
-            {
-                for (; _lowestTag <= tag; _lowestTag++)
-                    Answer(_lowestTag, outcome, reason);
-            }
-            else
-            {
-                Answer(tag, outcome, reason);
-                while (_lowestTag <= _lastTag && !_unconfirmed.ContainsKey(_lowestTag))
-                    _lowestTag++;
-            }
+            for (var first = multiple ? _unconfirmed.Lowest : tag; first <= tag; first++)
+                Answer(first, outcome, reason);
             if (_unconfirmed.Count <= _reopen)
                 (room, _room) = (_room, null);
         }
@@ -197,20 +179,12 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
 
     private Task Returned(object sender, BasicReturnEventArgs returned)
     {
-        // A return carries no tag. Messages of one id and one type are routed alike, so which of them is meant does not matter.
         var id = Guid.TryParse(returned.BasicProperties.MessageId, out var parsed) ? parsed : Guid.Empty;
         lock (_lock)
         {
-            for (var tag = _lowestTag; tag <= _lastTag; tag++)
-            {
-                if (_unconfirmed.TryGetValue(tag, out var message) && message.Returned is null && message.MessageId == id && (_queue ?? message.Type) == returned.RoutingKey)
-                {
-                    message.Returned = _queue is not null ? $"queue '{_queue}' is gone" : returned.ReplyCode == 312
-                        ? $"no queue is bound to exchange '{_exchange}' for type '{message.Type}'"
-                        : $"the broker returned it: {returned.ReplyCode} {returned.ReplyText}";
-                    break;
-                }
-            }
+            _unconfirmed.Return(id, returned.RoutingKey, _queue is not null ? $"queue '{_queue}' is gone" : returned.ReplyCode == 312
+                ? $"no queue is bound to exchange '{_exchange}' for type '{returned.RoutingKey}'"
+                : $"the broker returned it: {returned.ReplyCode} {returned.ReplyText}");
         }
         return Task.CompletedTask;
     }
@@ -223,9 +197,8 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
                 return Task.CompletedTask;
             _closeReason = reason;
             // G2: no answer came, so nobody knows. The rows stay and are published again.
-            foreach (var message in _unconfirmed.Values)
-                _results.Writer.TryWrite(new PublishResult(message.Ticket, PublishOutcome.Unknown, $"the channel was lost ({reason})"));
-            _unconfirmed.Clear();
+            foreach (var ticket in _unconfirmed.Clear())
+                _results.Writer.TryWrite(new PublishResult(ticket, PublishOutcome.Unknown, $"the channel was lost ({reason})"));
             _results.Writer.TryComplete();
         }
         return _closed.CancelAsync();

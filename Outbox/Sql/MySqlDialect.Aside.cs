@@ -8,8 +8,8 @@ internal sealed partial class MySqlDialect
     internal override IReadOnlyList<string> ScheduleMessages =>
     [
         $"""
-        INSERT INTO outbox_scheduled ({Row})
-        SELECT m.message_id, m.`partition`, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at
+        INSERT INTO outbox_scheduled (sequence, {Row})
+        SELECT m.sequence, m.message_id, m.`partition`, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at
         FROM {Wanted} WHERE {IfHeld} ORDER BY m.sequence
         """,
         SettleMessages,

@@ -72,16 +72,17 @@ internal sealed partial class MySqlDialect : SqlDialect
 
         CREATE TABLE IF NOT EXISTS outbox_scheduled (
             id bigint NOT NULL AUTO_INCREMENT,
+            `partition` smallint NOT NULL,
+            not_before datetime(6) NOT NULL,
+            sequence bigint NOT NULL,
             message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
-            `partition` smallint NOT NULL DEFAULT 0,
             partition_key varchar(200) NULL,
             key_sequence bigint NULL,
             type varchar(200) NOT NULL,
             headers longtext NULL,
-            content_type varchar(100) NOT NULL DEFAULT 'application/json',
+            content_type varchar(100) NOT NULL,
             body longblob NOT NULL,
-            created_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
-            not_before datetime(6) NOT NULL,
+            created_at datetime(6) NOT NULL,
             expires_at datetime(6) NULL,
             CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id),
             KEY ix_outbox_scheduled_due (`partition`, not_before, id)
@@ -122,8 +123,8 @@ internal sealed partial class MySqlDialect : SqlDialect
             first_failed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             last_failed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             state varchar(20) NOT NULL DEFAULT 'dead',
-            sequence bigint NULL,
             `partition` smallint NULL,
+            sequence bigint NULL,
             key_sequence bigint NULL,
             created_at datetime(6) NULL,
             expires_at datetime(6) NULL,
@@ -131,6 +132,23 @@ internal sealed partial class MySqlDialect : SqlDialect
             UNIQUE KEY ux_dead_letters_message (side, consumer, message_id),
             KEY ix_dead_letters_state (side, state, `partition`)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+        CREATE TABLE IF NOT EXISTS relays (
+            owner varchar(200) NOT NULL,
+            started_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+            expires_at datetime(6) NOT NULL,
+            status longtext NULL,
+            CONSTRAINT pk_relays PRIMARY KEY (owner)
+        ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+        CREATE TABLE IF NOT EXISTS outbox_settings (
+            id smallint NOT NULL,
+            partitions smallint NOT NULL DEFAULT 1,
+            next_partitions smallint NULL,
+            changed_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+            CONSTRAINT pk_outbox_settings PRIMARY KEY (id)
+        ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+        INSERT IGNORE INTO outbox_settings (id) VALUES (1);
 
         CREATE TABLE IF NOT EXISTS outbox_schema (
             version int NOT NULL,
@@ -140,6 +158,13 @@ internal sealed partial class MySqlDialect : SqlDialect
         INSERT IGNORE INTO outbox_schema (version) VALUES (3);
         """;
 
+    // Only MariaDB can add a column where it is missing, and only there.
+    internal override IReadOnlyList<(string Table, string Column, string Statement)> AddedColumns =>
+    [
+        ("outbox_archive", "outcome", "ALTER TABLE outbox_archive ADD COLUMN outcome varchar(20) NOT NULL DEFAULT 'published'"),
+        ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN `partition` smallint NULL, ADD COLUMN sequence bigint NULL, ADD COLUMN key_sequence bigint NULL, ADD COLUMN created_at datetime(6) NULL, ADD COLUMN expires_at datetime(6) NULL, ADD KEY ix_dead_letters_state (side, state, `partition`)"),
+    ];
+
     // MariaDB shows a display width for whole numbers, MySQL has given it up.
     internal override string DescribeColumns =>
         """
@@ -147,13 +172,13 @@ internal sealed partial class MySqlDialect : SqlDialect
             CASE WHEN c.is_nullable = 'NO' THEN 1 ELSE 0 END, coalesce(k.ordinal_position, 0)
         FROM information_schema.columns c
         LEFT JOIN information_schema.key_column_usage k ON k.constraint_name = 'PRIMARY' AND k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name
-        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_scheduled', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT DISTINCT table_name, index_name FROM information_schema.statistics
-        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_scheduled', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
         """;
 
     // A short wait for locks: a delete that waits holds the guard on its lease, and so would hold up the lease's own renewal.

@@ -50,11 +50,9 @@ internal static class OutboxSchema
         {
             try
             {
-                var version = await VersionAsync(connection, dialect, cancellationToken).ConfigureAwait(false);
-                if (version > SchemaVersion.Current)
+                if (await VersionAsync(connection, dialect, cancellationToken).ConfigureAwait(false) is > SchemaVersion.Current and var version)
                     throw new OutboxConfigurationException($"{what}: the tables are of schema version {version}, made by a newer program than this one, which knows versions up to {SchemaVersion.Current}. Nothing was changed. Update this program.");
-                if (version < SchemaVersion.Current)
-                    await AddColumnsAsync(connection, dialect, cancellationToken).ConfigureAwait(false);
+                await AddColumnsAsync(connection, dialect, cancellationToken).ConfigureAwait(false);
                 await connection.Command(dialect.CreateTables).ExecuteAsync(cancellationToken).ConfigureAwait(false);
                 return;
             }
@@ -94,6 +92,28 @@ internal static class OutboxSchema
         return differences;
     }
 
+    private static async Task AddColumnsAsync(DbConnection connection, SqlDialect dialect, CancellationToken cancellationToken)
+    {
+        if (dialect.AddedColumns.Count == 0)
+            return;
+        var there = (await RowsAsync(connection, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false)).Select(r => (Table: r[0], Column: r[1])).ToHashSet();
+        foreach (var (table, column, statement) in dialect.AddedColumns)
+        {
+            if (there.Contains((table, column)) || !there.Any(c => c.Table == table))
+                continue;
+            try
+            {
+                await connection.Command(statement).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (DbException) when (!cancellationToken.IsCancellationRequested)
+            {
+                // Somebody else may have added it at this moment; if it was something else, it is still missing.
+                if (!(await RowsAsync(connection, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false)).Any(r => r[0] == table && r[1] == column))
+                    throw;
+            }
+        }
+    }
+
     private static IEnumerable<string> Compare(SchemaShape.Column expected, SchemaShape.Column? actual)
     {
         var name = $"{expected.Table}.{expected.Name}";
@@ -125,33 +145,6 @@ internal static class OutboxSchema
         {
             // Version 1 had no such table.
             return await ExistsAsync(connection, dialect, cancellationToken).ConfigureAwait(false) ? 1 : null;
-        }
-    }
-
-    /// <summary>Adds the columns that tables of an earlier version lack. They take nulls or have defaults, so that who writes meanwhile is not disturbed.</summary>
-    private static async Task AddColumnsAsync(DbConnection connection, SqlDialect dialect, CancellationToken cancellationToken)
-    {
-        var shape = SchemaShape.Of(dialect);
-        var missing = await MissingAsync().ConfigureAwait(false);
-        foreach (var column in missing)
-        {
-            try
-            {
-                await connection.Command($"ALTER TABLE {column.Table} ADD {shape.Definitions[column]}").ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            }
-            catch (DbException exception) when (!SqlErrors.IsTransient(exception) && !SqlErrors.IsUnavailable(exception))
-            {
-                // Somebody else has added it at this moment, or it cannot be added.
-                if ((await MissingAsync().ConfigureAwait(false)).Contains(column))
-                    throw;
-            }
-        }
-
-        async Task<List<(string Table, string Name)>> MissingAsync()
-        {
-            var actual = (await RowsAsync(connection, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false)).Select(r => (r[0], r[1])).ToHashSet();
-            var tables = actual.Select(c => c.Item1).ToHashSet();
-            return [.. shape.Columns.Where(c => c.KeyPlace == 0 && tables.Contains(c.Table) && !actual.Contains((c.Table, c.Name))).Select(c => (c.Table, c.Name))];
         }
     }
 

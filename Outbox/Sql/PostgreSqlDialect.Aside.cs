@@ -11,8 +11,8 @@ internal sealed partial class PostgreSqlDialect
     [
         $"""
         {Held},
-        gone AS (DELETE FROM outbox_messages AS m USING held, unnest(@sequences::bigint[]) AS later (number) WHERE m.partition = @partition AND m.sequence = number RETURNING m.*)
-        INSERT INTO outbox_scheduled ({Row}) SELECT {Row} FROM gone ORDER BY sequence
+        gone AS (DELETE FROM outbox_messages AS m USING held WHERE m.ctid = ANY({Places}) RETURNING m.*)
+        INSERT INTO outbox_scheduled (sequence, {Row}) SELECT sequence, {Row} FROM gone ORDER BY sequence
         """,
     ];
 
@@ -26,7 +26,8 @@ internal sealed partial class PostgreSqlDialect
     [
         $"""
         {Held},
-        gone AS (DELETE FROM outbox_scheduled AS s USING held, unnest(@sequences::bigint[]) AS due (number) WHERE s.id = number AND s.partition = @partition RETURNING s.*)
+        gone AS (DELETE FROM outbox_scheduled AS s USING held WHERE s.ctid = ANY(ARRAY(SELECT row.place FROM unnest(@sequences::bigint[]) AS due (number)
+            CROSS JOIN LATERAL (SELECT ctid AS place FROM outbox_scheduled WHERE id = number AND partition = @partition OFFSET 0) AS row)) RETURNING s.*)
         INSERT INTO outbox_messages ({Row}) SELECT {Row} FROM gone ORDER BY not_before, id
         """,
     ];
@@ -35,12 +36,11 @@ internal sealed partial class PostgreSqlDialect
     [
         $"""
         {Held},
-        gone AS (
-            DELETE FROM outbox_messages AS m USING held, json_to_recordset(@letters::json) AS letter (sequence bigint, attempts integer, reason text, age double precision, state text)
-            WHERE m.partition = @partition AND m.sequence = letter.sequence RETURNING m.*, letter.attempts, letter.reason, letter.age, letter.state)
+        gone AS (DELETE FROM outbox_messages AS m USING held WHERE m.ctid = ANY({Places}) RETURNING m.*)
         INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, attempts, first_failed_at, state, sequence, partition, key_sequence, created_at, expires_at)
-        SELECT 'relay', sequence::text, @source, message_id, message_id::text, type, partition_key, headers, content_type, body, reason, attempts,
-            clock_timestamp() - age * interval '1 second', state, sequence, partition, key_sequence, created_at, expires_at FROM gone ORDER BY gone.sequence
+        SELECT 'relay', gone.sequence::text, @source, gone.message_id, gone.message_id::text, gone.type, gone.partition_key, gone.headers, gone.content_type, gone.body, letter.reason, letter.attempts,
+            clock_timestamp() - letter.age * interval '1 second', letter.state, gone.sequence, gone.partition, gone.key_sequence, gone.created_at, gone.expires_at
+        FROM gone JOIN json_to_recordset(@letters::json) AS letter (sequence bigint, attempts integer, reason text, age double precision, state text) ON letter.sequence = gone.sequence ORDER BY gone.sequence
         ON CONFLICT (side, consumer, message_id) DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, last_failed_at = clock_timestamp(), state = excluded.state
         """,
     ];

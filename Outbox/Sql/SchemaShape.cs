@@ -5,15 +5,11 @@ namespace Outbox.Sql;
 /// <summary>The tables as the script of an engine writes them: what a database is compared with.</summary>
 internal sealed partial class SchemaShape
 {
-    private SchemaShape(IReadOnlyList<Column> columns, IReadOnlyList<(string Table, string Name)> indexes, IReadOnlyDictionary<(string Table, string Name), string> definitions) =>
-        (Columns, Indexes, Definitions) = (columns, indexes, definitions);
+    private SchemaShape(IReadOnlyList<Column> columns, IReadOnlyList<(string Table, string Name)> indexes) => (Columns, Indexes) = (columns, indexes);
 
     public IReadOnlyList<Column> Columns { get; }
 
     public IReadOnlyList<(string Table, string Name)> Indexes { get; }
-
-    /// <summary>Each column as the script writes it.</summary>
-    public IReadOnlyDictionary<(string Table, string Name), string> Definitions { get; }
 
     /// <summary>A column of a table.</summary>
     /// <param name="Table">Its table.</param>
@@ -27,7 +23,6 @@ internal sealed partial class SchemaShape
     {
         var columns = new List<Column>();
         var indexes = new List<(string, string)>();
-        var definitions = new Dictionary<(string, string), string>();
         var script = dialect.CreateTables;
         foreach (Match table in TableStatement().Matches(script))
         {
@@ -39,14 +34,11 @@ internal sealed partial class SchemaShape
                 if (IndexClause().Match(line) is { Success: true } index)
                     indexes.Add((name, index.Groups["name"].Value));
                 else if (ColumnClause().Match(line) is { Success: true } column && !line.StartsWith("CONSTRAINT", StringComparison.Ordinal))
-                {
                     columns.Add(ColumnOf(name, column, line, key));
-                    definitions[(name, columns[^1].Name)] = line.TrimEnd(',');
-                }
             }
         }
         indexes.AddRange(IndexStatement().Matches(script).Select(m => (m.Groups["table"].Value, m.Groups["name"].Value)));
-        return new SchemaShape(columns, indexes, definitions);
+        return new SchemaShape(columns, indexes);
     }
 
     private static Column ColumnOf(string table, Match match, string line, List<string> key)

@@ -86,6 +86,12 @@ public abstract class SqlDialect
     /// <summary>Reads a message id.</summary>
     internal virtual Guid ReadGuid(DbDataReader reader, int ordinal) => reader.GetGuid(ordinal);
 
+    /// <summary>Reads a text that many rows have in common.</summary>
+    internal virtual string ReadText(DbDataReader reader, int ordinal, TextCache cache) => reader.GetString(ordinal);
+
+    /// <summary>Whether the driver copies a binary value into memory of ours without making an array of its own first.</summary>
+    internal virtual bool CopiesBytes => true;
+
     /// <summary>The isolation level of a consumer's own transactions, where the engine's default is no good for an inbox.</summary>
     internal virtual System.Data.IsolationLevel ConsumerIsolation => System.Data.IsolationLevel.Unspecified;
 
@@ -96,6 +102,9 @@ public abstract class SqlDialect
 
     /// <summary>Creates what is missing, and brings tables of an earlier version to this one. Safe to run by many at once, and again.</summary>
     internal abstract string CreateTables { get; }
+
+    /// <summary>Columns that later versions added to tables of earlier ones, for engines whose script cannot add what is missing by itself. Run for those that are missing, before the script.</summary>
+    internal virtual IReadOnlyList<(string Table, string Column, string Statement)> AddedColumns => [];
 
     /// <summary>The schema version that the tables have.</summary>
     internal string ReadSchemaVersion { get; } = "SELECT max(version) FROM outbox_schema";
@@ -108,10 +117,12 @@ public abstract class SqlDialect
         $"""
         SELECT sequence, message_id, {Partition}, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages WHERE 1 = 0;
         SELECT sequence, message_id, {Partition}, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, published_at, outcome FROM outbox_archive WHERE 1 = 0;
-        SELECT id, message_id, {Partition}, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_scheduled WHERE 1 = 0;
+        SELECT id, {Partition}, not_before, sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at FROM outbox_scheduled WHERE 1 = 0;
         SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
         SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
-        SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, sequence, {Partition}, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0
+        SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, {Partition}, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
+        SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
+        SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
 
     /// <summary>The columns that the database has: table, column, type as the script writes it, whether it is required (1 or 0), its place in the primary key (0 = none).</summary>

@@ -9,8 +9,8 @@ internal sealed partial class SqlServerDialect
     [
         $"""
         DELETE m
-        OUTPUT deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
-        INTO outbox_scheduled ({Row})
+        OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
+        INTO outbox_scheduled (sequence, {Row})
         {Settled} WHERE {IfHeld}
         """,
     ];

@@ -94,22 +94,25 @@ internal sealed partial class SqlServerDialect : SqlDialect
             outcome nvarchar(20) NOT NULL DEFAULT N'published',
             CONSTRAINT pk_outbox_archive PRIMARY KEY CLUSTERED (sequence, message_id)
         );
+        IF COL_LENGTH(N'outbox_archive', N'outcome') IS NULL
+            ALTER TABLE outbox_archive ADD outcome nvarchar(20) NOT NULL DEFAULT N'published';
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_published_at')
             CREATE INDEX ix_outbox_archive_published_at ON outbox_archive (published_at);
 
         IF OBJECT_ID(N'outbox_scheduled', N'U') IS NULL
         CREATE TABLE outbox_scheduled (
             id bigint IDENTITY(1, 1) NOT NULL,
+            partition smallint NOT NULL,
+            not_before datetime2(7) NOT NULL,
+            sequence bigint NOT NULL,
             message_id uniqueidentifier NOT NULL,
-            partition smallint NOT NULL DEFAULT 0,
             partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
             key_sequence bigint NULL,
             type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
             headers nvarchar(max) NULL,
-            content_type nvarchar(100) NOT NULL DEFAULT N'application/json',
+            content_type nvarchar(100) NOT NULL,
             body varbinary(max) NOT NULL,
-            created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
-            not_before datetime2(7) NOT NULL,
+            created_at datetime2(7) NOT NULL,
             expires_at datetime2(7) NULL,
             CONSTRAINT pk_outbox_scheduled PRIMARY KEY CLUSTERED (id)
         );
@@ -157,17 +160,39 @@ internal sealed partial class SqlServerDialect : SqlDialect
             first_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
             last_failed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
             state nvarchar(20) NOT NULL DEFAULT N'dead',
-            sequence bigint NULL,
             partition smallint NULL,
+            sequence bigint NULL,
             key_sequence bigint NULL,
             created_at datetime2(7) NULL,
             expires_at datetime2(7) NULL,
             CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
         );
+        IF COL_LENGTH(N'dead_letters', N'sequence') IS NULL
+            ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL, key_sequence bigint NULL, created_at datetime2(7) NULL, expires_at datetime2(7) NULL;
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
             CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
             CREATE INDEX ix_dead_letters_state ON dead_letters (side, state, partition);
+
+        IF OBJECT_ID(N'relays', N'U') IS NULL
+        CREATE TABLE relays (
+            owner nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            started_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+            expires_at datetime2(7) NOT NULL,
+            status nvarchar(max) NULL,
+            CONSTRAINT pk_relays PRIMARY KEY CLUSTERED (owner)
+        );
+
+        IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
+        CREATE TABLE outbox_settings (
+            id smallint NOT NULL,
+            partitions smallint NOT NULL DEFAULT 1,
+            next_partitions smallint NULL,
+            changed_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+            CONSTRAINT pk_outbox_settings PRIMARY KEY CLUSTERED (id)
+        );
+        IF NOT EXISTS (SELECT 1 FROM outbox_settings WHERE id = 1)
+            INSERT INTO outbox_settings (id) VALUES (1);
 
         IF OBJECT_ID(N'outbox_schema', N'U') IS NULL
         CREATE TABLE outbox_schema (
@@ -191,13 +216,13 @@ internal sealed partial class SqlServerDialect : SqlDialect
         INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
         LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
         LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     // A pooled connection may have kept SERIALIZABLE from a TransactionScope, under which READPAST fails. In a deadlock the relay gives way to the service.

@@ -10,7 +10,7 @@ internal sealed partial class SqliteDialect
     internal override IReadOnlyList<string> ScheduleMessages =>
     [
         $"""
-        INSERT INTO outbox_scheduled ({Row}) SELECT {Row} FROM outbox_messages
+        INSERT INTO outbox_scheduled (sequence, {Row}) SELECT sequence, {Row} FROM outbox_messages
         WHERE sequence IN (SELECT value FROM json_each(@sequences)) AND partition = @partition AND {IfHeld} ORDER BY sequence
         """,
         SettleMessages,

@@ -9,6 +9,8 @@ internal sealed partial class SqliteDialect : SqlDialect
     // One writer at a time holds the file from its first write to its commit.
     internal override LateRows LateRows => LateRows.Never;
 
+    internal override bool CopiesBytes => false;
+
     private const string Now = "strftime('%Y-%m-%d %H:%M:%f', 'now')";
 
     // AUTOINCREMENT: without it the number of a deleted last row is given out again.
@@ -53,16 +55,17 @@ internal sealed partial class SqliteDialect : SqlDialect
 
         CREATE TABLE IF NOT EXISTS outbox_scheduled (
             id INTEGER NOT NULL CONSTRAINT pk_outbox_scheduled PRIMARY KEY AUTOINCREMENT,
+            partition INTEGER NOT NULL,
+            not_before TEXT NOT NULL,
+            sequence INTEGER NOT NULL,
             message_id TEXT NOT NULL,
-            partition INTEGER NOT NULL DEFAULT 0,
             partition_key TEXT NULL,
             key_sequence INTEGER NULL,
             type TEXT NOT NULL,
             headers TEXT NULL,
-            content_type TEXT NOT NULL DEFAULT 'application/json',
+            content_type TEXT NOT NULL,
             body BLOB NOT NULL,
-            created_at TEXT NOT NULL DEFAULT ({Now}),
-            not_before TEXT NOT NULL,
+            created_at TEXT NOT NULL,
             expires_at TEXT NULL
         );
         CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
@@ -102,14 +105,29 @@ internal sealed partial class SqliteDialect : SqlDialect
             first_failed_at TEXT NOT NULL DEFAULT ({Now}),
             last_failed_at TEXT NOT NULL DEFAULT ({Now}),
             state TEXT NOT NULL DEFAULT 'dead',
-            sequence INTEGER NULL,
             partition INTEGER NULL,
+            sequence INTEGER NULL,
             key_sequence INTEGER NULL,
             created_at TEXT NULL,
             expires_at TEXT NULL
         );
         CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
         CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
+
+        CREATE TABLE IF NOT EXISTS relays (
+            owner TEXT NOT NULL CONSTRAINT pk_relays PRIMARY KEY,
+            started_at TEXT NOT NULL DEFAULT ({Now}),
+            expires_at TEXT NOT NULL,
+            status TEXT NULL
+        );
+
+        CREATE TABLE IF NOT EXISTS outbox_settings (
+            id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
+            partitions INTEGER NOT NULL DEFAULT 1,
+            next_partitions INTEGER NULL,
+            changed_at TEXT NOT NULL DEFAULT ({Now})
+        );
+        INSERT OR IGNORE INTO outbox_settings (id) VALUES (1);
 
         CREATE TABLE IF NOT EXISTS outbox_schema (
             version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
@@ -120,16 +138,27 @@ internal sealed partial class SqliteDialect : SqlDialect
         COMMIT;
         """;
 
+    // A script cannot add a column only where it is missing.
+    internal override IReadOnlyList<(string Table, string Column, string Statement)> AddedColumns =>
+    [
+        ("outbox_archive", "outcome", "ALTER TABLE outbox_archive ADD COLUMN outcome TEXT NOT NULL DEFAULT 'published'"),
+        ("dead_letters", "partition", "ALTER TABLE dead_letters ADD COLUMN partition INTEGER NULL"),
+        ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN sequence INTEGER NULL"),
+        ("dead_letters", "key_sequence", "ALTER TABLE dead_letters ADD COLUMN key_sequence INTEGER NULL"),
+        ("dead_letters", "created_at", "ALTER TABLE dead_letters ADD COLUMN created_at TEXT NULL"),
+        ("dead_letters", "expires_at", "ALTER TABLE dead_letters ADD COLUMN expires_at TEXT NULL"),
+    ];
+
     internal override string DescribeColumns =>
         """
         SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_scheduled', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
-        AND tbl_name IN ('outbox_messages', 'outbox_scheduled', 'outbox_archive', 'leases', 'inbox_messages', 'dead_letters', 'outbox_schema')
+        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
         """;
 
     // WAL lets the relay read while services write; it is a property of the file and stays. Nothing else may be set here that changes what a commit means: with the relay in the service,

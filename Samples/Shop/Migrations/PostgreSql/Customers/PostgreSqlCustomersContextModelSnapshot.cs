@@ -288,6 +288,33 @@ namespace Shop.Migrations.PostgreSql.Customers
                     b.ToTable("leases", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.Locks.RelayRow", b =>
+                {
+                    b.Property<string>("Owner")
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("owner");
+
+                    b.Property<DateTime>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<DateTime>("StartedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("started_at")
+                        .HasDefaultValueSql("clock_timestamp()");
+
+                    b.Property<string>("Status")
+                        .HasColumnType("text")
+                        .HasColumnName("status");
+
+                    b.HasKey("Owner")
+                        .HasName("pk_relays");
+
+                    b.ToTable("relays", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.OutboxMessage", b =>
                 {
                     b.Property<short>("Partition")
@@ -357,6 +384,40 @@ namespace Shop.Migrations.PostgreSql.Customers
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.OutboxSettings", b =>
+                {
+                    b.Property<short>("Id")
+                        .HasColumnType("smallint")
+                        .HasColumnName("id");
+
+                    b.Property<DateTime>("ChangedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("changed_at")
+                        .HasDefaultValueSql("clock_timestamp()");
+
+                    b.Property<short?>("NextPartitions")
+                        .HasColumnType("smallint")
+                        .HasColumnName("next_partitions");
+
+                    b.Property<short>("Partitions")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("smallint")
+                        .HasDefaultValue((short)1)
+                        .HasColumnName("partitions");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_settings");
+
+                    b.ToTable("outbox_settings", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = (short)1
+                        });
+                });
+
             modelBuilder.Entity("Outbox.ScheduledMessage", b =>
                 {
                     b.Property<long>("Id")
@@ -375,14 +436,11 @@ namespace Shop.Migrations.PostgreSql.Customers
                         .IsRequired()
                         .HasMaxLength(100)
                         .HasColumnType("character varying(100)")
-                        .HasDefaultValue("application/json")
                         .HasColumnName("content_type");
 
                     b.Property<DateTime>("CreatedAt")
-                        .ValueGeneratedOnAdd()
                         .HasColumnType("timestamp with time zone")
-                        .HasColumnName("created_at")
-                        .HasDefaultValueSql("clock_timestamp()");
+                        .HasColumnName("created_at");
 
                     b.Property<DateTime?>("ExpiresAt")
                         .HasColumnType("timestamp with time zone")
@@ -406,13 +464,16 @@ namespace Shop.Migrations.PostgreSql.Customers
 
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
-                        .HasDefaultValue((short)0)
                         .HasColumnName("partition");
 
                     b.Property<string>("PartitionKey")
                         .HasMaxLength(200)
                         .HasColumnType("character varying(200)")
                         .HasColumnName("partition_key");
+
+                    b.Property<long>("Sequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Type")
                         .IsRequired()

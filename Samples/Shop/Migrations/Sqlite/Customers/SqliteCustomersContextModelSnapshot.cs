@@ -281,6 +281,33 @@ namespace Shop.Migrations.Sqlite.Customers
                     b.ToTable("leases", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.Locks.RelayRow", b =>
+                {
+                    b.Property<string>("Owner")
+                        .HasMaxLength(200)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("owner");
+
+                    b.Property<DateTime>("ExpiresAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("expires_at");
+
+                    b.Property<DateTime>("StartedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("started_at")
+                        .HasDefaultValueSql("strftime('%Y-%m-%d %H:%M:%f', 'now')");
+
+                    b.Property<string>("Status")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("status");
+
+                    b.HasKey("Owner")
+                        .HasName("pk_relays");
+
+                    b.ToTable("relays", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.OutboxMessage", b =>
                 {
                     b.Property<long>("Sequence")
@@ -348,6 +375,40 @@ namespace Shop.Migrations.Sqlite.Customers
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.OutboxSettings", b =>
+                {
+                    b.Property<short>("Id")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<DateTime>("ChangedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("changed_at")
+                        .HasDefaultValueSql("strftime('%Y-%m-%d %H:%M:%f', 'now')");
+
+                    b.Property<short?>("NextPartitions")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("next_partitions");
+
+                    b.Property<short>("Partitions")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER")
+                        .HasDefaultValue((short)1)
+                        .HasColumnName("partitions");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_settings");
+
+                    b.ToTable("outbox_settings", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = (short)1
+                        });
+                });
+
             modelBuilder.Entity("Outbox.ScheduledMessage", b =>
                 {
                     b.Property<long>("Id")
@@ -364,14 +425,11 @@ namespace Shop.Migrations.Sqlite.Customers
                         .IsRequired()
                         .HasMaxLength(100)
                         .HasColumnType("TEXT")
-                        .HasDefaultValue("application/json")
                         .HasColumnName("content_type");
 
                     b.Property<DateTime>("CreatedAt")
-                        .ValueGeneratedOnAdd()
                         .HasColumnType("TEXT")
-                        .HasColumnName("created_at")
-                        .HasDefaultValueSql("strftime('%Y-%m-%d %H:%M:%f', 'now')");
+                        .HasColumnName("created_at");
 
                     b.Property<DateTime?>("ExpiresAt")
                         .HasColumnType("TEXT")
@@ -395,13 +453,16 @@ namespace Shop.Migrations.Sqlite.Customers
 
                     b.Property<short>("Partition")
                         .HasColumnType("INTEGER")
-                        .HasDefaultValue((short)0)
                         .HasColumnName("partition");
 
                     b.Property<string>("PartitionKey")
                         .HasMaxLength(200)
                         .HasColumnType("TEXT")
                         .HasColumnName("partition_key");
+
+                    b.Property<long>("Sequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Type")
                         .IsRequired()

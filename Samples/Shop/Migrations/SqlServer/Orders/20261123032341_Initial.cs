@@ -3,9 +3,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
-
-namespace Shop.Migrations.SqlServer.Stock
+namespace Shop.Migrations.SqlServer.Orders
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -35,8 +33,8 @@ namespace Shop.Migrations.SqlServer.Stock
                     first_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
-                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     created_at = table.Column<DateTime>(type: "datetime2", nullable: true),
                     expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
@@ -61,18 +59,6 @@ namespace Shop.Migrations.SqlServer.Stock
                 });
 
             migrationBuilder.CreateTable(
-                name: "items",
-                columns: table => new
-                {
-                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    reserved = table.Column<long>(type: "bigint", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_items", x => x.sku);
-                });
-
-            migrationBuilder.CreateTable(
                 name: "leases",
                 columns: table => new
                 {
@@ -84,6 +70,35 @@ namespace Shop.Migrations.SqlServer.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_leases", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "numbers",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    last = table.Column<int>(type: "int", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_numbers", x => x.customer_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "orders",
+                columns: table => new
+                {
+                    id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    customer_id = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    number = table.Column<int>(type: "int", nullable: false),
+                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "int", nullable: false),
+                    cents = table.Column<long>(type: "bigint", nullable: false),
+                    is_reserved = table.Column<bool>(type: "bit", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_orders", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -139,16 +154,17 @@ namespace Shop.Migrations.SqlServer.Stock
                 {
                     id = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("SqlServer:Identity", "1, 1"),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
                     message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
-                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "0"),
                     partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
                     headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
-                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
                     body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
-                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
-                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false),
                     expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
                 },
                 constraints: table =>
@@ -169,39 +185,42 @@ namespace Shop.Migrations.SqlServer.Stock
                 });
 
             migrationBuilder.CreateTable(
-                name: "reservations",
+                name: "outbox_settings",
                 columns: table => new
                 {
-                    order_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
-                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "int", nullable: false)
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "1"),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
                 });
 
-            migrationBuilder.InsertData(
-                table: "items",
-                columns: new[] { "sku", "reserved" },
-                values: new object[,]
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
                 {
-                    { "apple", 0L },
-                    { "bread", 0L },
-                    { "cheese", 0L },
-                    { "coffee", 0L },
-                    { "egg", 0L },
-                    { "honey", 0L },
-                    { "milk", 0L },
-                    { "olive", 0L },
-                    { "rice", 0L },
-                    { "tea", 0L }
+                    owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    started_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    status = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
                 value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -219,6 +238,12 @@ namespace Shop.Migrations.SqlServer.Stock
                 name: "ix_inbox_messages_received_at",
                 table: "inbox_messages",
                 column: "received_at");
+
+            migrationBuilder.CreateIndex(
+                name: "IX_orders_customer_id_number",
+                table: "orders",
+                columns: new[] { "customer_id", "number" },
+                unique: true);
 
             migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
@@ -241,10 +266,13 @@ namespace Shop.Migrations.SqlServer.Stock
                 name: "inbox_messages");
 
             migrationBuilder.DropTable(
-                name: "items");
+                name: "leases");
 
             migrationBuilder.DropTable(
-                name: "leases");
+                name: "numbers");
+
+            migrationBuilder.DropTable(
+                name: "orders");
 
             migrationBuilder.DropTable(
                 name: "outbox_archive");
@@ -259,7 +287,10 @@ namespace Shop.Migrations.SqlServer.Stock
                 name: "outbox_schema");
 
             migrationBuilder.DropTable(
-                name: "reservations");
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
         }
     }
 }

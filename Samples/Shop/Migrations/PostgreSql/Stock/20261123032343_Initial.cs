@@ -4,7 +4,9 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
 #nullable disable
 
-namespace Shop.Migrations.PostgreSql.Customers
+#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
+
+namespace Shop.Migrations.PostgreSql.Stock
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -12,21 +14,6 @@ namespace Shop.Migrations.PostgreSql.Customers
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
-            migrationBuilder.CreateTable(
-                name: "accounts",
-                columns: table => new
-                {
-                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
-                    orders = table.Column<int>(type: "integer", nullable: false),
-                    cents = table.Column<long>(type: "bigint", nullable: false),
-                    last_number = table.Column<int>(type: "integer", nullable: false),
-                    out_of_order = table.Column<int>(type: "integer", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_accounts", x => x.customer_id);
-                });
-
             migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
@@ -49,8 +36,8 @@ namespace Shop.Migrations.PostgreSql.Customers
                     first_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     last_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
-                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
                     expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
@@ -72,6 +59,18 @@ namespace Shop.Migrations.PostgreSql.Customers
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_inbox_messages", x => new { x.consumer, x.message_id, x.operation });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "items",
+                columns: table => new
+                {
+                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    reserved = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_items", x => x.sku);
                 });
 
             migrationBuilder.CreateTable(
@@ -141,16 +140,17 @@ namespace Shop.Migrations.PostgreSql.Customers
                 {
                     id = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
                     message_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)0),
                     partition_key = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     type = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
                     headers = table.Column<string>(type: "text", nullable: true),
-                    content_type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    content_type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
                     body = table.Column<byte[]>(type: "bytea", nullable: false),
-                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
-                    not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
                     expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
                 },
                 constraints: table =>
@@ -170,10 +170,73 @@ namespace Shop.Migrations.PostgreSql.Customers
                     table.PrimaryKey("pk_outbox_schema", x => x.version);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)1),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    status = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "reservations",
+                columns: table => new
+                {
+                    order_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "integer", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                });
+
+            migrationBuilder.InsertData(
+                table: "items",
+                columns: new[] { "sku", "reserved" },
+                values: new object[,]
+                {
+                    { "apple", 0L },
+                    { "bread", 0L },
+                    { "cheese", 0L },
+                    { "coffee", 0L },
+                    { "egg", 0L },
+                    { "honey", 0L },
+                    { "milk", 0L },
+                    { "olive", 0L },
+                    { "rice", 0L },
+                    { "tea", 0L }
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
                 value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -212,13 +275,13 @@ namespace Shop.Migrations.PostgreSql.Customers
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
-                name: "accounts");
-
-            migrationBuilder.DropTable(
                 name: "dead_letters");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "items");
 
             migrationBuilder.DropTable(
                 name: "leases");
@@ -234,6 +297,15 @@ namespace Shop.Migrations.PostgreSql.Customers
 
             migrationBuilder.DropTable(
                 name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
+
+            migrationBuilder.DropTable(
+                name: "reservations");
         }
     }
 }

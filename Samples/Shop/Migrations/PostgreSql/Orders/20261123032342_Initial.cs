@@ -4,9 +4,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
 #nullable disable
 
-#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
-
-namespace Shop.Migrations.PostgreSql.Stock
+namespace Shop.Migrations.PostgreSql.Orders
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -36,8 +34,8 @@ namespace Shop.Migrations.PostgreSql.Stock
                     first_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     last_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
-                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
                     expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
@@ -62,18 +60,6 @@ namespace Shop.Migrations.PostgreSql.Stock
                 });
 
             migrationBuilder.CreateTable(
-                name: "items",
-                columns: table => new
-                {
-                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
-                    reserved = table.Column<long>(type: "bigint", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_items", x => x.sku);
-                });
-
-            migrationBuilder.CreateTable(
                 name: "leases",
                 columns: table => new
                 {
@@ -85,6 +71,35 @@ namespace Shop.Migrations.PostgreSql.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_leases", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "numbers",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    last = table.Column<int>(type: "integer", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_numbers", x => x.customer_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "orders",
+                columns: table => new
+                {
+                    id = table.Column<Guid>(type: "uuid", nullable: false),
+                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    number = table.Column<int>(type: "integer", nullable: false),
+                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "integer", nullable: false),
+                    cents = table.Column<long>(type: "bigint", nullable: false),
+                    is_reserved = table.Column<bool>(type: "boolean", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_orders", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -140,16 +155,17 @@ namespace Shop.Migrations.PostgreSql.Stock
                 {
                     id = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
                     message_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)0),
                     partition_key = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     type = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
                     headers = table.Column<string>(type: "text", nullable: true),
-                    content_type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    content_type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
                     body = table.Column<byte[]>(type: "bytea", nullable: false),
-                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
-                    not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
                     expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
                 },
                 constraints: table =>
@@ -170,39 +186,42 @@ namespace Shop.Migrations.PostgreSql.Stock
                 });
 
             migrationBuilder.CreateTable(
-                name: "reservations",
+                name: "outbox_settings",
                 columns: table => new
                 {
-                    order_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "integer", nullable: false)
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)1),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
                 });
 
-            migrationBuilder.InsertData(
-                table: "items",
-                columns: new[] { "sku", "reserved" },
-                values: new object[,]
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
                 {
-                    { "apple", 0L },
-                    { "bread", 0L },
-                    { "cheese", 0L },
-                    { "coffee", 0L },
-                    { "egg", 0L },
-                    { "honey", 0L },
-                    { "milk", 0L },
-                    { "olive", 0L },
-                    { "rice", 0L },
-                    { "tea", 0L }
+                    owner = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    status = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
                 value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -227,6 +246,12 @@ namespace Shop.Migrations.PostgreSql.Stock
                 unique: true);
 
             migrationBuilder.CreateIndex(
+                name: "IX_orders_customer_id_number",
+                table: "orders",
+                columns: new[] { "customer_id", "number" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
@@ -247,10 +272,13 @@ namespace Shop.Migrations.PostgreSql.Stock
                 name: "inbox_messages");
 
             migrationBuilder.DropTable(
-                name: "items");
+                name: "leases");
 
             migrationBuilder.DropTable(
-                name: "leases");
+                name: "numbers");
+
+            migrationBuilder.DropTable(
+                name: "orders");
 
             migrationBuilder.DropTable(
                 name: "outbox_archive");
@@ -265,7 +293,10 @@ namespace Shop.Migrations.PostgreSql.Stock
                 name: "outbox_schema");
 
             migrationBuilder.DropTable(
-                name: "reservations");
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
         }
     }
 }

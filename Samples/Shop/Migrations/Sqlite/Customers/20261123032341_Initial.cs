@@ -3,9 +3,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
-
-namespace Shop.Migrations.Sqlite.Stock
+namespace Shop.Migrations.Sqlite.Customers
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -13,6 +11,21 @@ namespace Shop.Migrations.Sqlite.Stock
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.CreateTable(
+                name: "accounts",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    orders = table.Column<int>(type: "INTEGER", nullable: false),
+                    cents = table.Column<long>(type: "INTEGER", nullable: false),
+                    last_number = table.Column<int>(type: "INTEGER", nullable: false),
+                    out_of_order = table.Column<int>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_accounts", x => x.customer_id);
+                });
+
             migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
@@ -35,8 +48,8 @@ namespace Shop.Migrations.Sqlite.Stock
                     first_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
                     last_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
                     state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead"),
-                    sequence = table.Column<long>(type: "INTEGER", nullable: true),
                     partition = table.Column<short>(type: "INTEGER", nullable: true),
+                    sequence = table.Column<long>(type: "INTEGER", nullable: true),
                     key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
                     created_at = table.Column<DateTime>(type: "TEXT", nullable: true),
                     expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
@@ -58,18 +71,6 @@ namespace Shop.Migrations.Sqlite.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_inbox_messages", x => new { x.consumer, x.message_id, x.operation });
-                });
-
-            migrationBuilder.CreateTable(
-                name: "items",
-                columns: table => new
-                {
-                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    reserved = table.Column<long>(type: "INTEGER", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_items", x => x.sku);
                 });
 
             migrationBuilder.CreateTable(
@@ -139,16 +140,17 @@ namespace Shop.Migrations.Sqlite.Stock
                 {
                     id = table.Column<long>(type: "INTEGER", nullable: false)
                         .Annotation("Sqlite:Autoincrement", true),
+                    partition = table.Column<short>(type: "INTEGER", nullable: false),
+                    not_before = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    sequence = table.Column<long>(type: "INTEGER", nullable: false),
                     message_id = table.Column<Guid>(type: "TEXT", nullable: false),
-                    partition = table.Column<short>(type: "INTEGER", nullable: false, defaultValue: (short)0),
                     partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
                     key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
                     type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
                     headers = table.Column<string>(type: "TEXT", nullable: true),
-                    content_type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    content_type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
                     body = table.Column<byte[]>(type: "BLOB", nullable: false),
-                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
-                    not_before = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false),
                     expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
                 },
                 constraints: table =>
@@ -169,39 +171,42 @@ namespace Shop.Migrations.Sqlite.Stock
                 });
 
             migrationBuilder.CreateTable(
-                name: "reservations",
+                name: "outbox_settings",
                 columns: table => new
                 {
-                    order_id = table.Column<Guid>(type: "TEXT", nullable: false),
-                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "INTEGER", nullable: false)
+                    id = table.Column<short>(type: "INTEGER", nullable: false),
+                    partitions = table.Column<short>(type: "INTEGER", nullable: false, defaultValue: (short)1),
+                    next_partitions = table.Column<short>(type: "INTEGER", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
                 });
 
-            migrationBuilder.InsertData(
-                table: "items",
-                columns: new[] { "sku", "reserved" },
-                values: new object[,]
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
                 {
-                    { "apple", 0L },
-                    { "bread", 0L },
-                    { "cheese", 0L },
-                    { "coffee", 0L },
-                    { "egg", 0L },
-                    { "honey", 0L },
-                    { "milk", 0L },
-                    { "olive", 0L },
-                    { "rice", 0L },
-                    { "tea", 0L }
+                    owner = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    status = table.Column<string>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
                 value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -240,13 +245,13 @@ namespace Shop.Migrations.Sqlite.Stock
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "accounts");
+
+            migrationBuilder.DropTable(
                 name: "dead_letters");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
-
-            migrationBuilder.DropTable(
-                name: "items");
 
             migrationBuilder.DropTable(
                 name: "leases");
@@ -264,7 +269,10 @@ namespace Shop.Migrations.Sqlite.Stock
                 name: "outbox_schema");
 
             migrationBuilder.DropTable(
-                name: "reservations");
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
         }
     }
 }

@@ -4,7 +4,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
 #nullable disable
 
-namespace Shop.Migrations.PostgreSql.Orders
+namespace Shop.Migrations.PostgreSql.Customers
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -12,6 +12,21 @@ namespace Shop.Migrations.PostgreSql.Orders
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.CreateTable(
+                name: "accounts",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    orders = table.Column<int>(type: "integer", nullable: false),
+                    cents = table.Column<long>(type: "bigint", nullable: false),
+                    last_number = table.Column<int>(type: "integer", nullable: false),
+                    out_of_order = table.Column<int>(type: "integer", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_accounts", x => x.customer_id);
+                });
+
             migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
@@ -34,8 +49,8 @@ namespace Shop.Migrations.PostgreSql.Orders
                     first_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     last_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
-                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
                     expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
@@ -71,35 +86,6 @@ namespace Shop.Migrations.PostgreSql.Orders
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_leases", x => x.name);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "numbers",
-                columns: table => new
-                {
-                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
-                    last = table.Column<int>(type: "integer", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_numbers", x => x.customer_id);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "orders",
-                columns: table => new
-                {
-                    id = table.Column<Guid>(type: "uuid", nullable: false),
-                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
-                    number = table.Column<int>(type: "integer", nullable: false),
-                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "integer", nullable: false),
-                    cents = table.Column<long>(type: "bigint", nullable: false),
-                    is_reserved = table.Column<bool>(type: "boolean", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_orders", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -155,16 +141,17 @@ namespace Shop.Migrations.PostgreSql.Orders
                 {
                     id = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
                     message_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)0),
                     partition_key = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     type = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
                     headers = table.Column<string>(type: "text", nullable: true),
-                    content_type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    content_type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
                     body = table.Column<byte[]>(type: "bytea", nullable: false),
-                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
-                    not_before = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
                     expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
                 },
                 constraints: table =>
@@ -184,10 +171,43 @@ namespace Shop.Migrations.PostgreSql.Orders
                     table.PrimaryKey("pk_outbox_schema", x => x.version);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValue: (short)1),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    status = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
                 value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -212,12 +232,6 @@ namespace Shop.Migrations.PostgreSql.Orders
                 unique: true);
 
             migrationBuilder.CreateIndex(
-                name: "IX_orders_customer_id_number",
-                table: "orders",
-                columns: new[] { "customer_id", "number" },
-                unique: true);
-
-            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
@@ -232,6 +246,9 @@ namespace Shop.Migrations.PostgreSql.Orders
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "accounts");
+
+            migrationBuilder.DropTable(
                 name: "dead_letters");
 
             migrationBuilder.DropTable(
@@ -239,12 +256,6 @@ namespace Shop.Migrations.PostgreSql.Orders
 
             migrationBuilder.DropTable(
                 name: "leases");
-
-            migrationBuilder.DropTable(
-                name: "numbers");
-
-            migrationBuilder.DropTable(
-                name: "orders");
 
             migrationBuilder.DropTable(
                 name: "outbox_archive");
@@ -257,6 +268,12 @@ namespace Shop.Migrations.PostgreSql.Orders
 
             migrationBuilder.DropTable(
                 name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
         }
     }
 }

@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace Shop.Migrations.SqlServer.Orders
+namespace Shop.Migrations.SqlServer.Customers
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -11,6 +11,21 @@ namespace Shop.Migrations.SqlServer.Orders
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.CreateTable(
+                name: "accounts",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    orders = table.Column<int>(type: "int", nullable: false),
+                    cents = table.Column<long>(type: "bigint", nullable: false),
+                    last_number = table.Column<int>(type: "int", nullable: false),
+                    out_of_order = table.Column<int>(type: "int", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_accounts", x => x.customer_id);
+                });
+
             migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
@@ -33,8 +48,8 @@ namespace Shop.Migrations.SqlServer.Orders
                     first_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
-                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     created_at = table.Column<DateTime>(type: "datetime2", nullable: true),
                     expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
@@ -70,35 +85,6 @@ namespace Shop.Migrations.SqlServer.Orders
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_leases", x => x.name);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "numbers",
-                columns: table => new
-                {
-                    customer_id = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    last = table.Column<int>(type: "int", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_numbers", x => x.customer_id);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "orders",
-                columns: table => new
-                {
-                    id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
-                    customer_id = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    number = table.Column<int>(type: "int", nullable: false),
-                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "int", nullable: false),
-                    cents = table.Column<long>(type: "bigint", nullable: false),
-                    is_reserved = table.Column<bool>(type: "bit", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_orders", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -154,16 +140,17 @@ namespace Shop.Migrations.SqlServer.Orders
                 {
                     id = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("SqlServer:Identity", "1, 1"),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
                     message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
-                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "0"),
                     partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
                     headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
-                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
                     body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
-                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
-                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false),
                     expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
                 },
                 constraints: table =>
@@ -183,10 +170,43 @@ namespace Shop.Migrations.SqlServer.Orders
                     table.PrimaryKey("pk_outbox_schema", x => x.version);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "1"),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    started_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    status = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
                 value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -206,12 +226,6 @@ namespace Shop.Migrations.SqlServer.Orders
                 column: "received_at");
 
             migrationBuilder.CreateIndex(
-                name: "IX_orders_customer_id_number",
-                table: "orders",
-                columns: new[] { "customer_id", "number" },
-                unique: true);
-
-            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
@@ -226,6 +240,9 @@ namespace Shop.Migrations.SqlServer.Orders
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "accounts");
+
+            migrationBuilder.DropTable(
                 name: "dead_letters");
 
             migrationBuilder.DropTable(
@@ -233,12 +250,6 @@ namespace Shop.Migrations.SqlServer.Orders
 
             migrationBuilder.DropTable(
                 name: "leases");
-
-            migrationBuilder.DropTable(
-                name: "numbers");
-
-            migrationBuilder.DropTable(
-                name: "orders");
 
             migrationBuilder.DropTable(
                 name: "outbox_archive");
@@ -251,6 +262,12 @@ namespace Shop.Migrations.SqlServer.Orders
 
             migrationBuilder.DropTable(
                 name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
         }
     }
 }

@@ -9,10 +9,10 @@ using Shop.Migrations.SqlServer;
 
 #nullable disable
 
-namespace Shop.Migrations.SqlServer.Customers
+namespace Shop.Migrations.SqlServer.Orders
 {
-    [DbContext(typeof(SqlServerCustomersContext))]
-    [Migration("20261123065312_Initial")]
+    [DbContext(typeof(SqlServerOrdersContext))]
+    [Migration("20261123032341_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -295,6 +295,34 @@ namespace Shop.Migrations.SqlServer.Customers
                     b.ToTable("leases", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.Locks.RelayRow", b =>
+                {
+                    b.Property<string>("Owner")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("owner")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<DateTime>("ExpiresAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("expires_at");
+
+                    b.Property<DateTime>("StartedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("started_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<string>("Status")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("status");
+
+                    b.HasKey("Owner")
+                        .HasName("pk_relays");
+
+                    b.ToTable("relays", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.OutboxMessage", b =>
                 {
                     b.Property<short>("Partition")
@@ -366,6 +394,40 @@ namespace Shop.Migrations.SqlServer.Customers
                     b.ToTable("outbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.OutboxSettings", b =>
+                {
+                    b.Property<short>("Id")
+                        .HasColumnType("smallint")
+                        .HasColumnName("id");
+
+                    b.Property<DateTime>("ChangedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("changed_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<short?>("NextPartitions")
+                        .HasColumnType("smallint")
+                        .HasColumnName("next_partitions");
+
+                    b.Property<short>("Partitions")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("smallint")
+                        .HasColumnName("partitions")
+                        .HasDefaultValueSql("1");
+
+                    b.HasKey("Id")
+                        .HasName("pk_outbox_settings");
+
+                    b.ToTable("outbox_settings", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = (short)1
+                        });
+                });
+
             modelBuilder.Entity("Outbox.ScheduledMessage", b =>
                 {
                     b.Property<long>("Id")
@@ -384,14 +446,11 @@ namespace Shop.Migrations.SqlServer.Customers
                         .IsRequired()
                         .HasMaxLength(100)
                         .HasColumnType("nvarchar(100)")
-                        .HasDefaultValue("application/json")
                         .HasColumnName("content_type");
 
                     b.Property<DateTime>("CreatedAt")
-                        .ValueGeneratedOnAdd()
                         .HasColumnType("datetime2")
-                        .HasColumnName("created_at")
-                        .HasDefaultValueSql("SYSUTCDATETIME()");
+                        .HasColumnName("created_at");
 
                     b.Property<DateTime?>("ExpiresAt")
                         .HasColumnType("datetime2")
@@ -415,14 +474,17 @@ namespace Shop.Migrations.SqlServer.Customers
 
                     b.Property<short>("Partition")
                         .HasColumnType("smallint")
-                        .HasColumnName("partition")
-                        .HasDefaultValueSql("0");
+                        .HasColumnName("partition");
 
                     b.Property<string>("PartitionKey")
                         .HasMaxLength(200)
                         .HasColumnType("nvarchar(200)")
                         .HasColumnName("partition_key")
                         .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<long>("Sequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sequence");
 
                     b.Property<string>("Type")
                         .IsRequired()
@@ -464,32 +526,63 @@ namespace Shop.Migrations.SqlServer.Customers
                         });
                 });
 
-            modelBuilder.Entity("Shop.Customers.CustomerAccount", b =>
+            modelBuilder.Entity("Shop.Orders.EntityFramework.CustomerNumbers", b =>
                 {
                     b.Property<string>("CustomerId")
                         .HasMaxLength(100)
                         .HasColumnType("nvarchar(100)")
                         .HasColumnName("customer_id");
 
+                    b.Property<int>("Last")
+                        .IsConcurrencyToken()
+                        .HasColumnType("int")
+                        .HasColumnName("last");
+
+                    b.HasKey("CustomerId");
+
+                    b.ToTable("numbers");
+                });
+
+            modelBuilder.Entity("Shop.Orders.Order", b =>
+                {
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uniqueidentifier")
+                        .HasColumnName("id");
+
                     b.Property<long>("Cents")
                         .HasColumnType("bigint")
                         .HasColumnName("cents");
 
-                    b.Property<int>("LastNumber")
+                    b.Property<string>("CustomerId")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("customer_id");
+
+                    b.Property<bool>("IsReserved")
+                        .HasColumnType("bit")
+                        .HasColumnName("is_reserved");
+
+                    b.Property<int>("Number")
                         .HasColumnType("int")
-                        .HasColumnName("last_number");
+                        .HasColumnName("number");
 
-                    b.Property<int>("Orders")
+                    b.Property<int>("Quantity")
                         .HasColumnType("int")
-                        .HasColumnName("orders");
+                        .HasColumnName("quantity");
 
-                    b.Property<int>("OutOfOrder")
-                        .HasColumnType("int")
-                        .HasColumnName("out_of_order");
+                    b.Property<string>("Sku")
+                        .IsRequired()
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("sku");
 
-                    b.HasKey("CustomerId");
+                    b.HasKey("Id");
 
-                    b.ToTable("accounts");
+                    b.HasIndex("CustomerId", "Number")
+                        .IsUnique();
+
+                    b.ToTable("orders");
                 });
 #pragma warning restore 612, 618
         }

@@ -3,7 +3,9 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace Shop.Migrations.SqlServer.Customers
+#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
+
+namespace Shop.Migrations.SqlServer.Stock
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -11,21 +13,6 @@ namespace Shop.Migrations.SqlServer.Customers
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
-            migrationBuilder.CreateTable(
-                name: "accounts",
-                columns: table => new
-                {
-                    customer_id = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    orders = table.Column<int>(type: "int", nullable: false),
-                    cents = table.Column<long>(type: "bigint", nullable: false),
-                    last_number = table.Column<int>(type: "int", nullable: false),
-                    out_of_order = table.Column<int>(type: "int", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_accounts", x => x.customer_id);
-                });
-
             migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
@@ -48,8 +35,8 @@ namespace Shop.Migrations.SqlServer.Customers
                     first_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
-                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     created_at = table.Column<DateTime>(type: "datetime2", nullable: true),
                     expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
@@ -71,6 +58,18 @@ namespace Shop.Migrations.SqlServer.Customers
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_inbox_messages", x => new { x.consumer, x.message_id, x.operation });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "items",
+                columns: table => new
+                {
+                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    reserved = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_items", x => x.sku);
                 });
 
             migrationBuilder.CreateTable(
@@ -140,16 +139,17 @@ namespace Shop.Migrations.SqlServer.Customers
                 {
                     id = table.Column<long>(type: "bigint", nullable: false)
                         .Annotation("SqlServer:Identity", "1, 1"),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
                     message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
-                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "0"),
                     partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
                     key_sequence = table.Column<long>(type: "bigint", nullable: true),
                     type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
                     headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
-                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
                     body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
-                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
-                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false),
                     expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
                 },
                 constraints: table =>
@@ -169,10 +169,73 @@ namespace Shop.Migrations.SqlServer.Customers
                     table.PrimaryKey("pk_outbox_schema", x => x.version);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "1"),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    started_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    status = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "reservations",
+                columns: table => new
+                {
+                    order_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "int", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                });
+
+            migrationBuilder.InsertData(
+                table: "items",
+                columns: new[] { "sku", "reserved" },
+                values: new object[,]
+                {
+                    { "apple", 0L },
+                    { "bread", 0L },
+                    { "cheese", 0L },
+                    { "coffee", 0L },
+                    { "egg", 0L },
+                    { "honey", 0L },
+                    { "milk", 0L },
+                    { "olive", 0L },
+                    { "rice", 0L },
+                    { "tea", 0L }
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
                 value: 3);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -206,13 +269,13 @@ namespace Shop.Migrations.SqlServer.Customers
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
-                name: "accounts");
-
-            migrationBuilder.DropTable(
                 name: "dead_letters");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "items");
 
             migrationBuilder.DropTable(
                 name: "leases");
@@ -228,6 +291,15 @@ namespace Shop.Migrations.SqlServer.Customers
 
             migrationBuilder.DropTable(
                 name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "relays");
+
+            migrationBuilder.DropTable(
+                name: "reservations");
         }
     }
 }

@@ -1,0 +1,54 @@
+using System.Collections.Concurrent;
+
+namespace Broker.Relay;
+
+/// <summary>Memory for the bodies of rows, used again once their messages are confirmed: a fresh array for each of them would be most of what a relay allocates. Thread-safe, but for <see cref="Take"/>: one reader at a time.</summary>
+/// <remarks>
+/// Blocks are small, so that a row which waits for long keeps little else from being used again. A block of which any row is never given back, because it was dropped or not confirmed,
+/// is simply left to the garbage collector: only a confirm proves that nobody reads a body any more.
+/// </remarks>
+internal sealed class BodyPool
+{
+    private const int BlockSize = 64 * 1024;
+    private const int MaxFree = 256;
+
+    private readonly ConcurrentQueue<Block> _free = new();
+    private Block? _current;
+
+    /// <summary>A piece of memory shared by several bodies.</summary>
+    internal sealed class Block(BodyPool pool, byte[] bytes)
+    {
+        /// <summary>One for each body, and one as long as more are added.</summary>
+        private int _users = 1;
+
+        public byte[] Bytes => bytes;
+
+        public int Used { get; set; }
+
+        public void Use() => Interlocked.Increment(ref _users);
+
+        public void GiveBack()
+        {
+            if (Interlocked.Decrement(ref _users) > 0 || bytes.Length != BlockSize || pool._free.Count >= MaxFree)
+                return;
+            (Used, _users) = (0, 1);
+            pool._free.Enqueue(this);
+        }
+    }
+
+    /// <summary>Memory for one body. Whoever holds the body calls <see cref="Block.GiveBack"/> once when nobody reads it any more, or never.</summary>
+    public (Block Block, int Offset) Take(int length)
+    {
+        if (length > BlockSize / 4)
+            return (new Block(this, new byte[length]), 0);
+        if (_current is null || BlockSize - _current.Used < length)
+        {
+            _current?.GiveBack();
+            _current = _free.TryDequeue(out var free) ? free : new Block(this, GC.AllocateUninitializedArray<byte>(BlockSize));
+        }
+        var offset = _current.Used;
+        _current.Used += length;
+        _current.Use();
+        return (_current, offset);
+    }
+}
