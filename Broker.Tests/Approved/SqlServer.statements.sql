@@ -407,6 +407,10 @@ SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK)
         UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray)
 GO
 
+-- ReadRelayStatus
+SELECT status FROM relays WITH (NOLOCK) WHERE expires_at > SYSUTCDATETIME() AND status IS NOT NULL
+GO
+
 -- MeasureArchive
 SELECT COUNT_BIG(*), MIN(sequence), MAX(sequence) FROM outbox_archive WHERE sequence > @after AND published_at >= @from AND published_at < @to AND outcome = N'published' AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key)
 GO

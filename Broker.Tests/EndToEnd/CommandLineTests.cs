@@ -95,9 +95,13 @@ internal sealed class CommandLineTests
                 ("id", Guid.CreateVersion7()), ("type", $"tests.dead-{i}.v1"), ("body", Array.Empty<byte>()), ("state", i == 1 ? "blocking" : "dead"));
         }
         await orders.ExecuteAsync($"INSERT INTO outbox_messages (message_id, {orders.Partition}, type, body) VALUES (@id, 9, 'tests.stray.v1', @body)", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
+        var blocked = Relay.RelayStatus.Write([new Relay.BlockedKey("type", null, "tests.unbound.v1", "no queue is bound", new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc), 7)]);
+        await orders.ExecuteAsync($"INSERT INTO relays (owner, expires_at, status) VALUES ('alive', {orders.Time(TimeSpan.FromMinutes(1))}, @status)", ("status", blocked));
+        await orders.ExecuteAsync($"INSERT INTO relays (owner, expires_at, status) VALUES ('dead', {orders.Time(TimeSpan.FromMinutes(-1))}, @status)", ("status", blocked!.Replace("unbound", "forgotten", StringComparison.Ordinal)));
         var folder = Configure(orders);
 
         Assert.That(await RunAsync(folder, "status"), Is.EqualTo(ExitCodes.Ok));
+        Assert.That(_output, Does.Contain("type 'tests.unbound.v1' waits since 2026-01-02 03:04 UTC (7 rows): no queue is bound").And.Not.Contain("forgotten"));
         Assert.That(_output, Does.Match(@"orders\s+\w+\s+0\s+0\.0 s\s+0\s+1\s+3").And.Contain("key 'order-7' waits since").And.Contain("'tests.dead-1.v1': its headers are broken").And.Contain("1 rows lie in partitions that nobody reads"));
         Assert.That(await RunAsync(folder, "dead-letters", "list", "--source", "orders"), Is.EqualTo(ExitCodes.Ok));
         Assert.That(_output, Does.Contain("tests.dead-1.v1").And.Contain("tests.dead-3.v1").And.Contain("order-7"));

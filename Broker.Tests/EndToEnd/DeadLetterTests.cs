@@ -46,6 +46,9 @@ internal sealed class DeadLetterTests(SqlDialect engine)
 
         await _collector.ReachAsync(2);
         Assert.That(_collector.Applied("poison"), Is.Empty);
+        await Eventually.IsTrueAsync(
+            () => Task.FromResult(drain.Blocked is [{ State: "dead-letter", Key: "poison", Type: "tests.good.v1", Waiting: 3, Reason: var reason }] && reason.Contains("headers", StringComparison.Ordinal)),
+            "what waits, and why, can be seen");
         await Eventually.EqualsAsync(() => _database.CountAsync("outbox_messages"), 3, "only the rows behind it stay in the outbox");
     }
 
@@ -182,6 +185,22 @@ internal sealed class DeadLetterTests(SqlDialect engine)
 
         Assert.That(tries, Is.LessThanOrEqualTo(rows), "none was tried twice within the delay");
         Assert.That(await _database.CountAsync("outbox_messages"), Is.EqualTo(rows));
+    }
+
+    [Test]
+    public async Task What_is_tried_again_can_be_seen_with_its_reason_and_what_waits_behind_it()
+    {
+        await InsertPoisonAsync("poison");
+        await InsertAsync("poison");
+        await InsertAsync(null, "tests.unbound.v1");
+        var options = Quick();
+        options.MaxAttempts = 1_000_000;
+        await using var drain = await StartAsync(options);
+
+        await Eventually.IsTrueAsync(
+            () => Task.FromResult(drain.Blocked.Any(b => b is { State: "retrying", Key: "poison", Waiting: 2 }) && drain.Blocked.Any(b => b is { State: "type", Type: "tests.unbound.v1", Waiting: 1 })),
+            "both are shown");
+        Assert.That(RelayStatus.Read(RelayStatus.Write(drain.Blocked)), Has.Count.EqualTo(2));
     }
 
     [Test]

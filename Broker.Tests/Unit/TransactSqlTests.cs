@@ -53,6 +53,7 @@ internal sealed partial class TransactSqlTests
         ["RedriveDeadLetters[4]"] = ["ids"],
         ["DiscardDeadLetters"] = ["ids", "note"],
         ["ReadAside"] = ["partitions", "limit"],
+        ["ReadRelayStatus"] = [],
         ["MeasureArchive"] = ["from", "to", "type", "key", "after"],
         ["ReadArchive"] = ["from", "to", "type", "key", "after", "last", "limit"],
         ["ReadBacklog"] = ["partition", "limit"],

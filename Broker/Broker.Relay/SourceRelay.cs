@@ -24,6 +24,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     /// <summary>What does not flow in the partitions that this node drains: those that most rows wait for, at most <see cref="BlockedWatch.Most"/>. Thread-safe.</summary>
     public IReadOnlyList<BlockedKey> Blocked => [.. _drainers.Values.SelectMany(d => d.Blocked).OrderByDescending(b => b.Waiting).Take(BlockedWatch.Most)];
 
+    /// <summary>The same as the text for the node's row in <c>relays</c>; null if everything flows. Thread-safe.</summary>
+    public string? Status => RelayStatus.Write(Blocked);
+
     public Task RunAsync(CancellationToken stoppingToken) =>
         Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(partition => Task.Run(() => RunPartitionAsync((short)partition, stoppingToken), CancellationToken.None)));
 

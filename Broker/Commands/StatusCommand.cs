@@ -13,7 +13,7 @@ internal static class StatusCommand
     /// <summary>A source that has not answered by then is shown as unreachable; the others are not kept waiting.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private sealed record Status(SourceSettings Source, OutboxBacklog? Backlog, string Remark, IReadOnlyList<RelayDeadLetters.Letter> Letters);
+    private sealed record Status(SourceSettings Source, OutboxBacklog? Backlog, string Remark, IReadOnlyList<RelayDeadLetters.Letter> Letters, IReadOnlyList<BlockedKey> Blocked);
 
     /// <summary>Dead letters that are named.</summary>
     private const int Named = 3;
@@ -42,11 +42,11 @@ internal static class StatusCommand
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return new Status(source, null, "no answer", []);
+            return new Status(source, null, "no answer", [], []);
         }
         catch (Exception exception) when (exception is DbException or Outbox.OutboxConfigurationException)
         {
-            return new Status(source, null, exception is DbException ? SqlErrors.TextOf(exception) : exception.Message, []);
+            return new Status(source, null, exception is DbException ? SqlErrors.TextOf(exception) : exception.Message, [], []);
         }
     }
 
@@ -57,7 +57,7 @@ internal static class StatusCommand
         await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer: false, cancellationToken);
         var backlog = await OutboxBacklog.ReadAsync(connection, source.Partitions, cancellationToken);
         var letters = backlog.Aside.DeadLetters == 0 ? [] : await new RelayDeadLetters(dataSource, source.Dialect).ListAsync(new RelayDeadLetters.Filter(), 0, Named, cancellationToken);
-        return new Status(source, backlog, "", letters);
+        return new Status(source, backlog, "", letters, await RelayStatus.ReadAsync(connection, cancellationToken));
     }
 
     private static void Show(IReadOnlyList<Status> all)
@@ -66,7 +66,7 @@ internal static class StatusCommand
         foreach (var name in (string[])["backlog", "oldest", "scheduled", "blocked keys", "dead letters"])
             table.AddColumn(new TableColumn(name).RightAligned());
         table.AddColumn("");
-        foreach (var (source, backlog, remark, _) in all)
+        foreach (var (source, backlog, remark, _, _) in all)
         {
             table.AddRow(
                 new Text(source.Name), new Text(source.Dialect.Name),
@@ -90,6 +90,11 @@ internal static class StatusCommand
         {
             var what = letter is { Blocks: true, Key: { } key } ? $"key '{key}' waits since" : "set aside";
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {what} {letter.FirstFailedAt:yyyy-MM-dd HH:mm} UTC: '{letter.Type}': {letter.Reason}"));
+        }
+        foreach (var blocked in status.Blocked.Where(b => b.State != "dead-letter").Take(Named))
+        {
+            var what = blocked.State == "type" ? $"type '{blocked.Type}' waits" : blocked.Key is null ? $"a message of type '{blocked.Type}' is tried again" : $"key '{blocked.Key}' waits for '{blocked.Type}', which is tried again,";
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {what} since {blocked.Since:yyyy-MM-dd HH:mm} UTC ({blocked.Waiting:N0} rows): {blocked.Reason}"));
         }
         if (aside.DeadLetters > 0)
             Console.WriteLine($"{name}: see 'broker dead-letters list --source {name}', then 'redrive' or 'discard'.");

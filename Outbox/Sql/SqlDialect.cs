@@ -250,6 +250,9 @@ public abstract class SqlDialect
     /// <summary>What does not flow: @partitions, @limit. Columns: keys that wait for an operator, the relay's dead letters that wait for one, scheduled rows, rows in partitions that nobody reads; the last two counted up to @limit.</summary>
     internal abstract string ReadAside { get; }
 
+    /// <summary>What the live relays say of what does not flow. Column: status.</summary>
+    internal abstract string ReadRelayStatus { get; }
+
     /// <summary>What a replay has before it: @from, @to (of <c>published_at</c>), @type, @key (each null for any), @after. Columns: rows, the lowest and the highest sequence.</summary>
     internal abstract string MeasureArchive { get; }
 

@@ -105,6 +105,8 @@ internal sealed partial class SqlServerDialect
                 UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray)
         """;
 
+    internal override string ReadRelayStatus => "SELECT status FROM relays WITH (NOLOCK) WHERE expires_at > SYSUTCDATETIME() AND status IS NOT NULL";
+
     private const string Replayed = "published_at >= @from AND published_at < @to AND outcome = N'published' AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key)";
 
     internal override string MeasureArchive => $"SELECT COUNT_BIG(*), MIN(sequence), MAX(sequence) FROM outbox_archive WHERE sequence > @after AND {Replayed}";

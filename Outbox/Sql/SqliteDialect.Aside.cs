@@ -86,6 +86,8 @@ internal sealed partial class SqliteDialect
             (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition < 0 OR partition >= @partitions LIMIT @limit))
         """;
 
+    internal override string ReadRelayStatus => $"SELECT status FROM relays WHERE expires_at > {Now} AND status IS NOT NULL";
+
     private const string Replayed = "published_at >= @from AND published_at < @to AND outcome = 'published' AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key)";
 
     internal override string MeasureArchive => $"SELECT count(*), min(sequence), max(sequence) FROM outbox_archive WHERE sequence > @after AND {Replayed}";
