@@ -116,6 +116,10 @@ internal static partial class BrokerConfiguration
         var rest = new ConfigurationBuilder().AddInMemoryCollection(section.AsEnumerable(makePathsRelative: true).Where(c => c.Key.Length > 0 && !notThese.Contains(c.Key.Split(':')[0], StringComparer.OrdinalIgnoreCase))).Build();
         foreach (var value in rest.GetChildren())
         {
+            // The binder passes over what does not fit in a dictionary.
+            if (typeof(T).GetProperties().First(p => p.Name.Equals(value.Key, StringComparison.OrdinalIgnoreCase)).PropertyType is { IsGenericType: true } dictionary && dictionary.GetGenericArguments()[^1] is { IsEnum: true } choice
+                && value.GetChildren().FirstOrDefault(c => !Enum.TryParse(choice, c.Value, ignoreCase: true, out _)) is { } wrong)
+                throw new OutboxConfigurationException($"{section.Path}:{value.Key}:{wrong.Key} is '{wrong.Value}'. Use one of {string.Join(", ", Enum.GetNames(choice))}.");
             try
             {
                 new ConfigurationBuilder().AddInMemoryCollection(value.AsEnumerable()).Build().Bind(options);
@@ -123,8 +127,6 @@ internal static partial class BrokerConfiguration
             catch (InvalidOperationException exception)
             {
                 var type = typeof(T).GetProperties().First(p => p.Name.Equals(value.Key, StringComparison.OrdinalIgnoreCase)).PropertyType;
-                if (type.IsGenericType && type.GetGenericArguments()[^1] is { IsEnum: true } choice)
-                    throw new OutboxConfigurationException($"{section.Path}:{value.Key} holds a value that does not fit. Use one of {string.Join(", ", Enum.GetNames(choice))} for each name.", exception);
                 var valid = type == typeof(TimeSpan) ? "a time such as 00:00:05" : type.IsEnum ? $"one of {string.Join(", ", Enum.GetNames(type))}" : "a whole number";
                 throw new OutboxConfigurationException($"{section.Path}:{value.Key} is '{value.Value}'. Use {valid}.", exception);
             }
