@@ -12,6 +12,7 @@ internal static class TestServers
     private static readonly Lazy<Task<string>> Database = new(CreateDatabaseAsync);
     private static readonly Lazy<Task<(string Uri, bool IsOwn)>> VirtualHost = new(CreateVirtualHostAsync);
     private static readonly ConcurrentQueue<string> Names = new();
+    private static readonly ConcurrentQueue<string> Users = new();
     private static int _number;
 
     /// <summary>Connection string of the run's own PostgreSQL database. Skips the test when there is no server; on CI that is a failure.</summary>
@@ -42,6 +43,22 @@ internal static class TestServers
     {
         Require("BROKER_TEST_RABBITMQ", "RabbitMQ");
         return (await VirtualHost.Value).Uri;
+    }
+
+    /// <summary>URI for a user of the run's own virtual host who may configure, write and read only what the pattern matches. Skips the test when the server is not our own.</summary>
+    public static async Task<string> RestrictedUserAsync(string rights)
+    {
+        var uri = await RabbitMqAsync();
+        if (Variable("BROKER_SERVERS") is not { } servers || !(await VirtualHost.Value).IsOwn)
+        {
+            Assert.Ignore("This test makes a user on RabbitMQ, which it may only on the servers of docker/servers.sh.");
+            return "";
+        }
+        var user = NewName("user");
+        Start("bash", servers, "ctl", "add_user", user, user);
+        Start("bash", servers, "ctl", "set_permissions", "-p", VirtualHostName, user, $"^{rights}$", $"^{rights}$", $"^{rights}$");
+        Users.Enqueue(user);
+        return new UriBuilder(uri) { UserName = user, Password = user }.Uri.ToString();
     }
 
     /// <summary>Interpreter for a client in another language. Skips the test when it cannot import pika; on CI that is a failure.</summary>
@@ -87,6 +104,8 @@ internal static class TestServers
         if (VirtualHost.IsValueCreated && VirtualHost.Value.IsCompletedSuccessfully)
         {
             var (uri, isOwn) = await VirtualHost.Value;
+            foreach (var user in Users)
+                Start("bash", Variable("BROKER_SERVERS")!, "ctl", "delete_user", user);
             if (isOwn)
                 Start("bash", Variable("BROKER_SERVERS")!, "ctl", "delete_vhost", VirtualHostName);
             else

@@ -47,6 +47,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private long _lastFullLook = time.GetTimestamp();
     private int _emptyPolls;
 
+    /// <summary>What does not flow in the partitions that this relay drains: those that most rows wait for, at most <see cref="BlockedWatch.Most"/>. For the loop only.</summary>
+    private IEnumerable<BlockedKey> Blocked => _held.Values.SelectMany(h => h.Blocked).OrderByDescending(b => b.Waiting).Take(BlockedWatch.Most);
+
     /// <summary>Checks that the tables are there, and that no row lies where nobody reads.</summary>
     /// <exception cref="OutboxConfigurationException">They are not, or are of another version, or the user may not use them.</exception>
     public static async Task CheckAsync(RelaySource source, ILogger logger, CancellationToken cancellationToken)
@@ -184,7 +187,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         var held = _held.Values.Where(h => !h.Ended.IsCompleted).ToList();
         var asked = time.GetTimestamp();
         var beat = await OnConnectionAsync(
-            (connection, cancellationToken) => RelayBeat.SendAsync(connection, owner, source.Options.LeaseDuration, null, [.. held.Select(h => (h.Lease.Name, h.Lease.Token))], floors, cancellationToken),
+            (connection, cancellationToken) => RelayBeat.SendAsync(connection, owner, source.Options.LeaseDuration, RelayStatus.Write([.. Blocked]), [.. held.Select(h => (h.Lease.Name, h.Lease.Token))], floors, cancellationToken),
             stoppingToken).ConfigureAwait(false);
         if (isFull)
             _lastFullLook = asked;
