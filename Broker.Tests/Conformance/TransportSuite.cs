@@ -1,13 +1,12 @@
 using System.Text;
 using Broker.Tests.Support;
-using Outbox;
 using Outbox.Messages;
 using Outbox.Transport;
 
 namespace Broker.Tests.Conformance;
 
 /// <summary>What relays and consumers rely on, whatever carries the messages. A provider's class derives from this one and adds nothing.</summary>
-internal abstract class TransportSuite(TestTransport provider)
+internal abstract partial class TransportSuite(TestTransport provider)
 {
     private const string Type = "tests.something.v1";
 
@@ -359,73 +358,6 @@ internal abstract class TransportSuite(TestTransport provider)
         Assert.That(
             async () => await _transport.OpenPublishChannelAsync(new PublishChannelOptions { Queue = _queue }, CancellationToken.None),
             Throws.TypeOf<TransportException>().With.Message.Contains(_queue).And.Property(nameof(TransportException.IsTransient)).False);
-
-    [Test]
-    public async Task A_ring_reaches_everybody_who_listens_for_its_source_and_nobody_else()
-    {
-        var (source, other) = (TestServers.NewName("source"), TestServers.NewName("source"));
-        var (first, second, stranger) = (new OutboxSignal(), new OutboxSignal(), new OutboxSignal());
-        using var ear = _transport.Doorbell.Listen(source, first.Wake);
-        using var ear2 = _transport.Doorbell.Listen(source, second.Wake);
-        using var otherEar = _transport.Doorbell.Listen(other, stranger.Wake);
-        await HeardAsync(source, first);
-        await HeardAsync(other, stranger);
-
-        var (heard, heardToo, mistaken) = (first.Next, second.Next, stranger.Next);
-        _transport.Doorbell.Ring(source);
-
-        await Task.WhenAll(heard, heardToo).WaitAsync(TimeSpan.FromSeconds(20));
-        Assert.That(mistaken.IsCompleted, Is.False);
-    }
-
-    [Test]
-    public async Task Who_has_stopped_listening_hears_no_ring()
-    {
-        var source = TestServers.NewName("source");
-        var (gone, stays) = (new OutboxSignal(), new OutboxSignal());
-        using var ear = _transport.Doorbell.Listen(source, stays.Wake);
-        var late = _transport.Doorbell.Listen(source, gone.Wake);
-        await HeardAsync(source, gone);
-        late.Dispose();
-        late.Dispose();
-        var (wrong, right) = (gone.Next, stays.Next);
-
-        _transport.Doorbell.Ring(source);
-
-        await right.WaitAsync(TimeSpan.FromSeconds(20));
-        Assert.That(wrong.IsCompleted, Is.False);
-    }
-
-    [Test]
-    public async Task A_source_can_be_listened_for_again_after_nobody_did()
-    {
-        var source = TestServers.NewName("source");
-        for (var i = 0; i < 2; i++)
-        {
-            var signal = new OutboxSignal();
-            using var ear = _transport.Doorbell.Listen(source, signal.Wake);
-            await HeardAsync(source, signal);
-        }
-    }
-
-    [Test]
-    public async Task A_ring_for_nobody_and_one_on_a_disposed_transport_do_nothing()
-    {
-        _transport.Doorbell.Ring(TestServers.NewName("source"));
-        await _transport.DisposeAsync();
-        Assert.That(() => _transport.Doorbell.Ring(TestServers.NewName("source")), Throws.Nothing);
-    }
-
-    /// <summary>Rings until the listener, which may still be connecting, hears it.</summary>
-    private async Task HeardAsync(string source, OutboxSignal signal)
-    {
-        var next = signal.Next;
-        await Eventually.IsTrueAsync(() =>
-        {
-            _transport.Doorbell.Ring(source);
-            return Task.FromResult(next.IsCompleted);
-        }, "a ring is heard");
-    }
 
     private static Envelope Message(string body, string type = Type) => new() { MessageId = Guid.CreateVersion7(), Type = type, Body = Encoding.UTF8.GetBytes(body), Source = "tests" };
 

@@ -51,7 +51,11 @@ internal sealed class RabbitMqDoorbell : IDoorbell, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         lock (_lock)
+        {
+            if (_disposed)
+                return;
             _disposed = true;
+        }
         if (_sender is not null)
             await _sender.DisposeAsync().ConfigureAwait(false);
         if (_receiver is not null)
