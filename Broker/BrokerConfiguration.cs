@@ -13,6 +13,10 @@ internal static partial class BrokerConfiguration
 {
     private const string Example = """{ "Broker": { "RabbitMq": { "Uri": "amqp://user:password@host/" }, "Sources": { "orders": { "Database": "PostgreSql", "ConnectionString": "Host=…" } } } }""";
 
+    /// <summary>The files that the configuration is read from, whether they are there or not.</summary>
+    public static IReadOnlyList<string> Files(FileInfo? file) =>
+        [.. new[] { Path.Combine(AppContext.BaseDirectory, "appsettings.json"), Path.GetFullPath("appsettings.json"), file?.FullName }.OfType<string>().Distinct(StringComparer.Ordinal)];
+
     /// <summary>Loads appsettings.json beside the program, appsettings.json in the current folder, the given file, and environment variables (<c>Broker__…</c>), the later ones winning.</summary>
     public static IConfigurationRoot Load(FileInfo? file)
     {
@@ -41,13 +45,14 @@ internal static partial class BrokerConfiguration
     public static BrokerSettings Read(IConfiguration configuration, bool needsRabbitMq = true)
     {
         var broker = configuration.GetSection("Broker");
-        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange");
+        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell");
         var sources = ReadSources(broker);
         return new BrokerSettings
         {
             RabbitMq = needsRabbitMq ? ReadRabbitMq(broker.GetSection("RabbitMq")) : null,
             Sources = sources,
-            Relay = ReadRelay(broker.GetSection("Relay")),
+            Relay = ReadRelay("all", broker.GetSection("Relay")),
+            RabbitMqText = TextOf(broker.GetSection("RabbitMq")),
         };
     }
 
@@ -58,7 +63,7 @@ internal static partial class BrokerConfiguration
         {
             // A list of objects with names, or an object whose keys are the names.
             var name = section["Name"] ?? section.Key;
-            RefuseUnknown(section, "Name", "Database", "ConnectionString", "Exchange", "Partitions");
+            RefuseUnknown(section, "Name", "Database", "ConnectionString", "Exchange", "Partitions", "Relay", "Doorbell");
             if (!SourceName().IsMatch(name))
                 throw new OutboxConfigurationException($"{section.Path}: '{name}' cannot be a source's name. Use lower-case words of letters, digits, dots and hyphens, for example 'orders'.");
             if (sources.Any(s => s.Name == name))
@@ -74,7 +79,8 @@ internal static partial class BrokerConfiguration
             var partitions = 1;
             if (section["Partitions"] is { } text && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out partitions) || partitions is < 1 or > OutboxOptions.MaxPartitions))
                 throw new OutboxConfigurationException($"{section.Path}:Partitions is '{text}'. Use a whole number from 1 to {OutboxOptions.MaxPartitions}, the same as the source's writers use.");
-            sources.Add(new SourceSettings(name, dialect, connectionString, section["Exchange"] ?? broker["Exchange"] ?? OutboxOptions.DefaultExchange, partitions));
+            sources.Add(new SourceSettings(name, dialect, connectionString, section["Exchange"] ?? broker["Exchange"] ?? OutboxOptions.DefaultExchange, partitions,
+                ReadRelay(name, broker.GetSection("Relay"), section.GetSection("Relay")), ReadDoorbell(section) ?? ReadDoorbell(broker) ?? true, TextOf(section) + TextOf(broker.GetSection("Relay"))));
         }
         return sources.Count > 0
             ? sources
@@ -94,25 +100,32 @@ internal static partial class BrokerConfiguration
         {
             throw new OutboxConfigurationException($"{section.Path}:Uri: {exception.Message}", exception);
         }
-        var options = Bind<RabbitMqOptions>(section, "Uri");
+        var options = Bind(section, new RabbitMqOptions(), "Uri");
         options.Uri = uri;
         options.ClientName = section["ClientName"] ?? "broker";
         options.Validate();
         return options;
     }
 
-    private static RelayOptions ReadRelay(IConfigurationSection section)
+    private static RelayOptions ReadRelay(string source, params IConfigurationSection[] sections)
     {
-        var options = Bind<RelayOptions>(section);
-        options.Validate("all");
+        var options = new RelayOptions();
+        foreach (var section in sections)
+            Bind(section, options);
+        options.Validate(source);
         return options;
     }
 
-    private static T Bind<T>(IConfigurationSection section, params string[] notThese)
-        where T : new()
+    private static bool? ReadDoorbell(IConfigurationSection section) => section["Doorbell"] is not { } text ? null
+        : bool.TryParse(text, out var value) ? value
+        : throw new OutboxConfigurationException($"{section.Path}:Doorbell is '{text}'. Use true or false.");
+
+    private static string TextOf(IConfigurationSection section) =>
+        string.Join('\n', section.AsEnumerable(makePathsRelative: true).Where(c => c.Value is not null).OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => $"{c.Key}={c.Value}").Append(""));
+
+    private static T Bind<T>(IConfigurationSection section, T options, params string[] notThese)
     {
         RefuseUnknown(section, [.. typeof(T).GetProperties().Select(p => p.Name)]);
-        var options = new T();
         var rest = new ConfigurationBuilder().AddInMemoryCollection(section.AsEnumerable(makePathsRelative: true).Where(c => c.Key.Length > 0 && !notThese.Contains(c.Key.Split(':')[0], StringComparer.OrdinalIgnoreCase))).Build();
         foreach (var value in rest.GetChildren())
         {

@@ -15,6 +15,9 @@ internal sealed class BrokerSettings
 
     /// <summary>Settings of every source's relay.</summary>
     public required RelayOptions Relay { get; init; }
+
+    /// <summary>The section about RabbitMQ as it was written, to see whether it has changed. Never logged.</summary>
+    public string RabbitMqText { get; init; } = "";
 }
 
 /// <summary>One source: a service's database.</summary>
@@ -23,4 +26,12 @@ internal sealed class BrokerSettings
 /// <param name="ConnectionString">How to reach it. Never logged.</param>
 /// <param name="Exchange">The exchange that its events go to.</param>
 /// <param name="Partitions">How many partitions its outbox has.</param>
-internal sealed record SourceSettings(string Name, SqlDialect Dialect, string ConnectionString, string Exchange, int Partitions);
+/// <param name="Relay">Settings of its relay: those of all sources, and its own before them.</param>
+/// <param name="Doorbell">Whether its relay hears the doorbell.</param>
+/// <param name="Text">All that was written about it. Two settings are equal when this is. Never logged.</param>
+internal sealed record SourceSettings(string Name, SqlDialect Dialect, string ConnectionString, string Exchange, int Partitions, RelayOptions Relay, bool Doorbell, string Text)
+{
+    public bool Equals(SourceSettings? other) => other is not null && (Name, Dialect, Exchange, Partitions, Doorbell, Text) == (other.Name, other.Dialect, other.Exchange, other.Partitions, other.Doorbell, other.Text);
+
+    public override int GetHashCode() => HashCode.Combine(Name, Text);
+}

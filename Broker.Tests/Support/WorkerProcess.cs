@@ -69,9 +69,14 @@ internal sealed class WorkerProcess : IAsyncDisposable
     /// <summary>Ends it as Ctrl-C does and returns its exit code.</summary>
     public Task<int> InterruptAsync() => SignalAsync("INT");
 
+    /// <summary>Asks it to read its configuration again.</summary>
+    public void Hangup() => Signal("HUP");
+
+    private void Signal(string signal) => Process.Start("kill", $"-{signal} {_process.Id}").WaitForExit();
+
     private async Task<int> SignalAsync(string signal)
     {
-        Process.Start("kill", $"-{signal} {_process.Id}").WaitForExit();
+        Signal(signal);
         return await ExitAsync(TimeSpan.FromSeconds(15));
     }
 

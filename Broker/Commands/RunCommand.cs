@@ -23,6 +23,7 @@ internal static class RunCommand
 
     private static async Task<int> RunAsync(FileInfo? file, CancellationToken cancellationToken)
     {
+        var contents = ConfigurationReload.ContentsOf(file);
         var configuration = BrokerConfiguration.Load(file);
         var settings = BrokerConfiguration.Read(configuration);
 
@@ -38,25 +39,25 @@ internal static class RunCommand
                 console.TimestampFormat = "yyyy-MM-dd HH:mm:ss.fff ";
             });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
-        builder.Services.AddSingleton<IHostedService>(services => new RelayService(
-            services.GetRequiredService<IReadOnlyList<RelaySource>>(), TimeProvider.System, services.GetRequiredService<ILogger<RelayService>>(), StepSignals.None));
         builder.Services.AddSingleton(services => new RabbitMqTransport(settings.RabbitMq!, services.GetRequiredService<ILoggerFactory>(), TimeProvider.System));
-        builder.Services.AddSingleton<IReadOnlyList<RelaySource>>(services => [.. settings.Sources.Select(source => new RelaySource
+        builder.Services.AddSingleton(services =>
         {
-            Name = source.Name,
-            Dialect = source.Dialect,
-            DataSource = DataSources.Create(source.Dialect, source.ConnectionString, source.Partitions),
-            Transport = services.GetRequiredService<RabbitMqTransport>(),
-            Exchange = source.Exchange,
-            Partitions = source.Partitions,
-            Options = settings.Relay,
-        })]);
+            var sources = new RelaySources(services.GetRequiredService<RabbitMqTransport>());
+            sources.Take(settings);
+            return sources;
+        });
+        builder.Services.AddSingleton(services => new RelayService(
+            services.GetRequiredService<RelaySources>().Current, TimeProvider.System, services.GetRequiredService<ILogger<RelayService>>(), StepSignals.None));
+        builder.Services.AddHostedService(services => services.GetRequiredService<RelayService>());
+        // Last, so that it stops first.
+        builder.Services.AddHostedService(services => new ConfigurationReload(
+            file, contents, settings, services.GetRequiredService<RelaySources>(), services.GetRequiredService<RelayService>(), TimeProvider.System, services.GetRequiredService<ILogger<ConfigurationReload>>()));
         // The empty builder brings no lifetime of its own.
         builder.Services.AddSingleton<IHostLifetime, Microsoft.Extensions.Hosting.Internal.ConsoleLifetime>();
 
         using var host = builder.Build();
         await StartupCheck.RunAsync(
-            host.Services.GetRequiredService<IReadOnlyList<RelaySource>>(),
+            host.Services.GetRequiredService<RelaySources>().Current,
             host.Services.GetRequiredService<RabbitMqTransport>(),
             host.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Broker"),
             cancellationToken);
