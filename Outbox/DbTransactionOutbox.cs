@@ -31,4 +31,18 @@ internal sealed class DbTransactionOutbox(OutboxMessageFactory factory, OutboxSi
         signal.Raise();
         return row.MessageId;
     }
+
+    public async Task CommitAsync(DbTransaction transaction, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(transaction);
+        try
+        {
+            await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // G1: a commit that ended in an error may have happened, so the relay looks in any case.
+            signal.Raise();
+        }
+    }
 }

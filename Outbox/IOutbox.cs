@@ -22,4 +22,10 @@ public interface IOutbox
     /// <param name="options">Key, headers and times.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     Task<Guid> AddAsync(DbTransaction transaction, object message, MessageOptions options, CancellationToken cancellationToken = default);
+
+    /// <summary>Commits <paramref name="transaction"/> and then wakes the relays, so that its events leave at once.</summary>
+    /// <remarks>A plain <c>transaction.CommitAsync()</c> is as safe and a few milliseconds slower: the relay, told by <c>AddAsync</c>, looks after 5, 10, 20 … milliseconds.</remarks>
+    /// <param name="transaction">An open transaction of the outbox's own database.</param>
+    /// <param name="cancellationToken">Ends the wait, as the driver does it: whether the transaction was committed is then unknown.</param>
+    Task CommitAsync(DbTransaction transaction, CancellationToken cancellationToken = default);
 }

@@ -20,9 +20,6 @@ public static class OutboxExtensions
     private static OutboxMessageFactory FactoryOf(DbContext context)
     {
         var services = context.GetService<IDbContextOptions>().FindExtension<CoreOptionsExtension>()?.ApplicationServiceProvider;
-        var registrations = services?.GetService<IEnumerable<OutboxRegistration>>()?.ToList() ?? [];
-        // A context's own outbox goes before that of a class it derives from.
-        var registration = registrations.Find(r => r.ContextType == context.GetType()) ?? registrations.FindLast(r => r.ContextType is { } type && type.IsInstanceOfType(context));
-        return registration?.Messages ?? OutboxMessageFactory.Default;
+        return OutboxRegistration.Of(context.GetType(), services?.GetService<IEnumerable<OutboxRegistration>>() ?? [])?.Messages ?? OutboxMessageFactory.Default;
     }
 }

@@ -1,7 +1,9 @@
 using System.Data.Common;
 using System.Runtime.CompilerServices;
+using System.Transactions;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.EntityFrameworkCore.Storage;
 
 namespace Outbox;
 
@@ -9,6 +11,7 @@ namespace Outbox;
 internal sealed class OutboxInterceptor(OutboxSignal signal) : ISaveChangesInterceptor, IDbTransactionInterceptor
 {
     private readonly ConditionalWeakTable<DbContext, object> _uncommitted = [];
+    private readonly ConditionalWeakTable<DbTransaction, object> _foreign = [];
 
     public int SavedChanges(SaveChangesCompletedEventData eventData, int result)
     {
@@ -21,6 +24,15 @@ internal sealed class OutboxInterceptor(OutboxSignal signal) : ISaveChangesInter
         Saved(eventData.Context);
         return ValueTask.FromResult(result);
     }
+
+    public DbTransaction TransactionUsed(DbConnection connection, TransactionEventData eventData, DbTransaction result)
+    {
+        _foreign.AddOrUpdate(result, signal);
+        return result;
+    }
+
+    public ValueTask<DbTransaction> TransactionUsedAsync(DbConnection connection, TransactionEventData eventData, DbTransaction result, CancellationToken cancellationToken = default) =>
+        ValueTask.FromResult(TransactionUsed(connection, eventData, result));
 
     public void TransactionCommitted(DbTransaction transaction, TransactionEndEventData eventData) => Committed(eventData.Context);
 
@@ -43,10 +55,21 @@ internal sealed class OutboxInterceptor(OutboxSignal signal) : ISaveChangesInter
         }
         if (!saved)
             return;
-        if (context.Database.CurrentTransaction is null)
-            signal.Raise();
-        else
+        if (context.Database.CurrentTransaction is { } transaction)
+        {
             _uncommitted.AddOrUpdate(context, signal);
+            // Whoever made it may commit it without the context's knowledge: a relay that looks now is early, but stays attentive for a while.
+            if (_foreign.TryGetValue(transaction.GetDbTransaction(), out _))
+                signal.Raise();
+        }
+        else if ((context.Database.GetEnlistedTransaction() ?? Transaction.Current) is { } ambient)
+        {
+            ambient.TransactionCompleted += (_, _) => signal.Raise();
+        }
+        else
+        {
+            signal.Raise();
+        }
     }
 
     private void Committed(DbContext? context)

@@ -8,6 +8,7 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
 {
     private readonly Lock _lock = new();
     private DbDataSource? _dataSource;
+    private OutboxInterceptor? _interceptor;
 
     public OutboxOptions Options => options;
 
@@ -19,6 +20,23 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
 
     /// <summary>Raised when rows were, or may soon be, committed in this process.</summary>
     public OutboxSignal Signal { get; } = new();
+
+    /// <summary>Raises <see cref="Signal"/> for the contexts of this outbox.</summary>
+    public OutboxInterceptor Interceptor
+    {
+        get
+        {
+            lock (_lock)
+                return _interceptor ??= new OutboxInterceptor(Signal);
+        }
+    }
+
+    /// <summary>The outbox of a context's class. A context's own goes before that of a class it derives from.</summary>
+    public static OutboxRegistration? Of(Type contextType, IEnumerable<OutboxRegistration> registrations)
+    {
+        var all = registrations.ToList();
+        return all.Find(r => r.ContextType == contextType) ?? all.FindLast(r => r.ContextType is { } type && type.IsAssignableFrom(contextType));
+    }
 
     public DbDataSource DataSource(IServiceProvider services)
     {

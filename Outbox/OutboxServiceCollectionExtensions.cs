@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Text.RegularExpressions;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -21,10 +22,10 @@ public static partial class OutboxServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(configure);
-        var registration = Register(services, new OutboxRegistration(
+        Register(services, new OutboxRegistration(
             new OutboxOptions { Source = SourceOf(typeof(TContext)) }, typeof(TContext), provider => new ContextDataSource<TContext>(provider)), configure);
-        var interceptor = new OutboxInterceptor(registration.Signal);
-        services.ConfigureDbContext<TContext>(options => options.AddInterceptors(interceptor));
+        // For every context's class, because AddDbContext<TContext, TImplementation> makes another one than TContext.
+        services.TryAddEnumerable(ServiceDescriptor.Singleton(typeof(IDbContextOptionsConfiguration<>), typeof(OutboxContextConfiguration<>)));
         return services;
     }
 

@@ -92,7 +92,7 @@ internal static class ReadmeExamples
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await connection.ExecuteAsync("update accounts set balance = balance - @amount where id = @id", transfer, transaction);
         await outbox.AddAsync(transaction, new MoneySent(transfer.Id, transfer.Amount), partitionKey: transfer.Id, cancellationToken);
-        await transaction.CommitAsync(cancellationToken);
+        await outbox.CommitAsync(transaction, cancellationToken);
     }
 
     public static void Consume(WebApplicationBuilder builder, string rabbitMqUri)

@@ -46,6 +46,21 @@ internal sealed class WritingTests(SqlDialect dialect)
     }
 
     [Test]
+    public async Task The_outboxs_own_commit_commits_and_then_tells_the_relay()
+    {
+        var outbox = _host.Services.GetRequiredService<IOutbox>();
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await outbox.AddAsync(transaction, new OrderPlaced("1"));
+        var signal = _host.Services.GetRequiredService<OutboxRegistration>().Signal.Next;
+
+        await outbox.CommitAsync(transaction);
+
+        Assert.That(signal.IsCompleted);
+        Assert.That(await _database.CountAsync("outbox_messages"), Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task Nothing_is_visible_before_the_commit([ValueSource(nameof(WaysWithTransaction))] Way way)
     {
         await using var work = await BeginAsync(way);

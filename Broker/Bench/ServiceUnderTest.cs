@@ -84,7 +84,7 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await connection.Command(_sql.UpdateAccount, transaction).With("id", account % BenchSql.Accounts).ExecuteAsync(cancellationToken);
         var id = await Outbox.AddAsync(transaction, _message, cancellationToken: cancellationToken);
-        await transaction.CommitAsync(cancellationToken);
+        await Outbox.CommitAsync(transaction, cancellationToken);
         return id;
     }
 
