@@ -22,5 +22,4 @@ internal sealed class BrokerSettings
 /// <param name="Dialect">Its engine.</param>
 /// <param name="ConnectionString">How to reach it. Never logged.</param>
 /// <param name="Exchange">The exchange that its events go to.</param>
-/// <param name="Partitions">How many partitions its outbox has.</param>
-internal sealed record SourceSettings(string Name, SqlDialect Dialect, string ConnectionString, string Exchange, int Partitions);
+internal sealed record SourceSettings(string Name, SqlDialect Dialect, string ConnectionString, string Exchange);

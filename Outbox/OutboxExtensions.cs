@@ -14,15 +14,14 @@ public static class OutboxExtensions
         ArgumentNullException.ThrowIfNull(context);
         if (context.Model.FindEntityType(typeof(OutboxMessage)) is null)
             throw new OutboxConfigurationException($"{context.GetType().Name} has no outbox tables. Call model.UseOutbox() in its OnModelCreating and add a migration.");
-        return new DbContextOutbox(context, FactoryOf(context));
+        return new DbContextOutbox(context, RegistrationOf(context));
     }
 
-    private static OutboxMessageFactory FactoryOf(DbContext context)
+    private static OutboxRegistration? RegistrationOf(DbContext context)
     {
         var services = context.GetService<IDbContextOptions>().FindExtension<CoreOptionsExtension>()?.ApplicationServiceProvider;
         var registrations = services?.GetService<IEnumerable<OutboxRegistration>>()?.ToList() ?? [];
         // A context's own outbox goes before that of a class it derives from.
-        var registration = registrations.Find(r => r.ContextType == context.GetType()) ?? registrations.FindLast(r => r.ContextType is { } type && type.IsInstanceOfType(context));
-        return registration?.Messages ?? OutboxMessageFactory.Default;
+        return registrations.Find(r => r.ContextType == context.GetType()) ?? registrations.FindLast(r => r.ContextType is { } type && type.IsInstanceOfType(context));
     }
 }

@@ -22,7 +22,7 @@ public static partial class OutboxServiceCollectionExtensions
         ArgumentNullException.ThrowIfNull(configure);
         var registration = Register(services, new OutboxRegistration(
             new OutboxOptions { Source = SourceOf(typeof(TContext)) }, typeof(TContext), provider => new ContextDataSource<TContext>(provider)), configure);
-        var interceptor = new OutboxInterceptor(registration.Signal);
+        var interceptor = new OutboxInterceptor(registration);
         services.ConfigureDbContext<TContext>(options => options.AddInterceptors(interceptor));
         return services;
     }
@@ -53,7 +53,7 @@ public static partial class OutboxServiceCollectionExtensions
         services.AddSingleton(registration);
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IInbox>(DbTransactionInbox.Instance);
-        services.AddKeyedSingleton<IOutbox>(registration.Source, (_, _) => new DbTransactionOutbox(registration.Messages, registration.Signal));
+        services.AddKeyedSingleton<IOutbox>(registration.Source, (provider, _) => new DbTransactionOutbox(registration, provider));
         services.TryAddSingleton<IOutbox>(provider =>
         {
             var all = provider.GetServices<OutboxRegistration>().ToList();

@@ -37,7 +37,7 @@ internal sealed class WorkerConfigurationTests
         yield return Case("URI with a wrong port", "{ \"Broker\": { \"RabbitMq\": { \"Uri\": \"amqp://guest:s3cret@localhost:99999/\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri", "1 to 65535");
         yield return Case("no URI", "{ \"Broker\": { \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri is missing");
         yield return Case("no connection string", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Sqlite\" } } } }", "Broker:Sources:orders:ConnectionString is missing", "Data Source=");
-        yield return Case("misspelt key", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { " + Orders + ", \"Partition\": 4 } } } }", "Broker:Sources:orders:Partition is no known setting", "Partitions");
+        yield return Case("misspelt key", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { " + Orders + ", \"Exchanges\": 4 } } } }", "Broker:Sources:orders:Exchanges is no known setting", "Exchange");
         yield return Case("setting that is no number", "{ \"Broker\": { " + RabbitMq + ", \"Relay\": { \"BatchSize\": \"many\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:Relay:BatchSize is 'many'", "whole number");
         yield return Case("database in memory", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Sqlite\", \"ConnectionString\": \"Data Source=:memory:\" } } } }", "in memory cannot be shared");
         yield return Case("no JSON", "{ \"Broker\": ", "worker.json");

@@ -20,6 +20,9 @@ internal static partial class Log
     [LoggerMessage(3004, LogLevel.Error, "Source '{Source}': rows lie in partition {Partition}, but it has {Partitions} partitions (numbered from 0), so nobody reads them. Its writers count wrongly; move the rows, or set the number of partitions with 'broker schema --source {Source} --set-partitions'.")]
     public static partial void StrayPartition(ILogger logger, string source, int partition, int partitions);
 
+    [LoggerMessage(3005, LogLevel.Information, "Source '{Source}': the outbox has {Partitions} partitions now, instead of {Old}; draining goes on.")]
+    public static partial void Repartitioned(ILogger logger, string source, long old, long partitions);
+
     [LoggerMessage(3100, LogLevel.Error, "Source '{Source}': messages of type '{Type}' to exchange '{Exchange}' cannot be published: {Reason}. Their rows stay in the outbox and are tried again; other types flow.")]
     public static partial void TypeBlocked(ILogger logger, string source, string type, string exchange, string reason);
 

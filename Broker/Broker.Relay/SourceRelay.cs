@@ -45,6 +45,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private long _attentiveUntil = time.GetTimestamp();
     private long _lastFullLook = time.GetTimestamp();
     private int _emptyPolls;
+    private Task _repartitioning = Task.CompletedTask;
+    private long _repartitionNotBefore = long.MinValue;
+    private int _repartitionFailures;
 
     /// <summary>Checks that the tables are there, and that no row lies where nobody reads.</summary>
     /// <exception cref="OutboxConfigurationException">They are not, or are of another version, or the user may not use them.</exception>
@@ -220,6 +223,11 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private async Task<bool> ShareAsync(RelayBeat beat, CancellationToken stoppingToken)
     {
         var now = time.GetTimestamp();
+        if (beat.NextPartitions is not null)
+        {
+            StandStill(beat, stoppingToken);
+            return false;
+        }
         var holders = new Dictionary<short, string>();
         foreach (var lease in beat.Leases)
         {
@@ -257,9 +265,33 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         return taken == 0 && decision.GiveUp.Count == 0 && holders.Count + taken >= beat.Partitions;
     }
 
+    /// <summary>G3: while the number of partitions changes, rows of one key may lie in two of them, so nobody drains. Whoever changes it may have died; then this relay goes on with it.</summary>
+    private void StandStill(RelayBeat beat, CancellationToken stoppingToken)
+    {
+        foreach (var held in _held.Values)
+            held.Stop();
+        _freeSince.Clear();
+        if (_held.Count > 0 || !_repartitioning.IsCompleted || time.GetTimestamp() < _repartitionNotBefore || beat.Leases.Any(l => l.Name == Repartitioning.LeaseName && l.SecondsLeft > 0))
+            return;
+        _repartitioning = Task.Run(() => new Repartitioning(source.DataSource, source.Dialect, owner, source.Options.LeaseDuration, time, Tell).TryRunAsync(partitions: null, stoppingToken), CancellationToken.None);
+
+        void Tell(RepartitionProgress progress)
+        {
+            if (progress.Stage == RepartitionStage.Done)
+                Log.Repartitioned(logger, source.Name, progress.Done, progress.Of);
+        }
+    }
+
     /// <summary>Takes leave of drainers that have ended, and says why.</summary>
     private async Task ReapAsync()
     {
+        if (_repartitioning is { IsCompleted: true, Exception.InnerException: { } failed })
+        {
+            var delay = Backoff.Delay(++_repartitionFailures, FirstRetry, LongestRetry);
+            if (failed is not LeaseLostException)
+                Report(partition: -1, failed, delay);
+            (_repartitioning, _repartitionNotBefore) = (Task.CompletedTask, After(delay));
+        }
         foreach (var held in _held.Values.Where(h => h.Ended.IsCompleted).ToList())
         {
             _held.Remove(held.Partition);
@@ -283,6 +315,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             held.Stop();
         foreach (var held in _held.Values)
             await held.DisposeAsync().ConfigureAwait(false);
+        await _repartitioning.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_last is not null)
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);

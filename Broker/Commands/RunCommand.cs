@@ -45,10 +45,9 @@ internal static class RunCommand
         {
             Name = source.Name,
             Dialect = source.Dialect,
-            DataSource = DataSources.Create(source.Dialect, source.ConnectionString, source.Partitions),
+            DataSource = DataSources.Create(source.Dialect, source.ConnectionString, settings.Relay.MaxConnections),
             Transport = services.GetRequiredService<RabbitMqTransport>(),
             Exchange = source.Exchange,
-            Partitions = source.Partitions,
             Options = settings.Relay,
         })]);
         // The empty builder brings no lifetime of its own.

@@ -52,7 +52,8 @@ internal static class StatusCommand
         await using var dataSource = DataSources.Create(source.Dialect, source.ConnectionString);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer: false, cancellationToken);
-        return await OutboxBacklog.ReadAsync(connection, source.Partitions, cancellationToken);
+        var (partitions, _) = await Repartitioning.ReadAsync(connection, cancellationToken);
+        return await OutboxBacklog.ReadAsync(connection, partitions, cancellationToken);
     }
 
     private static void Show(IReadOnlyList<Status> all)

@@ -8,7 +8,7 @@ namespace Outbox.Sql;
 /// Times are UTC in <c>datetime(6)</c>: <c>timestamp</c> ends in 2038. Ids are text, because only one of the two servers has a type for them.
 /// The word <c>partition</c> is reserved, so this engine's statements quote it.
 /// </remarks>
-internal sealed class MySqlDialect : SqlDialect
+internal sealed partial class MySqlDialect : SqlDialect
 {
     public override string Name => "MySql";
 

@@ -2,7 +2,7 @@ using System.Data.Common;
 
 namespace Outbox.Sql;
 
-internal sealed class PostgreSqlDialect : SqlDialect
+internal sealed partial class PostgreSqlDialect : SqlDialect
 {
     public override string Name => "PostgreSql";
 

@@ -7,7 +7,7 @@ namespace Outbox.Sql;
 /// Reading hints both ways: with READ_COMMITTED_SNAPSHOT off a plain read would wait for every open writer, with it on READPAST needs READCOMMITTEDLOCK.
 /// A row that READPAST passes over because somebody holds a lock on it is a hole like one that is not committed, and is looked for until it shows.
 /// </remarks>
-internal sealed class SqlServerDialect : SqlDialect
+internal sealed partial class SqlServerDialect : SqlDialect
 {
     public override string Name => "SqlServer";
 

@@ -1,6 +1,6 @@
 namespace Outbox.Sql;
 
-internal sealed class SqliteDialect : SqlDialect
+internal sealed partial class SqliteDialect : SqlDialect
 {
     public override string Name => "Sqlite";
 
