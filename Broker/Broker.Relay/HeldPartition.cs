@@ -32,6 +32,9 @@ internal sealed class HeldPartition : IAsyncDisposable
     /// <summary>While it waits to be woken: the number above which no row has been seen.</summary>
     public long? AsleepAbove => _drainer.AsleepAbove;
 
+    /// <summary>What does not flow, for people.</summary>
+    public IReadOnlyList<BlockedKey> Blocked => _drainer.Blocked;
+
     public void Wake() => _drainer.Wake();
 
     /// <summary>Lets it finish what is on its way and end.</summary>

@@ -43,6 +43,18 @@ internal static partial class Log
 
     [LoggerMessage(3200, LogLevel.Warning, "Source '{Source}': the database does not answer; next try in {Delay:0.0} s. {Error}")]
     public static partial void DatabaseFailed(ILogger logger, string source, string error, double delay);
+    [LoggerMessage(3106, LogLevel.Error, "Source '{Source}': row {Sequence} of type '{Type}' is set aside in dead_letters after {Attempts} attempts: {Reason}. {Consequence}")]
+    public static partial void DeadLettered(ILogger logger, string source, long sequence, string type, int attempts, string reason, string consequence);
+
+    [LoggerMessage(3107, LogLevel.Error, "Source '{Source}': {Count} rows of type '{Type}' are set aside in dead_letters: {Reason}. {Consequence}")]
+    public static partial void ManyDeadLettered(ILogger logger, string source, int count, string type, string reason, string consequence);
+
+    [LoggerMessage(3108, LogLevel.Warning, "Source '{Source}': {Count} keys wait for an operator because of their dead letters. List them with 'broker dead-letters list --source {Source}'.")]
+    public static partial void KeysBlocked(ILogger logger, string source, int count);
+
+    [LoggerMessage(3109, LogLevel.Information, "Source '{Source}': an operator has unblocked {Count} keys; their rows flow again.")]
+    public static partial void KeysFlow(ILogger logger, string source, int count);
+
 
     [LoggerMessage(3201, LogLevel.Error, "{Error} Looking again in {Delay:0.0} s.")]
     public static partial void Misconfigured(ILogger logger, string error, double delay);

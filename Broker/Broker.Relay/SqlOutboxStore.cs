@@ -8,7 +8,7 @@ namespace Broker.Relay;
 
 /// <summary>An outbox in a database. Each statement takes a connection of the source's own.</summary>
 /// <remarks>A deadlock, or a row or table that somebody has locked, is tried again for some seconds: ending the drain for it would publish the whole window once more.</remarks>
-internal sealed class SqlOutboxStore : IOutboxStore
+internal sealed partial class SqlOutboxStore : IOutboxStore
 {
     /// <summary>Reading stops at this many bytes of bodies, so that a thousand large rows do not fill the memory.</summary>
     private const long MaxReadBytes = 16 * 1024 * 1024;
@@ -79,11 +79,8 @@ internal sealed class SqlOutboxStore : IOutboxStore
     public Task<IReadOnlyList<long>> ListUncommittedAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) =>
         ListAsync(Dialect.ListUncommitted(spans) ?? throw new NotSupportedException($"{Dialect} shows no uncommitted rows."), spans, limit, cancellationToken);
 
-    public Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => !_source.Options.Archive ? DropAsync(sequences, cancellationToken) : AgainAsync(async connection =>
-    {
-        await ArchiveAsync(connection, sequences, cancellationToken).ConfigureAwait(false);
-        return await IsHeldAsync(connection, cancellationToken).ConfigureAwait(false);
-    }, cancellationToken);
+    public Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) =>
+        _source.Options.Archive ? MoveAsync(Dialect.ArchiveMessages, command => BindSettled(command, sequences).With("outcome", "published"), cancellationToken) : DropAsync(sequences, cancellationToken);
 
     public Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => AgainAsync(async connection =>
     {
@@ -138,20 +135,6 @@ internal sealed class SqlOutboxStore : IOutboxStore
     /// <summary>G5: the statement itself has checked the token; this tells what it found. A token never comes back, so one that is held now was held then.</summary>
     private async Task<bool> IsHeldAsync(DbConnection connection, CancellationToken cancellationToken) =>
         await connection.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
-
-    private async Task ArchiveAsync(DbConnection connection, IReadOnlyList<long> sequences, CancellationToken cancellationToken)
-    {
-        if (Dialect.ArchiveMessages is [var statement])
-        {
-            await BindSettled(connection.Command(statement), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            return;
-        }
-        var transaction = await connection.BeginTransactionAsync(Dialect.ConsumerIsolation, cancellationToken).ConfigureAwait(false);
-        await using var _ = transaction.ConfigureAwait(false);
-        foreach (var step in Dialect.ArchiveMessages)
-            await BindSettled(connection.Command(step, transaction), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-        await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
-    }
 
     private DbCommand BindSettled(DbCommand command, IReadOnlyList<long> sequences) =>
         command.With("partition", _partition).With("sequences", Dialect.SequencesParameter(sequences)).With("lease", _lease).With("token", _token);
@@ -245,7 +228,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
         return (block, block.Bytes.AsMemory(offset, length));
     }
 
-    private static Dictionary<string, string> ReadHeaders(string json)
+    internal static Dictionary<string, string> ReadHeaders(string json)
     {
         var headers = JsonConvert.DeserializeObject<Dictionary<string, string?>>(json) ?? throw new JsonSerializationException("null");
         return headers.ToDictionary(h => h.Key, h => h.Value ?? "", StringComparer.Ordinal);

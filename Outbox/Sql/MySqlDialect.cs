@@ -85,7 +85,7 @@ internal sealed partial class MySqlDialect : SqlDialect
             created_at datetime(6) NOT NULL,
             expires_at datetime(6) NULL,
             CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id),
-            KEY ix_outbox_scheduled_due (`partition`, not_before)
+            KEY ix_outbox_scheduled_due (`partition`, not_before, id)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0;
 
         CREATE TABLE IF NOT EXISTS leases (
@@ -125,6 +125,9 @@ internal sealed partial class MySqlDialect : SqlDialect
             state varchar(20) NOT NULL DEFAULT 'dead',
             `partition` smallint NULL,
             sequence bigint NULL,
+            key_sequence bigint NULL,
+            created_at datetime(6) NULL,
+            expires_at datetime(6) NULL,
             CONSTRAINT pk_dead_letters PRIMARY KEY (id),
             UNIQUE KEY ux_dead_letters_message (side, consumer, message_id),
             KEY ix_dead_letters_state (side, state, `partition`)
@@ -159,7 +162,7 @@ internal sealed partial class MySqlDialect : SqlDialect
     internal override IReadOnlyList<(string Table, string Column, string Statement)> AddedColumns =>
     [
         ("outbox_archive", "outcome", "ALTER TABLE outbox_archive ADD COLUMN outcome varchar(20) NOT NULL DEFAULT 'published'"),
-        ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN `partition` smallint NULL, ADD COLUMN sequence bigint NULL, ADD KEY ix_dead_letters_state (side, state, `partition`)"),
+        ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN `partition` smallint NULL, ADD COLUMN sequence bigint NULL, ADD COLUMN key_sequence bigint NULL, ADD COLUMN created_at datetime(6) NULL, ADD COLUMN expires_at datetime(6) NULL, ADD KEY ix_dead_letters_state (side, state, `partition`)"),
     ];
 
     // MariaDB shows a display width for whole numbers, MySQL has given it up.
@@ -247,8 +250,8 @@ internal sealed partial class MySqlDialect : SqlDialect
     internal override IReadOnlyList<string> ArchiveMessages =>
     [
         $"""
-        INSERT IGNORE INTO outbox_archive (sequence, message_id, `partition`, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
-        SELECT m.sequence, m.message_id, m.`partition`, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at
+        INSERT IGNORE INTO outbox_archive (sequence, message_id, `partition`, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
+        SELECT m.sequence, m.message_id, m.`partition`, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at, @outcome
         FROM {Wanted} WHERE {IfHeld}
         """,
         SettleMessages,

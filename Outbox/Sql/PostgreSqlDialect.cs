@@ -75,7 +75,7 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
             expires_at timestamp with time zone,
             CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id)
         );
-        CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+        CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
         CREATE TABLE IF NOT EXISTS leases (
             name character varying(200) NOT NULL,
@@ -115,9 +115,13 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
             state character varying(20) NOT NULL DEFAULT 'dead',
             partition smallint,
             sequence bigint,
+            key_sequence bigint,
+            created_at timestamp with time zone,
+            expires_at timestamp with time zone,
             CONSTRAINT pk_dead_letters PRIMARY KEY (id)
         );
-        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS partition smallint, ADD COLUMN IF NOT EXISTS sequence bigint;
+        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS partition smallint, ADD COLUMN IF NOT EXISTS sequence bigint,
+            ADD COLUMN IF NOT EXISTS key_sequence bigint, ADD COLUMN IF NOT EXISTS created_at timestamp with time zone, ADD COLUMN IF NOT EXISTS expires_at timestamp with time zone;
         CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
         CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
 
@@ -214,8 +218,8 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
         $"""
         WITH held AS (SELECT 1 FROM leases WHERE name = @lease AND token = @token FOR KEY SHARE),
         gone AS (DELETE FROM outbox_messages AS m USING held WHERE m.ctid = ANY({Places}) RETURNING m.*)
-        INSERT INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
-        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM gone
+        INSERT INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
+        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, @outcome FROM gone
         ON CONFLICT DO NOTHING
         """,
     ];

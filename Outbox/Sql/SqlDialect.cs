@@ -120,7 +120,7 @@ public abstract partial class SqlDialect
         SELECT id, {Partition}, not_before, sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at FROM outbox_scheduled WHERE 1 = 0;
         SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
         SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
-        SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, {Partition}, sequence FROM dead_letters WHERE 1 = 0;
+        SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, {Partition}, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
         SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
         SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
@@ -168,8 +168,17 @@ public abstract partial class SqlDialect
     /// <summary>Deletes published rows, if the lease still has this token (G5): @partition, @sequences, @lease, @token.</summary>
     internal abstract string SettleMessages { get; }
 
-    /// <summary>Moves published rows into the archive instead. One statement, or several to be run one after the other in one transaction.</summary>
+    /// <summary>Moves rows into the archive instead, with their @outcome. One statement, or several to be run one after the other in one transaction.</summary>
     internal abstract IReadOnlyList<string> ArchiveMessages { get; }
+
+    /// <summary>Moves rows that are due later aside. As <see cref="ArchiveMessages"/>, without an outcome.</summary>
+    internal abstract IReadOnlyList<string> ScheduleMessages { get; }
+
+    /// <summary>The rows that were moved aside, the earliest due first: @partition, @limit. Columns: id, seconds until due (not above zero = due).</summary>
+    internal abstract string ListScheduled { get; }
+
+    /// <summary>Moves rows that are due back, the earliest first, with new sequences: @partition, @sequences (their ids), @lease, @token. Statements of one transaction.</summary>
+    internal abstract IReadOnlyList<string> ReturnMessages { get; }
 
     /// <summary>Deletes up to @limit archived rows that were published more than @seconds ago.</summary>
     internal abstract string DeleteOldArchive { get; }
@@ -277,11 +286,40 @@ public abstract partial class SqlDialect
     /// @side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts.</summary>
     internal abstract string InsertDeadLetter { get; }
 
+    /// <summary>Moves rows of the outbox to the dead letters: @partition, @sequences, @lease, @token (G5), @source, @letters: a JSON list of sequence, attempts, reason, age in seconds and state. Statements of one transaction.</summary>
+    internal abstract IReadOnlyList<string> DeadLetterMessages { get; }
+
+    /// <summary>The dead letters of a @partition that block their keys. Columns: partition_key, sequence, type, reason, seconds since the first failure.</summary>
+    internal abstract string ReadBlocking { get; }
+
+    /// <summary>The relay's dead letters that wait for an operator, in order of their ids: @after, @limit, and @id, @type, @key, each null for any.
+    /// Columns: id, state, partition, sequence, type, partition_key, message_id as text, reason, attempts, first_failed_at.</summary>
+    internal abstract string ListDeadLetters { get; }
+
+    /// <summary>Moves the relay's dead letters back into the outbox: @ids. Those that block a key return to their old places, so that they go before the later rows of it; the others are numbered anew. Statements of one transaction.</summary>
+    internal abstract IReadOnlyList<string> RedriveDeadLetters { get; }
+
+    /// <summary>Closes the relay's dead letters for good, and keeps them: @ids, @note.</summary>
+    internal abstract string DiscardDeadLetters { get; }
+
     // ── For people ──────────────────────────────────────────────────────────────────────────────────────────────
 
     /// <summary>How much waits in a partition: @partition, @limit. Columns: the rows, counted up to @limit; the numbers from the lowest row to the highest one, null without rows;
     /// seconds since the oldest of the first thousand rows could have been published, null if none can.</summary>
     internal abstract string ReadBacklog { get; }
+
+    /// <summary>What does not flow: @partitions, @limit. Columns: keys that wait for an operator, the relay's dead letters that wait for one, scheduled rows, rows in partitions that nobody reads; the last two counted up to @limit.</summary>
+    internal abstract string ReadAside { get; }
+
+    /// <summary>What the live relays say of what does not flow. Column: status.</summary>
+    internal abstract string ReadRelayStatus { get; }
+
+    /// <summary>What a replay has before it: @from, @to (of <c>published_at</c>), @type, @key (each null for any), @after. Columns: rows, the lowest and the highest sequence.</summary>
+    internal abstract string MeasureArchive { get; }
+
+    /// <summary>Archived rows above @after and up to @last, in order: as <see cref="MeasureArchive"/>, and @limit.
+    /// Columns: sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at.</summary>
+    internal abstract string ReadArchive { get; }
 
     /// <summary>A partition that holds rows and that nobody reads, because it lies outside of @partitions; null if there is none. Two ends of the primary key, not a scan.</summary>
     internal virtual string StrayPartition =>

@@ -117,7 +117,7 @@ internal sealed partial class SqlServerDialect : SqlDialect
             CONSTRAINT pk_outbox_scheduled PRIMARY KEY CLUSTERED (id)
         );
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_scheduled', N'U') AND name = N'ix_outbox_scheduled_due')
-            CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+            CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
         IF OBJECT_ID(N'leases', N'U') IS NULL
         CREATE TABLE leases (
@@ -162,10 +162,13 @@ internal sealed partial class SqlServerDialect : SqlDialect
             state nvarchar(20) NOT NULL DEFAULT N'dead',
             partition smallint NULL,
             sequence bigint NULL,
+            key_sequence bigint NULL,
+            created_at datetime2(7) NULL,
+            expires_at datetime2(7) NULL,
             CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
         );
         IF COL_LENGTH(N'dead_letters', N'sequence') IS NULL
-            ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL;
+            ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL, key_sequence bigint NULL, created_at datetime2(7) NULL, expires_at datetime2(7) NULL;
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
             CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
@@ -270,8 +273,8 @@ internal sealed partial class SqlServerDialect : SqlDialect
     [
         $"""
         DELETE m
-        OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
-        INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+        OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at, @outcome
+        INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
         {Settled} WHERE {IfHeld}
         """,
     ];
