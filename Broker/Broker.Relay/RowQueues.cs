@@ -175,7 +175,7 @@ internal sealed partial class RowQueues(RelayOptions options, TimeProvider time)
     {
         if (row.Envelope is not null)
             return;
-        (row.Envelope, row.Unreadable, row.Type) = (fetched.Envelope, fetched.Unreadable, fetched.Type);
+        (row.Envelope, row.Unreadable, row.Type, row.Memory) = (fetched.Envelope, fetched.Unreadable, fetched.Type, fetched.Memory);
         Counted(row);
     }
 
