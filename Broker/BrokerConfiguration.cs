@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 using Broker.Relay;
 using Microsoft.Extensions.Configuration;
@@ -63,7 +62,7 @@ internal static partial class BrokerConfiguration
         {
             // A list of objects with names, or an object whose keys are the names.
             var name = section["Name"] ?? section.Key;
-            RefuseUnknown(section, "Name", "Database", "ConnectionString", "Exchange", "Partitions", "Relay", "Doorbell");
+            RefuseUnknown(section, "Name", "Database", "ConnectionString", "Exchange", "Relay", "Doorbell");
             if (!SourceName().IsMatch(name))
                 throw new OutboxConfigurationException($"{section.Path}: '{name}' cannot be a source's name. Use lower-case words of letters, digits, dots and hyphens, for example 'orders'.");
             if (sources.Any(s => s.Name == name))
@@ -76,10 +75,7 @@ internal static partial class BrokerConfiguration
             if (section["ConnectionString"] is not { Length: > 0 } connectionString)
                 throw new OutboxConfigurationException($"{section.Path}:ConnectionString is missing. For {dialect} it looks like '{DataSources.ExampleOf(dialect)}'.");
             DataSources.Check(section.Path, dialect, connectionString);
-            var partitions = 1;
-            if (section["Partitions"] is { } text && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out partitions) || partitions is < 1 or > OutboxOptions.MaxPartitions))
-                throw new OutboxConfigurationException($"{section.Path}:Partitions is '{text}'. Use a whole number from 1 to {OutboxOptions.MaxPartitions}, the same as the source's writers use.");
-            sources.Add(new SourceSettings(name, dialect, connectionString, section["Exchange"] ?? broker["Exchange"] ?? OutboxOptions.DefaultExchange, partitions,
+            sources.Add(new SourceSettings(name, dialect, connectionString, section["Exchange"] ?? broker["Exchange"] ?? OutboxOptions.DefaultExchange,
                 ReadRelay(name, broker.GetSection("Relay"), section.GetSection("Relay")), ReadDoorbell(section) ?? ReadDoorbell(broker) ?? true, TextOf(section) + TextOf(broker.GetSection("Relay"))));
         }
         return sources.Count > 0

@@ -25,13 +25,12 @@ internal sealed class BrokerSettings
 /// <param name="Dialect">Its engine.</param>
 /// <param name="ConnectionString">How to reach it. Never logged.</param>
 /// <param name="Exchange">The exchange that its events go to.</param>
-/// <param name="Partitions">How many partitions its outbox has.</param>
 /// <param name="Relay">Settings of its relay: those of all sources, and its own before them.</param>
 /// <param name="Doorbell">Whether its relay hears the doorbell.</param>
 /// <param name="Text">All that was written about it. Two settings are equal when this is. Never logged.</param>
-internal sealed record SourceSettings(string Name, SqlDialect Dialect, string ConnectionString, string Exchange, int Partitions, RelayOptions Relay, bool Doorbell, string Text)
+internal sealed record SourceSettings(string Name, SqlDialect Dialect, string ConnectionString, string Exchange, RelayOptions Relay, bool Doorbell, string Text)
 {
-    public bool Equals(SourceSettings? other) => other is not null && (Name, Dialect, Exchange, Partitions, Doorbell, Text) == (other.Name, other.Dialect, other.Exchange, other.Partitions, other.Doorbell, other.Text);
+    public bool Equals(SourceSettings? other) => other is not null && (Name, Dialect, Exchange, Doorbell, Text) == (other.Name, other.Dialect, other.Exchange, other.Doorbell, other.Text);
 
     public override int GetHashCode() => HashCode.Combine(Name, Text);
 }

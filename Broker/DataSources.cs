@@ -48,12 +48,12 @@ internal static partial class DataSources
     /// <summary>Makes the data source. It connects when it is first used.</summary>
     /// <param name="dialect">The engine.</param>
     /// <param name="connectionString">A checked connection string.</param>
-    /// <param name="partitions">How many partitions are drained through it.</param>
+    /// <param name="connections">Most connections that a relay uses to drain through it.</param>
     /// <param name="mayCreate">Whether a SQLite file that is missing is created; otherwise it counts as a database that is not there yet.</param>
-    public static DbDataSource Create(SqlDialect dialect, string connectionString, int partitions = 1, bool mayCreate = false)
+    public static DbDataSource Create(SqlDialect dialect, string connectionString, int connections = 0, bool mayCreate = false)
     {
-        // Two connections for each partition, one for its lease, and some for those who look.
-        var connections = (3 * partitions) + 10;
+        // And some for the leases and for those who look.
+        connections += 10;
         switch (dialect.Name)
         {
             case "SqlServer":

@@ -38,10 +38,9 @@ internal sealed class RelaySources(ITransport transport)
     {
         Name = source.Name,
         Dialect = source.Dialect,
-        DataSource = DataSources.Create(source.Dialect, source.ConnectionString, source.Partitions),
+        DataSource = DataSources.Create(source.Dialect, source.ConnectionString, source.Relay.MaxConnections),
         Transport = transport,
         Exchange = source.Exchange,
-        Partitions = source.Partitions,
         Options = source.Relay,
         Doorbell = source.Doorbell,
     };

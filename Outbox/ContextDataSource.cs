@@ -8,9 +8,12 @@ namespace Outbox;
 internal sealed class ContextDataSource<TContext>(IServiceProvider services) : DbDataSource
     where TContext : DbContext
 {
-    private readonly Lazy<(Func<DbConnection> Create, string ConnectionString)> _template = new(() =>
+    private readonly Lazy<(Func<DbConnection> Create, string ConnectionString)> _template = TemplateOf(services.GetRequiredService<IServiceScopeFactory>());
+
+    // Of the container, not of the scope that happens to ask first: that one ends.
+    private static Lazy<(Func<DbConnection> Create, string ConnectionString)> TemplateOf(IServiceScopeFactory scopes) => new(() =>
     {
-        using var scope = services.CreateScope();
+        using var scope = scopes.CreateScope();
         using var context = scope.ServiceProvider.GetRequiredService<TContext>();
         var connection = context.Database.GetDbConnection();
         var connectionString = context.Database.GetConnectionString() ?? connection.ConnectionString;

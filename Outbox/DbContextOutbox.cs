@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
 using Outbox.Messages;
 
 namespace Outbox;
@@ -8,9 +9,9 @@ namespace Outbox;
 public sealed class DbContextOutbox
 {
     private readonly DbContext _context;
-    private readonly OutboxMessageFactory _factory;
+    private readonly OutboxRegistration? _registration;
 
-    internal DbContextOutbox(DbContext context, OutboxMessageFactory factory) => (_context, _factory) = (context, factory);
+    internal DbContextOutbox(DbContext context, OutboxRegistration? registration) => (_context, _registration) = (context, registration);
 
     /// <summary>Adds an event to be written by the next <c>SaveChanges</c>.</summary>
     /// <param name="message">An instance of a class with a <see cref="MessageTypeAttribute"/>.</param>
@@ -24,8 +25,17 @@ public sealed class DbContextOutbox
     /// <returns>The message id.</returns>
     public Guid Add(object message, MessageOptions options)
     {
-        var row = _factory.Create(message, options);
+        var row = (_registration?.Messages ?? OutboxMessageFactory.Default).Create(message, options);
+        if (row.PartitionKey is { } key && _registration is not null)
+            row.Partition = Partitioner.PartitionOf(key, _registration.Partitions.Current ?? Partitions(_registration));
         _context.Add(row);
         return row.MessageId;
+    }
+
+    /// <summary>The number that holds until the rows are written; they are then looked at again, unless that has been done, or nobody does it for this context.</summary>
+    private int Partitions(OutboxRegistration registration)
+    {
+        var interceptor = _context.GetService<IDbContextOptions>().FindExtension<CoreOptionsExtension>()?.Interceptors?.OfType<OutboxInterceptor>().FirstOrDefault(i => i.Registration == registration);
+        return interceptor is not null && !interceptor.IsSaving(_context) ? 1 : registration.GetPartitions(_context);
     }
 }

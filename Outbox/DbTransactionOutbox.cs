@@ -5,7 +5,7 @@ using Outbox.Sql;
 
 namespace Outbox;
 
-internal sealed class DbTransactionOutbox(OutboxMessageFactory factory, OutboxSignal signal) : IOutbox
+internal sealed class DbTransactionOutbox(OutboxRegistration registration, IServiceProvider services) : IOutbox
 {
     public Task<Guid> AddAsync(DbTransaction transaction, object message, PartitionKey partitionKey, CancellationToken cancellationToken) =>
         AddAsync(transaction, message, new MessageOptions { PartitionKey = partitionKey }, cancellationToken);
@@ -14,7 +14,9 @@ internal sealed class DbTransactionOutbox(OutboxMessageFactory factory, OutboxSi
     {
         ArgumentNullException.ThrowIfNull(transaction);
         var connection = transaction.Connection ?? throw new ArgumentException("The transaction is already committed or rolled back.", nameof(transaction));
-        var row = factory.Create(message, options);
+        var row = registration.Messages.Create(message, options);
+        if (row.PartitionKey is { } key)
+            row.Partition = Partitioner.PartitionOf(key, await registration.Partitions.GetAsync(registration.DataSource(services), connection, transaction, cancellationToken).ConfigureAwait(false));
         await connection.Command(SqlDialect.Of(connection).InsertMessage, transaction)
             .With("message_id", row.MessageId)
             .With("partition", row.Partition)
@@ -28,7 +30,7 @@ internal sealed class DbTransactionOutbox(OutboxMessageFactory factory, OutboxSi
             .With("expires_at", row.ExpiresAt, DbType.DateTime)
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
         // The commit is the caller's and says nothing to us: a relay that looks now is early, but stays attentive for a while.
-        signal.Raise();
+        registration.Signal.Raise();
         return row.MessageId;
     }
 
@@ -42,7 +44,7 @@ internal sealed class DbTransactionOutbox(OutboxMessageFactory factory, OutboxSi
         finally
         {
             // G1: a commit that ended in an error may have happened, so the relay looks in any case.
-            signal.Raise();
+            registration.Signal.Raise();
         }
     }
 }

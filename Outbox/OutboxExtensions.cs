@@ -14,12 +14,12 @@ public static class OutboxExtensions
         ArgumentNullException.ThrowIfNull(context);
         if (context.Model.FindEntityType(typeof(OutboxMessage)) is null)
             throw new OutboxConfigurationException($"{context.GetType().Name} has no outbox tables. Call model.UseOutbox() in its OnModelCreating and add a migration.");
-        return new DbContextOutbox(context, FactoryOf(context));
+        return new DbContextOutbox(context, RegistrationOf(context));
     }
 
-    private static OutboxMessageFactory FactoryOf(DbContext context)
+    private static OutboxRegistration? RegistrationOf(DbContext context)
     {
         var services = context.GetService<IDbContextOptions>().FindExtension<CoreOptionsExtension>()?.ApplicationServiceProvider;
-        return OutboxRegistration.Of(context.GetType(), services?.GetService<IEnumerable<OutboxRegistration>>() ?? [])?.Messages ?? OutboxMessageFactory.Default;
+        return OutboxRegistration.Of(context.GetType(), services?.GetService<IEnumerable<OutboxRegistration>>() ?? []);
     }
 }

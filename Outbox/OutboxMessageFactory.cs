@@ -5,7 +5,7 @@ using Outbox.Messages;
 
 namespace Outbox;
 
-/// <summary>Makes rows from messages, the same for every way of writing them.</summary>
+/// <summary>Makes rows from messages, the same for every way of writing them. Their partition is found when they are written.</summary>
 internal sealed class OutboxMessageFactory(OutboxOptions options)
 {
     /// <summary>For a context that no container made: message types by their attribute, everything else by default.</summary>
@@ -24,7 +24,6 @@ internal sealed class OutboxMessageFactory(OutboxOptions options)
         return new OutboxMessage
         {
             MessageId = about.MessageId ?? Guid.CreateVersion7(),
-            Partition = Partitioner.PartitionOf(key, options.Partitions),
             PartitionKey = key,
             KeySequence = about.KeySequence,
             Type = type,

@@ -6,7 +6,8 @@ namespace Outbox;
 /// <summary>Settings of one outbox: one service's database.</summary>
 public sealed class OutboxOptions
 {
-    /// <summary>Most partitions an outbox can have.</summary>
+    /// <summary>Most partitions an outbox can have. The number is in the database, begins with 1, and is changed by <c>broker schema --set-partitions</c>.</summary>
+    /// <remarks>Partitions are the unit that relays share among each other: more of them spread one database's outbox over more nodes, at the price of a lease and a channel each.</remarks>
     public const int MaxPartitions = 1_024;
 
     /// <summary>Name of the source; it travels with each message.</summary>
@@ -14,12 +15,6 @@ public sealed class OutboxOptions
     [Required, StringLength(100, MinimumLength = 1)]
     [RegularExpression("^[a-z0-9]+([.-][a-z0-9]+)*$", ErrorMessage = "Source must be lower-case words of letters, digits, dots and hyphens.")]
     public string Source { get; set; } = "";
-
-    /// <summary>How many partitions the outbox has. Writers and relays of one outbox must agree.</summary>
-    /// <value>Default: 1.</value>
-    /// <remarks>Partitions are the unit that relays share among each other: more of them spread one database's outbox over more nodes, at the price of a lease, a channel and a poll each.</remarks>
-    [Range(1, MaxPartitions)]
-    public int Partitions { get; set; } = 1;
 
     /// <summary>The exchange that messages go to and that consumers bind their queues to.</summary>
     /// <value>Default: <c>events</c>, a durable topic exchange; the routing key is the message type.</value>

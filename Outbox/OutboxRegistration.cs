@@ -1,4 +1,7 @@
 using System.Data.Common;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Storage;
 using Outbox.Sql;
 
 namespace Outbox;
@@ -18,16 +21,19 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
 
     public OutboxMessageFactory Messages { get; } = new(options);
 
+    /// <summary>How many partitions the outbox has.</summary>
+    public PartitionCount Partitions { get; } = new();
+
     /// <summary>Raised when rows were, or may soon be, committed in this process.</summary>
     public OutboxSignal Signal { get; } = new();
 
-    /// <summary>Raises <see cref="Signal"/> for the contexts of this outbox.</summary>
+    /// <summary>Places the rows of this outbox's contexts, and raises <see cref="Signal"/>.</summary>
     public OutboxInterceptor Interceptor
     {
         get
         {
             lock (_lock)
-                return _interceptor ??= new OutboxInterceptor(Signal);
+                return _interceptor ??= new OutboxInterceptor(this);
         }
     }
 
@@ -43,6 +49,43 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
         lock (_lock)
             return _dataSource ??= dataSource(services);
     }
+
+    /// <summary>How many partitions there are, for a context that writes now.</summary>
+    public async ValueTask<int> GetPartitionsAsync(DbContext context, CancellationToken cancellationToken)
+    {
+        // Counted by Entity Framework, so it stays open if it was, and nothing happens if the number is known.
+        var opens = Partitions.Current is null;
+        if (opens)
+            await context.Database.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await Partitions.GetAsync(DataSource(ServicesOf(context)), context.Database.GetDbConnection(), context.Database.CurrentTransaction?.GetDbTransaction(), cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (opens)
+                await context.Database.CloseConnectionAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc cref="GetPartitionsAsync"/>
+    public int GetPartitions(DbContext context)
+    {
+        var opens = Partitions.Current is null;
+        if (opens)
+            context.Database.OpenConnection();
+        try
+        {
+            return Partitions.Get(DataSource(ServicesOf(context)), context.Database.GetDbConnection(), context.Database.CurrentTransaction?.GetDbTransaction());
+        }
+        finally
+        {
+            if (opens)
+                context.Database.CloseConnection();
+        }
+    }
+
+    private static IServiceProvider ServicesOf(DbContext context) => context.GetService<IDbContextOptions>().FindExtension<CoreOptionsExtension>()!.ApplicationServiceProvider!;
 
     /// <summary>The engine, found by asking the driver for a connection; it is not opened.</summary>
     public SqlDialect Dialect(IServiceProvider services)

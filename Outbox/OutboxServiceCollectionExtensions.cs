@@ -56,7 +56,7 @@ public static partial class OutboxServiceCollectionExtensions
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IInbox>(DbTransactionInbox.Instance);
         services.AddSingleton<IHostedService>(provider => new DoorbellService(registration, provider.GetKeyedService<ITransport>(registration.Source), provider.GetRequiredService<TimeProvider>()));
-        services.AddKeyedSingleton<IOutbox>(registration.Source, (_, _) => new DbTransactionOutbox(registration.Messages, registration.Signal));
+        services.AddKeyedSingleton<IOutbox>(registration.Source, (provider, _) => new DbTransactionOutbox(registration, provider));
         services.TryAddSingleton<IOutbox>(provider =>
         {
             var all = provider.GetServices<OutboxRegistration>().ToList();

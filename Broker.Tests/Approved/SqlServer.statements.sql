@@ -438,6 +438,64 @@ FROM (SELECT MAX(partition) AS partition FROM outbox_messages WITH (NOLOCK) WHER
       UNION ALL SELECT MAX(partition) FROM outbox_messages WITH (NOLOCK) WHERE partition < 0) AS stray
 GO
 
+-- ReadSettings
+SELECT partitions, COALESCE(next_partitions, 0) FROM outbox_settings WHERE id = 1
+GO
+
+-- PlanPartitions
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE outbox_settings WITH (ROWLOCK) SET next_partitions = @partitions, changed_at = SYSUTCDATETIME() WHERE id = 1 AND next_partitions IS NULL AND EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- TurnPartitions
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE outbox_settings WITH (ROWLOCK) SET partitions = @partitions, next_partitions = -@old, changed_at = SYSUTCDATETIME() WHERE id = 1 AND next_partitions = @partitions AND partitions = @old AND EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- EndPartitions
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE outbox_settings WITH (ROWLOCK) SET next_partitions = NULL, changed_at = SYSUTCDATETIME() WHERE id = 1 AND next_partitions = -@old AND EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- NextPartition
+SELECT MIN(m.partition) FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition > @after
+GO
+
+-- ReadKeys
+SELECT TOP (@limit) m.sequence, m.partition_key FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @partition AND m.sequence > @after ORDER BY m.partition, m.sequence
+GO
+
+-- NextUncommittedPartition
+SELECT MIN(m.partition) FROM outbox_messages AS m WITH (NOLOCK) WHERE m.partition > @after
+GO
+
+-- ReadUncommittedKeys
+SELECT TOP (@limit) m.sequence, m.partition_key FROM outbox_messages AS m WITH (NOLOCK) WHERE m.partition = @partition AND m.sequence > @after ORDER BY m.partition, m.sequence
+GO
+
+-- ReadScheduledKeys
+SELECT TOP (@limit) m.id, m.partition_key, m.partition FROM outbox_scheduled AS m WHERE m.id > @after ORDER BY m.id
+GO
+
+-- ReadDeadLetterKeys
+SELECT TOP (@limit) m.id, m.partition_key, m.partition FROM dead_letters AS m WHERE m.id > @after AND m.side = N'relay' AND m.partition IS NOT NULL ORDER BY m.id
+GO
+
+-- MoveMessages
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE m SET partition = @target FROM OPENJSON(@sequences) WITH (sequence bigint '$') AS settled INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = settled.sequence WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- MoveScheduled
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+UPDATE m SET partition = @target
+FROM OPENJSON(@sequences) WITH (id bigint '$') AS moved INNER LOOP JOIN outbox_scheduled AS m WITH (ROWLOCK) ON m.id = moved.id
+WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- MoveDeadLetters
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+UPDATE m SET partition = @target
+FROM OPENJSON(@sequences) WITH (id bigint '$') AS moved INNER LOOP JOIN dead_letters AS m WITH (ROWLOCK) ON m.id = moved.id
+WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
 -- ListSequences(spans)
 SELECT TOP (@limit) m.sequence
 FROM OPENJSON(@spans) WITH (low bigint '$[0]', high bigint '$[1]') AS span INNER LOOP JOIN outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) ON m.partition = @partition AND m.sequence BETWEEN span.low AND span.high
@@ -464,4 +522,8 @@ GO
 
 -- FindRows(floors)
 SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1
+GO
+
+-- RenewLeases(held)
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE (name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1)
 GO

@@ -75,7 +75,7 @@ internal sealed class WriterCampaign(SqlDialect dialect, DbDataSource dataSource
             await delivery.AcceptAsync().ConfigureAwait(false);
         }, cancellationToken).ConfigureAwait(false);
         using var stop = new CancellationTokenSource();
-        var source = new RelaySource { Name = "campaign", Dialect = dialect, DataSource = dataSource, Transport = transport, Exchange = Exchange, Partitions = plan.Partitions };
+        var source = new RelaySource { Name = "campaign", Dialect = dialect, DataSource = dataSource, Transport = transport, Exchange = Exchange };
         var relay = new SourceRelay(source, "campaign", TimeProvider.System, new Ear(_said), StepSignals.None).RunAsync(stop.Token);
 
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -62,7 +62,26 @@ internal sealed class CommandLineTests
         Assert.That(await RunAsync(TestServers.Folder, "schema", "--database", "mariadb", "--script"), Is.EqualTo(ExitCodes.Ok));
         Assert.That(await RunAsync(TestServers.Folder, "schema", "--database", "oracle"), Is.EqualTo(ExitCodes.Misconfigured));
         Assert.That(await RunAsync(TestServers.Folder, "schema", "--database", "sqlite", "--create", "--check"), Is.Not.Zero);
-        Assert.That(_output, Does.Contain("Use one of --create, --script and --check"));
+        Assert.That(_output, Does.Contain("Use one of --create, --script, --check and --set-partitions"));
+    }
+
+    [Test]
+    public async Task The_number_of_partitions_is_changed_by_the_command_and_a_wrong_one_is_refused()
+    {
+        await using var orders = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        var folder = Configure(orders);
+        foreach (var wrong in (string[])["0", "1025", "-3", "many"])
+        {
+            Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-partitions", wrong), Is.Not.Zero, wrong);
+            Assert.That(_output, Does.Contain(wrong));
+        }
+        Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-partitions", "4", "--check"), Is.Not.Zero);
+        Assert.That(await orders.ScalarAsync<int>("SELECT partitions FROM outbox_settings"), Is.EqualTo(1));
+
+        Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-partitions", "4"), Is.EqualTo(ExitCodes.Ok));
+        Assert.That(_output, Does.Contain("changed from 1 to 4").And.Contain("the outbox has 4 partition(s)"));
+        Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-partitions", "4"), Is.EqualTo(ExitCodes.Ok), "safe to repeat");
+        Assert.That(_output, Does.Not.Contain("changed from"));
     }
 
     [Test]

@@ -48,8 +48,9 @@ internal sealed class EntityFrameworkTests(SqlDialect dialect)
         await using var host = TestHost.Build(s =>
         {
             _ = pooled ? s.AddPooledDbContextFactory<OrdersContext>(_database.Configure) : s.AddDbContextFactory<OrdersContext>(_database.Configure);
-            s.AddOutbox<OrdersContext>(o => o.Options.Partitions = 1_024);
+            s.AddOutbox<OrdersContext>(_ => { });
         });
+        await _database.SetPartitionsAsync(1_024);
         var signal = SignalOf(host);
 
         await using (var context = await host.Services.GetRequiredService<IDbContextFactory<OrdersContext>>().CreateDbContextAsync())
@@ -58,7 +59,7 @@ internal sealed class EntityFrameworkTests(SqlDialect dialect)
             await context.SaveChangesAsync();
         }
 
-        Assert.That(await _database.ScalarAsync<int>("SELECT partition FROM outbox_messages"), Is.EqualTo(1_007), "the settings are this outbox's");
+        Assert.That(await _database.ScalarAsync<int>("SELECT partition FROM outbox_messages"), Is.EqualTo(1_007), "the number is this database's");
         Assert.That(signal.IsCompleted, "the relay was told");
     }
 
@@ -97,14 +98,15 @@ internal sealed class EntityFrameworkTests(SqlDialect dialect)
         {
             s.AddDbContext<OrdersContext>(_database.Configure).AddDbContext<StockContext>(other.Configure);
             if (derivedFirst)
-                s.AddOutbox<StockContext>(_ => { }).AddOutbox<OrdersContext>(o => o.Options.Partitions = 1_024);
+                s.AddOutbox<StockContext>(_ => { }).AddOutbox<OrdersContext>(_ => { });
             else
-                s.AddOutbox<OrdersContext>(o => o.Options.Partitions = 1_024).AddOutbox<StockContext>(_ => { });
+                s.AddOutbox<OrdersContext>(_ => { }).AddOutbox<StockContext>(_ => { });
         });
         await using var scope = host.Services.CreateAsyncScope();
         var orders = scope.ServiceProvider.GetRequiredService<OrdersContext>();
         var stock = scope.ServiceProvider.GetRequiredService<StockContext>();
         await stock.CreateTablesAsync();
+        await _database.SetPartitionsAsync(1_024);
         var signals = host.Services.GetServices<OutboxRegistration>().ToDictionary(r => r.Source, r => r.Signal.Next);
         Assert.That(signals.Keys, Is.EquivalentTo(new[] { "orders", "stock" }));
 

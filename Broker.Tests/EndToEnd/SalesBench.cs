@@ -42,6 +42,7 @@ internal sealed class SalesBench : IAsyncDisposable
         await bench.Client.RunAsync(bench.Sample("tables"));
         if (File.Exists(bench.Sample("partition")))
             await bench.Client.RunAsync(bench.Sample("partition"));
+        await database.SetPartitionsAsync(Partitions);
         return bench;
     }
 
@@ -52,7 +53,7 @@ internal sealed class SalesBench : IAsyncDisposable
         var transport = new InMemoryTransport();
         _host = await TestHost.StartAsync(services => services.AddSingleton(_log).AddOutbox("sales", _ => Database.DataSource, outbox =>
         {
-            (outbox.Options.Partitions, outbox.Options.Exchange) = (Partitions, _exchange);
+            outbox.Options.Exchange = _exchange;
             (rabbitMq is null ? outbox.UseInMemory(transport) : outbox.UseRabbitMq(rabbitMq)).AddRelay();
             outbox.AddConsumer("stock", consumer =>
             {

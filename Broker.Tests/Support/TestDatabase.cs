@@ -98,6 +98,9 @@ internal abstract class TestDatabase : IAsyncDisposable
         return rows;
     }
 
+    /// <summary>Sets the number of partitions of an outbox that nobody uses yet.</summary>
+    public Task SetPartitionsAsync(int partitions) => ExecuteAsync("UPDATE outbox_settings SET partitions = @partitions", ("partitions", (short)partitions));
+
     public Task<long> CountAsync(string table) => ScalarAsync<long>(Committed($"SELECT count(*) FROM {table}"));
 
     /// <summary>Writes an outbox row as a program in any language would. Returns its id.</summary>

@@ -17,10 +17,6 @@ internal sealed class OptionsTests
     [TestCase("")]
     public void A_source_has_a_lower_case_name(string source) => Refused(o => o.Options.Source = source, "Source");
 
-    [TestCase(0)]
-    [TestCase(1_025)]
-    public void Partitions_are_1_to_1024(int partitions) => Refused(o => o.Options.Partitions = partitions, "Partitions", "1024");
-
     [Test]
     public void An_exchange_has_a_name() => Refused(o => o.Options.Exchange = "", "Exchange");
 

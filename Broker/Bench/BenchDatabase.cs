@@ -30,7 +30,7 @@ internal sealed class BenchDatabase : IAsyncDisposable
             _ => $"Data Source={Path.Combine(_folder, Name + ".db")}",
         };
         // As the worker makes it.
-        DataSource = DataSources.Create(dialect, ConnectionString, partitions: 16, mayCreate: true);
+        DataSource = DataSources.Create(dialect, ConnectionString, connections: 48, mayCreate: true);
     }
 
     public SqlDialect Dialect { get; }

@@ -21,7 +21,7 @@ internal sealed class RelayUnderTest : IAsyncDisposable
     {
         _task = task;
         _transport = new RabbitMqTransport(new RabbitMqOptions { Uri = RabbitMqOptions.ParseUri(task.RabbitMq), ClientName = "broker" }, _loggers, TimeProvider.System);
-        _dataSources = [.. task.ConnectionStrings.Select(c => DataSources.Create(Dialect, c, task.Partitions)).Select(d => around?.Invoke(d) ?? d)];
+        _dataSources = [.. task.ConnectionStrings.Select(c => DataSources.Create(Dialect, c, new RelayOptions().MaxConnections)).Select(d => around?.Invoke(d) ?? d)];
     }
 
     public SqlDialect Dialect => BenchDatabase.Engine(_task.Engine);
@@ -35,7 +35,7 @@ internal sealed class RelayUnderTest : IAsyncDisposable
         var owner = $"bench/{Environment.ProcessId}/{Guid.CreateVersion7():N}";
         var logger = _loggers.CreateLogger<RelayService>();
         _running = Task.WhenAll(_dataSources.Select((dataSource, i) => new SourceRelay(
-            new RelaySource { Name = FormattableString.Invariant($"bench-{i}"), Dialect = Dialect, DataSource = dataSource, Transport = _transport, Exchange = _task.Exchange, Partitions = _task.Partitions },
+            new RelaySource { Name = FormattableString.Invariant($"bench-{i}"), Dialect = Dialect, DataSource = dataSource, Transport = _transport, Exchange = _task.Exchange },
             owner, TimeProvider.System, logger, StepSignals.None).RunAsync(_stop.Token)));
     }
 

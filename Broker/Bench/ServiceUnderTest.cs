@@ -43,12 +43,12 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
     public static async Task<ServiceUnderTest> StartAsync(ChildTask task, bool relays, Action<Guid>? applied, CancellationToken cancellationToken)
     {
         var dialect = BenchDatabase.Engine(task.Engine);
-        var dataSources = task.ConnectionStrings.Select(c => DataSources.Create(dialect, c, Math.Max(task.Partitions, task.Concurrency))).ToList();
+        var dataSources = task.ConnectionStrings.Select(c => DataSources.Create(dialect, c, 3 * Math.Max(new RelayOptions().MaxConnections, task.Concurrency))).ToList();
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "broker bench" });
         builder.Logging.AddProvider(new StandardErrorLog());
         builder.Services.AddOutbox(Source, _ => dataSources[0], outbox =>
         {
-            (outbox.Options.Exchange, outbox.Options.Partitions) = (task.Exchange, task.Partitions);
+            outbox.Options.Exchange = task.Exchange;
             outbox.UseRabbitMq(task.RabbitMq);
             if (relays)
                 outbox.AddRelay();

@@ -17,8 +17,11 @@ internal static partial class Log
     [LoggerMessage(3003, LogLevel.Warning, "Source '{Source}': lost the lease of partition {Partition} (token {Token}) and let go. Another relay, or this one, takes it again.")]
     public static partial void LeaseLost(ILogger logger, string source, int partition, long token);
 
-    [LoggerMessage(3004, LogLevel.Error, "Source '{Source}': rows lie in partition {Partition}, but it has {Partitions} partitions (numbered from 0), so nobody reads them. Its writers count wrongly; move the rows, or set the number of partitions with 'broker schema --source {Source} --set-partitions'.")]
+    [LoggerMessage(3004, LogLevel.Error, "Source '{Source}': rows lie in partition {Partition}, but it has {Partitions} partitions (numbered from 0), so nobody reads them. A writer counts with another number than the database says. Mend it; changing the number with 'broker schema --source {Source} --set-partitions', and back, moves the rows.")]
     public static partial void StrayPartition(ILogger logger, string source, int partition, int partitions);
+
+    [LoggerMessage(3005, LogLevel.Information, "Source '{Source}': the outbox has {Partitions} partitions now, instead of {Old}; draining goes on.")]
+    public static partial void Repartitioned(ILogger logger, string source, long old, long partitions);
 
     [LoggerMessage(3100, LogLevel.Error, "Source '{Source}': messages of type '{Type}' to exchange '{Exchange}' cannot be published: {Reason}. Their rows stay in the outbox and are tried again; other types flow.")]
     public static partial void TypeBlocked(ILogger logger, string source, string type, string exchange, string reason);

@@ -29,7 +29,6 @@ public static class OutboxBuilderExtensions
                 DataSource = registration.DataSource(services),
                 Transport = services.TransportOf(registration),
                 Exchange = registration.Options.Exchange,
-                Partitions = registration.Options.Partitions,
                 Options = options,
                 Doorbell = registration.Options.Doorbell,
                 Signal = registration.Signal,

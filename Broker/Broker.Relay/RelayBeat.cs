@@ -10,7 +10,7 @@ namespace Broker.Relay;
 /// <param name="Others">The other relays that live.</param>
 /// <param name="WithRows">The partitions that have rows above their floors.</param>
 /// <param name="Partitions">How many partitions the outbox has.</param>
-/// <param name="NextPartitions">How many it will have; null unless the number is being changed.</param>
+/// <param name="NextPartitions">Not null while their number is being changed: nobody drains then.</param>
 internal sealed record RelayBeat(
     IReadOnlySet<(string Name, long Token)> Renewed, IReadOnlyList<RelayBeat.LeaseState> Leases, IReadOnlyList<string> Others, IReadOnlyList<short> WithRows, int Partitions, int? NextPartitions)
 {
@@ -58,7 +58,7 @@ internal sealed record RelayBeat(
                         withRows.Add((short)number);
                         break;
                     default:
-                        (partitions, next) = ((int)number, seconds > 0 ? (int)seconds : null);
+                        (partitions, next) = ((int)number, seconds != 0 ? (int)seconds : null);
                         break;
                 }
             }

@@ -24,10 +24,6 @@ public sealed class RelaySource
     /// <value>Default: <c>events</c>.</value>
     public string Exchange { get; init; } = OutboxOptions.DefaultExchange;
 
-    /// <summary>How many partitions its outbox has, as its writers see it.</summary>
-    /// <value>Default: 1.</value>
-    public int Partitions { get; init; } = 1;
-
     /// <summary>Settings of its relay.</summary>
     public RelayOptions Options { get; init; } = new();
 

@@ -6,7 +6,6 @@ using Outbox;
 using Outbox.Diagnostics;
 using Outbox.Locks;
 using Outbox.Sql;
-using Outbox.Transport;
 
 namespace Broker.Relay;
 
@@ -46,6 +45,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private long _attentiveUntil = time.GetTimestamp();
     private long _lastFullLook = time.GetTimestamp();
     private int _emptyPolls;
+    private readonly RepartitionWatch _repartition = new(source, owner, time, logger);
 
     /// <summary>What does not flow in the partitions that this relay drains: those that most rows wait for, at most <see cref="BlockedWatch.Most"/>. For the loop only.</summary>
     private IEnumerable<BlockedKey> Blocked => _held.Values.SelectMany(h => h.Blocked).OrderByDescending(b => b.Waiting).Take(BlockedWatch.Most);
@@ -80,7 +80,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
                 catch (Exception exception)
                 {
                     var delay = Backoff.Delay(++_beatFailures, FirstRetry, _held.Count > 0 ? FirstRetry * 2 : LongestRetry);
-                    Report(partition: -1, exception is OperationCanceledException ? new TimeoutException("no answer in time", exception) : exception, delay);
+                    SourceTrouble.Report(logger, source.Name, partition: -1, exception is OperationCanceledException ? new TimeoutException("no answer in time", exception) : exception, delay);
                     _nextPollAt = _nextBeatAt = After(delay);
                     await ReapAsync().ConfigureAwait(false);
                     await WaitAsync(stoppingToken).ConfigureAwait(false);
@@ -229,6 +229,16 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private async Task<bool> ShareAsync(RelayBeat beat, CancellationToken stoppingToken)
     {
         var now = time.GetTimestamp();
+        if (beat.NextPartitions is not null)
+        {
+            // G3: while the number changes, rows of one key may lie in two partitions.
+            foreach (var partition in _held.Values)
+                partition.Stop();
+            _freeSince.Clear();
+            if (_held.Count == 0)
+                _repartition.Look(beat, stoppingToken);
+            return false;
+        }
         var holders = new Dictionary<short, string>();
         foreach (var lease in beat.Leases)
         {
@@ -269,6 +279,8 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     /// <summary>Takes leave of drainers that have ended, and says why.</summary>
     private async Task ReapAsync()
     {
+        if (_repartition.TakeFailure(out var pause) is { } failed)
+            SourceTrouble.Report(logger, source.Name, partition: -1, failed, pause);
         foreach (var held in _held.Values.Where(h => h.Ended.IsCompleted).ToList())
         {
             _held.Remove(held.Partition);
@@ -281,7 +293,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             }
             var failures = _failures[held.Partition] = _failures.GetValueOrDefault(held.Partition) + 1;
             var delay = Backoff.Delay(failures, FirstRetry, LongestRetry);
-            Report(held.Partition, exception, delay);
+            SourceTrouble.Report(logger, source.Name, held.Partition, exception, delay);
             _notBefore[held.Partition] = After(delay);
         }
     }
@@ -292,6 +304,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             held.Stop();
         foreach (var held in _held.Values)
             await held.DisposeAsync().ConfigureAwait(false);
+        await _repartition.Ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_last is not null)
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
@@ -370,27 +383,6 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
         if (stray is not null)
             Log.StrayPartition(logger, source.Name, Convert.ToInt32(stray, CultureInfo.InvariantCulture), partitions);
-    }
-
-    /// <summary>Says what happened in words for people.</summary>
-    private void Report(int partition, Exception exception, TimeSpan delay)
-    {
-        switch (exception)
-        {
-            case OutboxConfigurationException:
-                Log.Misconfigured(logger, exception.Message, delay.TotalSeconds);
-                break;
-            case TransportException:
-                Log.ChannelFailed(logger, source.Name, exception.Message);
-                break;
-            case var _ when SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception):
-                Log.DatabaseFailed(logger, source.Name, SqlErrors.TextOf(exception), delay.TotalSeconds);
-                break;
-            default:
-                // Not foreseen, so with its stack: a person has to look. The relay of this source goes on; the others never noticed.
-                Log.Unexpected(logger, exception, source.Name, partition, delay.TotalSeconds);
-                break;
-        }
     }
 
     private long After(TimeSpan delay) => time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);

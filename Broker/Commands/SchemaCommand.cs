@@ -4,7 +4,7 @@ using Outbox.Sql;
 
 namespace Broker.Commands;
 
-/// <summary><c>broker schema</c>: prints, creates, upgrades or checks the tables of a database.</summary>
+/// <summary><c>broker schema</c>: prints, creates, upgrades or checks the tables of a database, and sets the number of its partitions.</summary>
 internal static class SchemaCommand
 {
     private const string ConnectionVariable = "BROKER_CONNECTION_STRING";
@@ -20,11 +20,14 @@ internal static class SchemaCommand
         var create = new Option<bool>("--create") { Description = "Create the tables that are missing, and upgrade those of an earlier version. Safe to repeat, to run by many at once, and beside running relays and services." };
         var script = new Option<bool>("--script") { Description = "Print the script that --create runs. The default." };
         var check = new Option<bool>("--check") { Description = "Compare the tables with what this version expects and list every difference. Changes nothing; the exit code is 1 if there is one." };
-        var command = new Command("schema", "Print the script that creates or upgrades the outbox's tables, run it, or check the tables.") { config, source, database, connection, create, script, check };
+        var partitions = new Option<int?>("--set-partitions") { Description = $"Change the number of the outbox's partitions, 1 to {OutboxOptions.MaxPartitions}: more of them spread it over more relays. Relays and services may run meanwhile; nothing is published for some ten seconds. Safe to stop and to repeat.", HelpName = "number" };
+        var command = new Command("schema", "Print the script that creates or upgrades the outbox's tables, run it, check the tables, or set the number of partitions.") { config, source, database, connection, create, script, check, partitions };
         command.Validators.Add(result =>
         {
-            if (new[] { create, script, check }.Count(result.GetValue) > 1)
-                result.AddError("Use one of --create, --script and --check.");
+            if (new[] { create, script, check }.Count(result.GetValue) + (result.GetResult(partitions) is null ? 0 : 1) > 1)
+                result.AddError("Use one of --create, --script, --check and --set-partitions.");
+            if (result.GetResult(partitions) is { } set && !set.Errors.Any() && set.Tokens.Count > 0 && result.GetValue(partitions) is not (>= 1 and <= OutboxOptions.MaxPartitions))
+                result.AddError($"--set-partitions {set.Tokens[0].Value}: use a whole number from 1 to {OutboxOptions.MaxPartitions}.");
             if ((result.GetValue(source) is null) == (result.GetValue(database) is null))
                 result.AddError("Say which tables: --source with a name from the configuration, or --database with an engine.");
         });
@@ -37,6 +40,11 @@ internal static class SchemaCommand
                 return await CreateAsync(target, cancellationToken);
             if (parsed.GetValue(check))
                 return await CheckAsync(target, cancellationToken);
+            if (parsed.GetValue(partitions) is { } number)
+            {
+                await using var dataSource = DataSources.Create(target.Dialect, ConnectionStringOf(target));
+                return await new PartitionChange(target.Name, target.Dialect, dataSource, TimeProvider.System).RunAsync(number, cancellationToken);
+            }
             Console.WriteLine(target.Dialect.CreateTables);
             return ExitCodes.Ok;
         }));

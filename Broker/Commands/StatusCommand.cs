@@ -55,9 +55,10 @@ internal static class StatusCommand
         await using var dataSource = DataSources.Create(source.Dialect, source.ConnectionString);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer: false, cancellationToken);
-        var backlog = await OutboxBacklog.ReadAsync(connection, source.Partitions, cancellationToken);
+        var (partitions, change) = await Repartitioning.ReadAsync(connection, cancellationToken);
+        var backlog = await OutboxBacklog.ReadAsync(connection, partitions, cancellationToken);
         var letters = backlog.Aside.DeadLetters == 0 ? [] : await new RelayDeadLetters(dataSource, source.Dialect).ListAsync(new RelayDeadLetters.Filter(), 0, Named, cancellationToken);
-        return new Status(source, backlog, "", letters, await RelayStatus.ReadAsync(connection, cancellationToken));
+        return new Status(source, backlog, change == 0 ? "" : "its partitions are being changed: nothing is published meanwhile", letters, await RelayStatus.ReadAsync(connection, cancellationToken));
     }
 
     private static void Show(IReadOnlyList<Status> all)
@@ -99,7 +100,7 @@ internal static class StatusCommand
         if (aside.DeadLetters > 0)
             Console.WriteLine($"{name}: see 'broker dead-letters list --source {name}', then 'redrive' or 'discard'.");
         if (aside.Stray > 0)
-            Console.WriteLine($"{name}: {Counted(aside.Stray)} rows lie in partitions that nobody reads; it has {status.Source.Partitions.ToString(CultureInfo.InvariantCulture)}, numbered from 0. Set the same Partitions for its writers and its relays, or move the rows.");
+            Console.WriteLine($"{name}: {Counted(aside.Stray)} rows lie in partitions that nobody reads; its writers count wrongly. Mend them, then 'broker schema --source {name} --set-partitions' to another number and back moves the rows.");
     }
 
     private static string Counted(long rows) => string.Create(CultureInfo.InvariantCulture, $"{rows:N0}{(rows >= OutboxAside.CountLimit ? "+" : "")}");

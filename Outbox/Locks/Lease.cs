@@ -66,7 +66,7 @@ internal sealed class Lease : IAsyncDisposable
         _lost.Dispose();
     }
 
-    /// <summary>Stops renewing and keeps the row as it is: what a killed process leaves behind. For tests of crashes.</summary>
+    /// <summary>Stops renewing and keeps the row as it is: what a killed process leaves behind, or a holder who renews several together.</summary>
     internal async Task AbandonAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);

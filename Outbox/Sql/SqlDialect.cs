@@ -10,7 +10,7 @@ namespace Outbox.Sql;
 /// Statements use named parameters (<c>@name</c>) only; no text from configuration or from a message becomes SQL.
 /// Each derived file holds the same statements in the same order, so that two engines can be read side by side.
 /// </remarks>
-public abstract class SqlDialect
+public abstract partial class SqlDialect
 {
     private protected SqlDialect() => Parameter = Driver + "Parameter";
 
