@@ -41,6 +41,7 @@ cluster_environment() {
     rabbitmq_environment "$1"
     export RABBITMQ_NODENAME=n$number@localhost
     ERL_EPMD_PORT=$(port_of cluster-epmd)
+    export ERL_EPMD_PORT
     export RABBITMQ_CTL_DIST_PORT_MIN=$((base + 21)) RABBITMQ_CTL_DIST_PORT_MAX=$((base + 60))
 }
 

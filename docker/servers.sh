@@ -216,8 +216,7 @@ launch_epmd() { spawn epmd epmd -address 127.0.0.1 -port "$(port_of epmd)"; }
 
 # Everything RabbitMQ and its tools would otherwise look for in /etc, /var or on the default ports.
 rabbitmq_environment() {
-    local name=${1:-rabbitmq}
-    local data=$ROOT/$name loopback='-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false'
+    local name=$1 data=$ROOT/$1 loopback='-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false'
     local port; port=$(inner_port_of "$name")
     export ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_NODENAME=broker@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
     export RABBITMQ_CONF_ENV_FILE=$data/none RABBITMQ_CONFIG_FILE=$data/rabbitmq RABBITMQ_ENABLED_PLUGINS_FILE=$data/plugins
@@ -244,7 +243,7 @@ log.file.level = warning
 CONF
     is_root && chown rabbitmq:rabbitmq .erlang.cookie plugins rabbitmq.conf
     launch epmd || exit 1
-    rabbitmq_environment
+    rabbitmq_environment rabbitmq
     spawn rabbitmq /usr/lib/rabbitmq/bin/rabbitmq-server -noinput
 )
 
@@ -397,7 +396,7 @@ exports() {
 
 ctl() {
     is_running rabbitmq || fail rabbitmq "is not running; start it: docker/servers.sh start rabbitmq"
-    rabbitmq_environment
+    rabbitmq_environment rabbitmq
     become rabbitmq /usr/lib/rabbitmq/bin/rabbitmqctl "$@"
 }
 
