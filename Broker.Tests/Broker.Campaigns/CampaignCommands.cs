@@ -31,6 +31,58 @@ internal static class CampaignCommands
         return command;
     }
 
+    public static Command Cluster()
+    {
+        var plan = new ClusterCampaign.Plan();
+        var database = new Option<string>("--database") { Description = "PostgreSql, MySql or Sqlite.", DefaultValueFactory = _ => plan.Dialect.Name };
+        var only = new Option<string[]>("--only") { Description = $"What happens: {string.Join(", ", plan.Happenings)}.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [.. plan.Happenings.Select(h => h.ToString())] };
+        var (seconds, seed, rate) = (Seconds(plan.Duration.TotalSeconds), Seed(), Rate(plan.Rate));
+        var command = new Command("cluster", "A worker and a quorum queue on three RabbitMQ nodes of docker/servers.sh: killed, frozen, cut off, full, restarted.") { database, only, seconds, seed, rate };
+        command.SetAction((parsed, cancellationToken) => RunAsync(say => new ClusterCampaign(plan with
+        {
+            Dialect = Database.Engine(parsed.GetValue(database)!),
+            Happenings = [.. parsed.GetValue(only)!.Select(h => Enum.Parse<ClusterCampaign.Happening>(h, ignoreCase: true))],
+            Duration = TimeSpan.FromSeconds(parsed.GetValue(seconds)),
+            Seed = parsed.GetValue(seed),
+            Rate = parsed.GetValue(rate),
+        }, say).RunAsync(cancellationToken)));
+        return command;
+    }
+
+    public static Command Isolation()
+    {
+        var plan = new IsolationCampaign.Plan();
+        var sources = new Option<int>("--sources") { Description = "Databases, on PostgreSQL, MariaDB and SQLite.", DefaultValueFactory = _ => plan.Sources };
+        var rounds = new Option<int>("--rounds") { Description = "How often it changes between quiet and disturbed.", DefaultValueFactory = _ => plan.Rounds };
+        var (seconds, seed, rate) = (Seconds(plan.Duration.TotalSeconds), Seed(), Rate(plan.Rate));
+        var command = new Command("isolation", "Many databases in one worker, of which one is locked and one unreachable.") { sources, rounds, seconds, seed, rate };
+        command.SetAction((parsed, cancellationToken) => RunAsync(say => new IsolationCampaign(plan with
+        {
+            Sources = parsed.GetValue(sources),
+            Rounds = parsed.GetValue(rounds),
+            Duration = TimeSpan.FromSeconds(parsed.GetValue(seconds)),
+            Seed = parsed.GetValue(seed),
+            Rate = parsed.GetValue(rate),
+        }, say).RunAsync(cancellationToken)));
+        return command;
+    }
+
+    public static Command Outage()
+    {
+        var plan = new OutageCampaign.Plan();
+        var database = new Option<string>("--database") { Description = "PostgreSql, MySql or Sqlite.", DefaultValueFactory = _ => plan.Dialect.Name };
+        var (seconds, seed, rate) = (Seconds(plan.Duration.TotalSeconds), Seed(), Rate(plan.Rate));
+        var command = new Command("outage", "The broker is away while writers go on.") { database, seconds, seed, rate };
+        command.SetAction((parsed, cancellationToken) => RunAsync(say => new OutageCampaign(plan with
+        {
+            Dialect = Database.Engine(parsed.GetValue(database)!),
+            Duration = TimeSpan.FromSeconds(parsed.GetValue(seconds)),
+            Seed = parsed.GetValue(seed),
+            Rate = parsed.GetValue(rate),
+        }, say).RunAsync(cancellationToken)));
+        return command;
+    }
+
     private static Option<double> Seconds(double standard) => new("--seconds") { Description = "For how long.", DefaultValueFactory = _ => standard };
 
     private static Option<int> Seed() => new("--seed") { Description = "What happens and when: the same seed, the same plan.", DefaultValueFactory = _ => 1 };

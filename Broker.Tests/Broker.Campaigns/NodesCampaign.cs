@@ -216,6 +216,12 @@ internal sealed class NodesCampaign(NodesCampaign.Plan plan, Action<string> say)
             say($"{rows:N0} rows deleted, {(faults.Count == 0 ? "all of them" : "not all")} by the holder of the lease");
             _verdict.AddRange(faults);
         }
+        if (plan.MovesClocks)
+        {
+            say($"clocks of the workers: {string.Join(", ", _all.Select(w => string.Create(CultureInfo.InvariantCulture, $"{w.Name} {w.ClockError?.TotalMinutes:+0.0;-0.0;0.0} min")))}");
+            if (!_all.Any(w => w.ClockError > TimeSpan.FromMinutes(4)) || !_all.Any(w => w.ClockError < TimeSpan.FromMinutes(-4)))
+                _verdict.Add("the clocks were not moved: the campaign tells nothing about them");
+        }
         foreach (var error in _all.SelectMany(w => w.Errors.Select(e => $"{w.Name}: {e}")).Take(10))
             say(error);
     }

@@ -6,5 +6,8 @@ CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICult
 var root = new RootCommand("Tries workers, for as long as you like, under what happens to them in production. The exit code is 1 if a promise was broken.")
 {
     CampaignCommands.Nodes(),
+    CampaignCommands.Cluster(),
+    CampaignCommands.Outage(),
+    CampaignCommands.Isolation(),
 };
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });

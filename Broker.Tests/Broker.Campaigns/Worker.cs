@@ -35,6 +35,9 @@ internal sealed class Worker : IAsyncDisposable
     /// <summary>What a person should look at: errors, and warnings that tell of no fault from outside.</summary>
     public IEnumerable<string> Errors => _lines.Where(l => l.Contains(" fail: ", StringComparison.Ordinal) || l.Contains(" crit: ", StringComparison.Ordinal) || l.Contains("Unhandled", StringComparison.Ordinal));
 
+    /// <summary>By how much its clock differs from ours, by the first time that it wrote.</summary>
+    public TimeSpan? ClockError { get; private set; }
+
     public bool HasExited => _process.HasExited;
 
     /// <summary>Completes when it relays.</summary>
@@ -125,6 +128,8 @@ internal sealed class Worker : IAsyncDisposable
         if (line is null)
             return;
         _lines.Enqueue(line);
+        if (ClockError is null && line.Length > 23 && DateTimeOffset.TryParseExact(line[..23], "yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time))
+            ClockError = time - TimeProvider.System.GetUtcNow();
         if (line.StartsWith("broker relays", StringComparison.Ordinal))
             _started.TrySetResult();
     }

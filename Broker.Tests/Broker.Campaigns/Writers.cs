@@ -32,6 +32,9 @@ internal sealed class Writers(Database database, Writers.Plan plan)
         public double Rate { get; init; } = 150;
 
         public int Seed { get; init; } = 1;
+
+        /// <summary>Whether the writers' database is disturbed too: an error is then no fault, and its transaction was rolled back.</summary>
+        public bool MayFail { get; init; }
     }
 
     /// <summary>An event that was committed.</summary>
@@ -77,7 +80,8 @@ internal sealed class Writers(Database database, Writers.Plan plan)
             }
             catch (DbException exception)
             {
-                _errors.Add(SqlErrors.TextOf(exception));
+                if (!plan.MayFail)
+                    _errors.Add(SqlErrors.TextOf(exception));
             }
             await Task.Delay(pause, end).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
