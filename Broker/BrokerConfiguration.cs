@@ -113,12 +113,16 @@ internal static partial class BrokerConfiguration
     {
         RefuseUnknown(section, [.. typeof(T).GetProperties().Select(p => p.Name)]);
         var options = new T();
-        var rest = new ConfigurationBuilder().AddInMemoryCollection(section.GetChildren().Where(c => !notThese.Contains(c.Key, StringComparer.OrdinalIgnoreCase)).Select(c => KeyValuePair.Create(c.Key, c.Value))).Build();
+        var rest = new ConfigurationBuilder().AddInMemoryCollection(section.AsEnumerable(makePathsRelative: true).Where(c => c.Key.Length > 0 && !notThese.Contains(c.Key.Split(':')[0], StringComparer.OrdinalIgnoreCase))).Build();
         foreach (var value in rest.GetChildren())
         {
+            // The binder passes over what does not fit in a dictionary.
+            if (typeof(T).GetProperties().First(p => p.Name.Equals(value.Key, StringComparison.OrdinalIgnoreCase)).PropertyType is { IsGenericType: true } dictionary && dictionary.GetGenericArguments()[^1] is { IsEnum: true } choice
+                && value.GetChildren().FirstOrDefault(c => !Enum.TryParse(choice, c.Value, ignoreCase: true, out _)) is { } wrong)
+                throw new OutboxConfigurationException($"{section.Path}:{value.Key}:{wrong.Key} is '{wrong.Value}'. Use one of {string.Join(", ", Enum.GetNames(choice))}.");
             try
             {
-                new ConfigurationBuilder().AddInMemoryCollection([KeyValuePair.Create(value.Key, value.Value)]).Build().Bind(options);
+                new ConfigurationBuilder().AddInMemoryCollection(value.AsEnumerable()).Build().Bind(options);
             }
             catch (InvalidOperationException exception)
             {

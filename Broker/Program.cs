@@ -10,6 +10,10 @@ var root = new RootCommand("Relays committed outbox events of many services' dat
     RunCommand.Create(),
     StatusCommand.Create(),
     SchemaCommand.Create(),
+    BenchCommand.Create(),
+    BenchCommand.Child(),
+    DeadLettersCommand.Create(),
+    ReplayCommand.Create(),
 };
 // The host itself ends on SIGTERM and Ctrl-C, after what is on its way has been settled.
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });

@@ -117,7 +117,7 @@ public static class OutboxModel
     private static void MapScheduled(EntityTypeBuilder<ScheduledMessage> entity, Engine engine)
     {
         entity.ToTable("outbox_scheduled").HasKey(m => m.Id).HasName("pk_outbox_scheduled");
-        entity.HasIndex(m => new { m.Partition, m.NotBefore }).HasDatabaseName("ix_outbox_scheduled_due");
+        entity.HasIndex(m => new { m.Partition, m.NotBefore, m.Id }).HasDatabaseName("ix_outbox_scheduled_due");
         entity.Property(m => m.Id).HasColumnName("id");
         entity.Property(m => m.Partition).HasColumnName("partition");
         entity.Property(m => m.NotBefore).HasColumnName("not_before");
@@ -157,6 +157,9 @@ public static class OutboxModel
         entity.Property(d => d.State).HasColumnName("state").HasMaxLength(20).HasDefaultValue("dead");
         entity.Property(d => d.Partition).HasColumnName("partition");
         entity.Property(d => d.Sequence).HasColumnName("sequence");
+        entity.Property(d => d.KeySequence).HasColumnName("key_sequence");
+        entity.Property(d => d.CreatedAt).HasColumnName("created_at");
+        entity.Property(d => d.ExpiresAt).HasColumnName("expires_at");
     }
 
     /// <summary>What differs between the engines that Entity Framework speaks to, told by the marks that their providers leave on every model.</summary>

@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS outbox_scheduled (
     created_at datetime(6) NOT NULL,
     expires_at datetime(6) NULL,
     CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id),
-    KEY ix_outbox_scheduled_due (`partition`, not_before)
+    KEY ix_outbox_scheduled_due (`partition`, not_before, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0;
 
 CREATE TABLE IF NOT EXISTS leases (
@@ -89,6 +89,9 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     state varchar(20) NOT NULL DEFAULT 'dead',
     `partition` smallint NULL,
     sequence bigint NULL,
+    key_sequence bigint NULL,
+    created_at datetime(6) NULL,
+    expires_at datetime(6) NULL,
     CONSTRAINT pk_dead_letters PRIMARY KEY (id),
     UNIQUE KEY ux_dead_letters_message (side, consumer, message_id),
     KEY ix_dead_letters_state (side, state, `partition`)

@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS outbox_scheduled (
     expires_at timestamp with time zone,
     CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id)
 );
-CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
 CREATE TABLE IF NOT EXISTS leases (
     name character varying(200) NOT NULL,
@@ -93,9 +93,13 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     state character varying(20) NOT NULL DEFAULT 'dead',
     partition smallint,
     sequence bigint,
+    key_sequence bigint,
+    created_at timestamp with time zone,
+    expires_at timestamp with time zone,
     CONSTRAINT pk_dead_letters PRIMARY KEY (id)
 );
-ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS partition smallint, ADD COLUMN IF NOT EXISTS sequence bigint;
+ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS partition smallint, ADD COLUMN IF NOT EXISTS sequence bigint,
+    ADD COLUMN IF NOT EXISTS key_sequence bigint, ADD COLUMN IF NOT EXISTS created_at timestamp with time zone, ADD COLUMN IF NOT EXISTS expires_at timestamp with time zone;
 CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
 CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
 

@@ -70,7 +70,7 @@ CREATE TABLE outbox_scheduled (
     CONSTRAINT pk_outbox_scheduled PRIMARY KEY CLUSTERED (id)
 );
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_scheduled', N'U') AND name = N'ix_outbox_scheduled_due')
-    CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+    CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
 IF OBJECT_ID(N'leases', N'U') IS NULL
 CREATE TABLE leases (
@@ -115,10 +115,13 @@ CREATE TABLE dead_letters (
     state nvarchar(20) NOT NULL DEFAULT N'dead',
     partition smallint NULL,
     sequence bigint NULL,
+    key_sequence bigint NULL,
+    created_at datetime2(7) NULL,
+    expires_at datetime2(7) NULL,
     CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
 );
 IF COL_LENGTH(N'dead_letters', N'sequence') IS NULL
-    ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL;
+    ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL, key_sequence bigint NULL, created_at datetime2(7) NULL, expires_at datetime2(7) NULL;
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
     CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')

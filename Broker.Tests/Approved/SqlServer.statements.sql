@@ -73,7 +73,7 @@ CREATE TABLE outbox_scheduled (
     CONSTRAINT pk_outbox_scheduled PRIMARY KEY CLUSTERED (id)
 );
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_scheduled', N'U') AND name = N'ix_outbox_scheduled_due')
-    CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+    CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
 IF OBJECT_ID(N'leases', N'U') IS NULL
 CREATE TABLE leases (
@@ -118,10 +118,13 @@ CREATE TABLE dead_letters (
     state nvarchar(20) NOT NULL DEFAULT N'dead',
     partition smallint NULL,
     sequence bigint NULL,
+    key_sequence bigint NULL,
+    created_at datetime2(7) NULL,
+    expires_at datetime2(7) NULL,
     CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
 );
 IF COL_LENGTH(N'dead_letters', N'sequence') IS NULL
-    ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL;
+    ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL, key_sequence bigint NULL, created_at datetime2(7) NULL, expires_at datetime2(7) NULL;
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
     CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
@@ -172,7 +175,7 @@ SELECT sequence, message_id, partition, partition_key, key_sequence, type, heade
 SELECT id, partition, not_before, sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at FROM outbox_scheduled WHERE 1 = 0;
 SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
 SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
-SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, partition, sequence FROM dead_letters WHERE 1 = 0;
+SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, partition, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
 SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
 SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
 GO
@@ -197,6 +200,14 @@ GO
 
 -- PrepareRelayConnection
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 1000;
+GO
+
+-- PrepareBeatConnection
+SELECT 1
+GO
+
+-- ReadPartitions
+SELECT partitions FROM outbox_settings
 GO
 
 -- InsertMessage
@@ -225,9 +236,31 @@ GO
 
 -- ArchiveMessages[0]
 DELETE m
-OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
-INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at, @outcome
+INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
 FROM OPENJSON(@sequences) WITH (sequence bigint '$') AS settled INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = settled.sequence WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- ScheduleMessages[0]
+DELETE m
+OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
+INTO outbox_scheduled (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+FROM OPENJSON(@sequences) WITH (sequence bigint '$') AS settled INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = settled.sequence WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- ListScheduled
+SELECT TOP (@limit) s.id, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), s.not_before) AS float) / 1000
+FROM outbox_scheduled AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE s.partition = @partition ORDER BY s.partition, s.not_before, s.id
+GO
+
+-- ReturnMessages[0]
+INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+SELECT m.message_id, m.partition, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at
+FROM OPENJSON(@sequences) WITH (id bigint '$') AS due INNER LOOP JOIN outbox_scheduled AS m WITH (ROWLOCK) ON m.id = due.id AND m.partition = @partition WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token) ORDER BY m.not_before, m.id
+GO
+
+-- ReturnMessages[1]
+DELETE m FROM OPENJSON(@sequences) WITH (id bigint '$') AS due INNER LOOP JOIN outbox_scheduled AS m WITH (ROWLOCK) ON m.id = due.id AND m.partition = @partition WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
 GO
 
 -- DeleteOldArchive
@@ -260,6 +293,10 @@ GO
 
 -- ReleaseLease
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = '19700101' WHERE name = @name AND token = @token
+GO
+
+-- RemoveRelay
+DELETE FROM relays WHERE owner = @owner OR CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 < -86400
 GO
 
 -- CheckLease
@@ -304,6 +341,67 @@ IF @@ROWCOUNT = 0
 COMMIT TRANSACTION;
 GO
 
+-- DeadLetterMessages[0]
+DELETE d FROM OPENJSON(@letters) WITH (sequence bigint '$.sequence', attempts int '$.attempts', reason nvarchar(max) '$.reason', age float '$.age', state nvarchar(20) '$.state') AS letter
+INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = letter.sequence
+INNER JOIN dead_letters AS d ON d.side = N'relay' AND d.consumer = CAST(m.sequence AS nvarchar(20)) AND d.message_id = m.message_id
+WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- DeadLetterMessages[1]
+INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, attempts, first_failed_at, state, sequence, partition, key_sequence, created_at, expires_at)
+SELECT N'relay', CAST(m.sequence AS nvarchar(20)), @source, m.message_id, CAST(m.message_id AS nvarchar(36)), m.type, m.partition_key, m.headers, m.content_type, m.body, letter.reason, letter.attempts,
+    DATEADD(second, -CAST(letter.age AS int), SYSUTCDATETIME()), letter.state, m.sequence, m.partition, m.key_sequence, m.created_at, m.expires_at
+FROM OPENJSON(@letters) WITH (sequence bigint '$.sequence', attempts int '$.attempts', reason nvarchar(max) '$.reason', age float '$.age', state nvarchar(20) '$.state') AS letter
+INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = letter.sequence
+WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token) ORDER BY m.sequence
+GO
+
+-- DeadLetterMessages[2]
+DELETE m FROM OPENJSON(@sequences) WITH (sequence bigint '$') AS settled INNER LOOP JOIN outbox_messages AS m WITH (ROWLOCK) ON m.partition = @partition AND m.sequence = settled.sequence WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- ReadBlocking
+SELECT partition_key, sequence, type, reason, CAST(DATEDIFF_BIG(millisecond, first_failed_at, SYSUTCDATETIME()) AS float) / 1000
+FROM dead_letters WHERE side = N'relay' AND state = N'blocking' AND partition = @partition AND partition_key IS NOT NULL
+GO
+
+-- ListDeadLetters
+SELECT TOP (@limit) id, state, partition, sequence, type, partition_key, CAST(message_id AS nvarchar(36)), reason, attempts, first_failed_at FROM dead_letters
+WHERE side = N'relay' AND state IN (N'dead', N'blocking') AND id > @after AND id = COALESCE(@id, id)
+AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) ORDER BY id
+GO
+
+-- RedriveDeadLetters[0]
+UPDATE d SET attempts = d.attempts FROM dead_letters AS d WITH (UPDLOCK, ROWLOCK) WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking')
+GO
+
+-- RedriveDeadLetters[1]
+SET IDENTITY_INSERT outbox_messages ON;
+INSERT INTO outbox_messages (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at)
+SELECT d.sequence, d.message_id, d.partition, d.partition_key, d.key_sequence, d.type, d.headers, d.content_type, d.body, d.created_at, d.expires_at FROM dead_letters AS d
+WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking') AND d.state = N'blocking' AND NOT EXISTS (SELECT 1 FROM outbox_messages AS m WHERE m.partition = d.partition AND m.sequence = d.sequence);
+SET IDENTITY_INSERT outbox_messages OFF;
+GO
+
+-- RedriveDeadLetters[2]
+DELETE d FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking') AND d.state = N'blocking'
+AND EXISTS (SELECT 1 FROM outbox_messages AS m WHERE m.partition = d.partition AND m.sequence = d.sequence AND m.message_id = d.message_id)
+GO
+
+-- RedriveDeadLetters[3]
+INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at)
+SELECT d.message_id, d.partition, d.partition_key, d.key_sequence, d.type, d.headers, d.content_type, d.body, d.created_at, d.expires_at FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking') ORDER BY d.sequence
+GO
+
+-- RedriveDeadLetters[4]
+DELETE d FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking')
+GO
+
+-- DiscardDeadLetters
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE d SET state = N'discarded', error = @note, last_failed_at = SYSUTCDATETIME() FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking')
+GO
+
 -- ReadBacklog
 SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) AS counted),
     (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) + 1,
@@ -311,6 +409,27 @@ SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messa
      FROM (SELECT TOP (1000) CASE WHEN not_before > created_at THEN not_before ELSE created_at END AS since
            FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition ORDER BY partition, sequence) AS waiting
      WHERE since <= SYSUTCDATETIME())
+GO
+
+-- ReadAside
+SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK) WHERE side = N'relay' AND state = N'blocking'),
+    (SELECT COUNT_BIG(*) FROM dead_letters WITH (NOLOCK) WHERE side = N'relay' AND state IN (N'dead', N'blocking')),
+    (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_scheduled WITH (NOLOCK)) AS scheduled),
+    (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition < 0
+        UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray)
+GO
+
+-- ReadRelayStatus
+SELECT status FROM relays WITH (NOLOCK) WHERE expires_at > SYSUTCDATETIME() AND status IS NOT NULL
+GO
+
+-- MeasureArchive
+SELECT COUNT_BIG(*), MIN(sequence), MAX(sequence) FROM outbox_archive WHERE sequence > @after AND published_at >= @from AND published_at < @to AND outcome = N'published' AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key)
+GO
+
+-- ReadArchive
+SELECT TOP (@limit) sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at FROM outbox_archive
+WHERE sequence > @after AND sequence <= @last AND published_at >= @from AND published_at < @to AND outcome = N'published' AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) ORDER BY sequence, message_id
 GO
 
 -- StrayPartition
@@ -329,4 +448,20 @@ GO
 SELECT TOP (@limit) m.sequence
 FROM OPENJSON(@spans) WITH (low bigint '$[0]', high bigint '$[1]') AS span INNER LOOP JOIN outbox_messages AS m WITH (NOLOCK) ON m.partition = @partition AND m.sequence BETWEEN span.low AND span.high
 ORDER BY m.sequence
+GO
+
+-- Beat(held, floors)
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+UPDATE relays WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), status = @status WHERE owner = @owner;
+IF @@ROWCOUNT = 0 INSERT INTO relays (owner, expires_at, status) VALUES (@owner, DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), @status);
+UPDATE leases SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE (name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1);
+SELECT 'renewed' AS what, name, '' AS owner, token AS number, 0.0 AS seconds FROM leases WHERE (name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1) UNION ALL
+SELECT 'lease' AS what, name, owner, token AS number, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 AS seconds FROM leases WHERE name LIKE 'relay/%'
+UNION ALL SELECT 'relay', owner, owner, 0, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 FROM relays WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0 AND owner <> @owner
+UNION ALL SELECT 'settings', '', '', partitions, COALESCE(next_partitions, 0) FROM outbox_settings
+UNION ALL SELECT 'rows', '', '', number, 0 FROM (SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1) AS found
+GO
+
+-- FindRows(floors)
+SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1
 GO

@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS outbox_scheduled (
     created_at TEXT NOT NULL,
     expires_at TEXT NULL
 );
-CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
 CREATE TABLE IF NOT EXISTS leases (
     name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
@@ -88,7 +88,10 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     last_failed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     state TEXT NOT NULL DEFAULT 'dead',
     partition INTEGER NULL,
-    sequence INTEGER NULL
+    sequence INTEGER NULL,
+    key_sequence INTEGER NULL,
+    created_at TEXT NULL,
+    expires_at TEXT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
 CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);

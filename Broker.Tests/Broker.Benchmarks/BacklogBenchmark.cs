@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using Broker.Bench;
 using Broker.Relay;
 using Outbox.Sql;
 using Spectre.Console;
@@ -12,7 +13,7 @@ internal static class BacklogBenchmark
 {
     public static Command Command()
     {
-        var databases = BenchmarkDatabase.Option(SqlDialect.PostgreSql, SqlDialect.MySql, SqlDialect.Sqlite);
+        var databases = Engines.Option(SqlDialect.PostgreSql, SqlDialect.MySql, SqlDialect.Sqlite);
         var rows = new Option<int>("--rows") { Description = "Rows that wait.", DefaultValueFactory = _ => 1_000_000 };
         var command = new Command("backlog", "The backlog query on a full outbox.") { databases, rows };
         command.SetAction(async (parsed, _) =>
@@ -27,7 +28,7 @@ internal static class BacklogBenchmark
 
     private static async Task MeasureAsync(string engine, int rows, Table table)
     {
-        await using var database = await BenchmarkDatabase.CreateAsync(engine);
+        await using var database = await BenchDatabase.FindAsync(engine);
         await database.FillAsync(rows);
         var times = new List<double>();
         OutboxBacklog? backlog = null;

@@ -3,6 +3,7 @@ using System.Data;
 using System.Data.Common;
 using System.Diagnostics;
 using System.Globalization;
+using Broker.Bench;
 using Broker.Relay;
 using Outbox.Locks;
 using Outbox.Sql;
@@ -22,7 +23,7 @@ internal static class HeldBenchmark
 
     public static Command Command()
     {
-        var databases = BenchmarkDatabase.Option(SqlDialect.PostgreSql, SqlDialect.MySql);
+        var databases = Engines.Option(SqlDialect.PostgreSql, SqlDialect.MySql);
         var rows = new Option<int>("--rows") { Description = "Rows published while the transactions are open.", DefaultValueFactory = _ => 500_000 };
         var command = new Command("held", "Time of a batch read after many published rows, with an open reader and an open writer, over that of a fresh table.") { databases, rows };
         command.SetAction(async (parsed, _) =>
@@ -41,11 +42,11 @@ internal static class HeldBenchmark
         // Twice: the first time compiles.
         for (var i = 0; i < 2; i++)
         {
-            await using var database = await BenchmarkDatabase.CreateAsync(engine);
+            await using var database = await BenchDatabase.FindAsync(engine);
             await database.FillAsync((Measured + 5) * Batch);
             fresh = await DrainAsync(database, skip: 5);
         }
-        await using var held = await BenchmarkDatabase.CreateAsync(engine);
+        await using var held = await BenchDatabase.FindAsync(engine);
         await using var reader = await held.DataSource.OpenConnectionAsync();
         await using var reading = await reader.BeginTransactionAsync(IsolationLevel.RepeatableRead);
         await ReadAllAsync(reader, reading);
@@ -63,7 +64,7 @@ internal static class HeldBenchmark
     }
 
     /// <summary>Reads and settles everything as the relay does, and gives the median time of the looks after the skipped ones.</summary>
-    private static async Task<double> DrainAsync(BenchmarkDatabase database, int skip)
+    private static async Task<double> DrainAsync(BenchDatabase database, int skip)
     {
         var source = new RelaySource { Name = "bench", Dialect = database.Dialect, DataSource = database.DataSource, Transport = new InMemoryTransport() };
         await using var lease = (await new DatabaseLeases(source.DataSource, source.Dialect, TimeProvider.System).TryAcquireAsync("relay/0", "bench", TimeSpan.FromMinutes(10), CancellationToken.None))!;

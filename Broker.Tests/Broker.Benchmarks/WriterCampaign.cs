@@ -184,6 +184,7 @@ internal sealed class WriterCampaign(SqlDialect dialect, DbDataSource dataSource
     {
         var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
+        await connection.Command($"UPDATE outbox_settings SET partitions = {plan.Partitions}").ExecuteAsync(cancellationToken).ConfigureAwait(false);
         await connection.Command("CREATE TABLE campaign_aggregates (id int NOT NULL PRIMARY KEY, version bigint NOT NULL)").ExecuteAsync(cancellationToken).ConfigureAwait(false);
         await connection.Command($"INSERT INTO campaign_aggregates (id, version) VALUES {string.Join(", ", Enumerable.Range(0, plan.Keys).Select(k => $"({k}, 0)"))}").ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Broker.Bench;
 using Outbox.Sql;
 
 namespace Broker.Benchmarks;
@@ -10,7 +11,7 @@ internal static class WriterCampaignCommand
     public static Command Command()
     {
         var plan = new WriterCampaign.Plan();
-        var databases = BenchmarkDatabase.Option(SqlDialect.PostgreSql, SqlDialect.MySql, SqlDialect.Sqlite);
+        var databases = Engines.Option(SqlDialect.PostgreSql, SqlDialect.MySql, SqlDialect.Sqlite);
         var writers = new Option<int>("--writers") { Description = "Writers at once.", DefaultValueFactory = _ => plan.Writers };
         var seconds = new Option<int>("--seconds") { Description = "How long they write, on each engine.", DefaultValueFactory = _ => (int)plan.Duration.TotalSeconds };
         var partitions = new Option<int>("--partitions") { Description = "Partitions of the outbox.", DefaultValueFactory = _ => plan.Partitions };
@@ -21,7 +22,7 @@ internal static class WriterCampaignCommand
             var failed = false;
             foreach (var engine in parsed.GetValue(databases)!)
             {
-                await using var database = await BenchmarkDatabase.CreateAsync(engine);
+                await using var database = await BenchDatabase.FindAsync(engine);
                 var report = await new WriterCampaign(database.Dialect, database.DataSource, (plan with
                 {
                     Writers = parsed.GetValue(writers),

@@ -1,3 +1,4 @@
+using Broker.Relay;
 using Broker.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
 using Outbox.Locks;
@@ -197,5 +198,49 @@ internal abstract class LeaseSuite(SqlDialect dialect)
         await using var reader = await command.ExecuteReaderAsync();
         await reader.ReadAsync();
         return reader.GetDateTime(0);
+    }
+
+    [Test]
+    public async Task A_beat_renews_the_leases_whose_tokens_are_right_and_tells_how_things_stand()
+    {
+        await using var mine = (await _leases.TryAcquireAsync("relay/0", "me", Short, None, renews: false))!;
+        await using var stale = (await _leases.TryAcquireAsync("relay/1", "me", Short, None, renews: false))!;
+        await using var other = (await _leases.TryAcquireAsync("relay/2", "other", Short, None, renews: false))!;
+        await using var unrelated = (await _leases.TryAcquireAsync("nightly", "other", Short, None, renews: false))!;
+        await _database.ExecuteAsync("UPDATE leases SET token = token + 1, owner = 'thief' WHERE name = 'relay/1'");
+        await _database.InsertAsync();
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await RelayBeat.SendAsync(connection, "other", Long, null, [], [], None);
+        (string, long)[] held = [(mine.Name, mine.Token), (stale.Name, stale.Token)];
+
+        var beat = await RelayBeat.SendAsync(connection, "me", Long, "fine", held, [(0, 0), (1, 0)], None);
+        var second = await RelayBeat.SendAsync(connection, "me", Long, null, held, [(0, 1_000_000)], None);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(beat.Renewed, Is.EqualTo(new[] { (mine.Name, mine.Token) }));
+            Assert.That(beat.Leases.Select(l => (l.Name, l.Owner, l.Partition)), Is.EquivalentTo(new[] { ("relay/0", "me", (short?)0), ("relay/1", "thief", (short?)1), ("relay/2", "other", (short?)2) }));
+            Assert.That(beat.Others, Is.EqualTo(new[] { "other" }));
+            Assert.That(beat.WithRows, Is.EqualTo(new short[] { 0 }));
+            Assert.That((beat.Partitions, beat.NextPartitions), Is.EqualTo((1, (int?)null)));
+            Assert.That(second.WithRows, Is.Empty);
+            Assert.That(second.Leases.Single(l => l.Name == "relay/0").SecondsLeft, Is.InRange(Long.TotalSeconds - 60, Long.TotalSeconds + 1), "extended by the first one");
+            Assert.That(second.Leases.Single(l => l.Name == "relay/2").SecondsLeft, Is.InRange(0, Short.TotalSeconds));
+        });
+    }
+
+    [Test]
+    public async Task A_relay_that_leaves_is_not_listed_any_more_and_its_released_lease_is_free()
+    {
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await using (await _leases.TryAcquireAsync("relay/0", "leaver", Long, None, renews: false))
+            await RelayBeat.SendAsync(connection, "leaver", Long, null, [], [], None);
+        Assert.That((await RelayBeat.SendAsync(connection, "me", Long, null, [], [], None)).Others, Is.EqualTo(new[] { "leaver" }));
+
+        await connection.Command(dialect.RemoveRelay).With("owner", "leaver").ExecuteAsync(None);
+
+        var beat = await RelayBeat.SendAsync(connection, "me", Long, null, [], [], None);
+        Assert.That(beat.Others, Is.Empty);
+        Assert.That(beat.Leases.Single().SecondsLeft, Is.LessThanOrEqualTo(0));
     }
 }

@@ -122,9 +122,6 @@ internal abstract class SchemaSuite(SqlDialect dialect)
         {
             await _database.ExecuteAsync(first);
             var early = await _database.InsertAsync(key: "k");
-            var transport = new InMemoryTransport();
-            await using var collector = await Collector.StartAsync(transport);
-            await using var drain = await Drain.StartAsync(_database, transport);
             using var enough = new CancellationTokenSource();
             var writing = Task.Run(async () =>
             {
@@ -138,6 +135,9 @@ internal abstract class SchemaSuite(SqlDialect dialect)
             await enough.CancelAsync();
             Guid[] written = [early, .. await writing, await _database.InsertAsync(key: "k")];
 
+            var transport = new InMemoryTransport();
+            await using var collector = await Collector.StartAsync(transport);
+            await using var drain = await Drain.StartAsync(_database, transport);
             await collector.ReachAsync(written.Length);
             Assert.That(collector.Applied("k"), Is.EqualTo(written));
             Assert.That(await DifferencesAsync(), Is.Empty);

@@ -338,6 +338,27 @@ internal abstract class TransportSuite(TestTransport provider)
         Assert.That((await receiver.NextAsync()).Body.Span.SequenceEqual(body));
     }
 
+    [Test]
+    public async Task A_channel_of_a_queue_reaches_that_queue_alone_whatever_the_type()
+    {
+        await using var receiver = await SubscribeAsync(types: ["tests.other.v1"]);
+        await using var bystander = await SubscribeAsync(queue: TestServers.NewName("queue"), types: ["#"]);
+        await using var channel = await _transport.OpenPublishChannelAsync(new PublishChannelOptions { Queue = _queue }, CancellationToken.None);
+
+        await channel.PublishAsync(Message("direct"), 7, CancellationToken.None);
+
+        Assert.That(await ResultAsync(channel), Is.EqualTo(new PublishResult(7, PublishOutcome.Confirmed)));
+        var delivery = await receiver.NextAsync();
+        Assert.That((Text(delivery), delivery.Type), Is.EqualTo(("direct", Type)));
+        Assert.That(bystander.TryNext(out _), Is.False);
+    }
+
+    [Test]
+    public void A_channel_of_a_queue_that_is_not_there_is_refused_for_good() =>
+        Assert.That(
+            async () => await _transport.OpenPublishChannelAsync(new PublishChannelOptions { Queue = _queue }, CancellationToken.None),
+            Throws.TypeOf<TransportException>().With.Message.Contains(_queue).And.Property(nameof(TransportException.IsTransient)).False);
+
     private static Envelope Message(string body, string type = Type) => new() { MessageId = Guid.CreateVersion7(), Type = type, Body = Encoding.UTF8.GetBytes(body), Source = "tests" };
 
     private static string Text(Delivery delivery) => Encoding.UTF8.GetString(delivery.Body.Span);

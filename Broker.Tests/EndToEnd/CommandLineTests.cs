@@ -85,6 +85,70 @@ internal sealed class CommandLineTests
         Assert.That(_output, Does.Match(@"orders\s+Sqlite\s+3").And.Match(@"gone\s+Sqlite\s+\?\s+\?\s+\S"));
     }
 
+    [Test]
+    public async Task Dead_letters_are_listed_redriven_and_discarded_and_the_status_names_them([ValueSource(typeof(TestDatabase), nameof(TestDatabase.Engines))] SqlDialect engine)
+    {
+        await using var orders = await TestDatabase.CreateAsync(engine);
+        for (var i = 1; i <= 3; i++)
+        {
+            await orders.ExecuteAsync($"INSERT INTO dead_letters (side, consumer, source, message_id, type, partition_key, content_type, body, reason, attempts, state, sequence, {orders.Partition}, created_at) VALUES ('relay', '{i}', 'orders', @id, @type, 'order-7', 'application/json', @body, 'its headers are broken', 10, @state, {100 + i}, 0, {orders.Time(TimeSpan.Zero)})",
+                ("id", Guid.CreateVersion7()), ("type", $"tests.dead-{i}.v1"), ("body", Array.Empty<byte>()), ("state", i == 1 ? "blocking" : "dead"));
+        }
+        await orders.ExecuteAsync($"INSERT INTO outbox_messages (message_id, {orders.Partition}, type, body) VALUES (@id, 9, 'tests.stray.v1', @body)", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
+        var blocked = Relay.RelayStatus.Write([new Relay.BlockedKey("type", null, "tests.unbound.v1", "no queue is bound", new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc), 7)]);
+        await orders.ExecuteAsync($"INSERT INTO relays (owner, expires_at, status) VALUES ('alive', {orders.Time(TimeSpan.FromMinutes(1))}, @status)", ("status", blocked));
+        await orders.ExecuteAsync($"INSERT INTO relays (owner, expires_at, status) VALUES ('dead', {orders.Time(TimeSpan.FromMinutes(-1))}, @status)", ("status", blocked!.Replace("unbound", "forgotten", StringComparison.Ordinal)));
+        var folder = Configure(orders);
+
+        Assert.That(await RunAsync(folder, "status"), Is.EqualTo(ExitCodes.Ok));
+        Assert.That(_output, Does.Contain("type 'tests.unbound.v1' waits since 2026-01-02 03:04 UTC (7 rows): no queue is bound").And.Not.Contain("forgotten"));
+        Assert.That(_output, Does.Match(@"orders\s+\w+\s+0\s+0\.0 s\s+0\s+1\s+3").And.Contain("key 'order-7' waits since").And.Contain("'tests.dead-1.v1': its headers are broken").And.Contain("1 rows lie in partitions that nobody reads"));
+        Assert.That(await RunAsync(folder, "dead-letters", "list", "--source", "orders"), Is.EqualTo(ExitCodes.Ok));
+        Assert.That(_output, Does.Contain("tests.dead-1.v1").And.Contain("tests.dead-3.v1").And.Contain("order-7"));
+        Assert.That(await RunAsync(folder, "dead-letters", "redrive", "--source", "orders"), Is.Not.Zero);
+        Assert.That(_output, Does.Contain("Say which dead letters"));
+
+        Assert.That(await RunAsync(folder, "dead-letters", "redrive", "--source", "orders", "--type", "tests.dead-1.v1"), Is.EqualTo(ExitCodes.Ok));
+        Assert.That(_output, Does.Contain("1 dead letter(s) back in the outbox"));
+        Assert.That(await orders.ScalarAsync<long>("SELECT sequence FROM outbox_messages WHERE type = 'tests.dead-1.v1'"), Is.EqualTo(101), "in its old place");
+        Assert.That(await RunAsync(folder, "dead-letters", "discard", "--source", "orders", "--all", "--reason", "test data"), Is.EqualTo(ExitCodes.Ok));
+        Assert.That(_output, Does.Contain("2 dead letter(s) discarded"));
+        Assert.That((await orders.QueryAsync("SELECT error FROM dead_letters WHERE state = 'discarded'")).Select(r => r[0]), Is.All.Contain("test data").And.Exactly(2).Items);
+        Assert.That(await RunAsync(folder, "dead-letters", "redrive", "--source", "orders", "--id", "2"), Is.EqualTo(ExitCodes.Misconfigured), "what was discarded stays");
+        Assert.That(_output, Does.Contain("no dead letter is meant by that"));
+    }
+
+    [Test]
+    public async Task A_replay_refuses_what_it_cannot_do_and_says_what_it_has_done()
+    {
+        await using var orders = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        var rabbitMq = await TestServers.RabbitMqAsync();
+        var folder = TestServers.Folder;
+        await File.WriteAllTextAsync(Path.Combine(folder, "appsettings.json"), Newtonsoft.Json.JsonConvert.SerializeObject(new
+        {
+            Broker = new { RabbitMq = new { Uri = rabbitMq }, Sources = new { orders = WorkerProcess.Source(orders) } },
+        }));
+        var (queue, exchange) = (TestServers.NewName("queue"), TestServers.NewName("exchange"));
+        string[] replay = ["replay", "--source", "orders", "--to-queue", queue];
+
+        Assert.That(await RunAsync(folder, [.. replay, "--from", "2026-01-02", "--to", "2026-01-01"]), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(_output, Does.Contain("is not before --to"));
+        Assert.That(await RunAsync(folder, [.. replay, "--from", "yesterday", "--to", "2026-01-01"]), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(_output, Does.Contain("--from is 'yesterday'"));
+        Assert.That(await RunAsync(folder, [.. replay, "--from", "2000-01-01", "--to", "2100-01-01"]), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(_output, Does.Contain("the archive holds no such message"));
+        await orders.ExecuteAsync("INSERT INTO outbox_archive (sequence, message_id, partition, type, content_type, body, created_at) VALUES (5, @id, 0, 'tests.old.v1', 'text/plain', @body, '2026-01-01 00:00:00.000')", ("id", Guid.CreateVersion7()), ("body", "old"u8.ToArray()));
+        Assert.That(await RunAsync(folder, [.. replay, "--from", "2000-01-01", "--to", "2100-01-01"]), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(_output, Does.Contain($"Queue '{queue}' does not exist"));
+        await using var broker = await TestBroker.ConnectAsync(rabbitMq);
+        await broker.DeclareExchangeAsync(exchange);
+        await broker.DeclareQueueAsync(queue, exchange, "nothing");
+
+        Assert.That(await RunAsync(folder, [.. replay, "--from", "2000-01-01", "--to", "2100-01-01"]), Is.EqualTo(ExitCodes.Ok), _output);
+        Assert.That(_output, Does.Contain("1 of 1 messages published").And.Contain("last sequence 5"));
+        Assert.That(System.Text.Encoding.UTF8.GetString((await broker.GetAsync(queue))!.Body.Span), Is.EqualTo("old"));
+    }
+
     private string _output = "";
 
     private async Task<int> RunAsync(string folder, params string[] arguments)

@@ -148,7 +148,7 @@ internal sealed class RelayTests(SqlDialect engine)
         await database.InsertAsync();
         await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages WHERE type <> 'tests.never.v1'"), 0, "and so do later ones");
         await drain.StopAsync();
-        Assert.That(await database.CountAsync("outbox_messages WHERE not_before = 'infinity'"), Is.EqualTo(1));
+        Assert.That(await database.CountAsync("outbox_scheduled WHERE not_before = 'infinity'"), Is.EqualTo(1));
     }
 
     [Test]

@@ -38,6 +38,7 @@ internal sealed class WorkerConfigurationTests
         yield return Case("no URI", "{ \"Broker\": { \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:RabbitMq:Uri is missing");
         yield return Case("no connection string", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Sqlite\" } } } }", "Broker:Sources:orders:ConnectionString is missing", "Data Source=");
         yield return Case("misspelt key", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { " + Orders + ", \"Partition\": 4 } } } }", "Broker:Sources:orders:Partition is no known setting", "Partitions");
+        yield return Case("policy of a type that is none", "{ \"Broker\": { " + RabbitMq + ", \"Relay\": { \"OnDeadLetterByType\": { \"orders.order-placed.v1\": \"Forget\" } }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:Relay:OnDeadLetterByType", "BlockKey, Continue");
         yield return Case("setting that is no number", "{ \"Broker\": { " + RabbitMq + ", \"Relay\": { \"BatchSize\": \"many\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:Relay:BatchSize is 'many'", "whole number");
         yield return Case("database in memory", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Sqlite\", \"ConnectionString\": \"Data Source=:memory:\" } } } }", "in memory cannot be shared");
         yield return Case("no JSON", "{ \"Broker\": ", "worker.json");

@@ -8,11 +8,11 @@ using Outbox.Transport;
 
 namespace Broker.Tests.Invariants;
 
-/// <summary>The real relay over a model of a database and of a broker, with an inbox behind it: random commits, rollbacks, late commits, crashes, takeovers, lost answers, copies.</summary>
+/// <summary>The real relay over a model of a database and of a broker, with an inbox behind it: random commits, rollbacks, late commits, crashes, takeovers, lost answers, copies, refusals, dead letters that an operator redrives.</summary>
 internal sealed class DeliveryModel
 {
     /// <summary>What a random byte makes the world do next.</summary>
-    private enum Act { Commit, Begin, CommitOpen, RollBackOpen, Crash, TakeOver, Breathe }
+    private enum Act { Commit, Begin, CommitOpen, RollBackOpen, Crash, TakeOver, Redrive, Breathe }
 
     [Test]
     public void Every_committed_event_takes_effect_once_in_the_order_of_its_key_and_nothing_else_does()
@@ -36,7 +36,7 @@ internal sealed class DeliveryModel
             foreach (var value in bytes)
             {
                 var key = (value >> 3) % 4 == 0 ? null : $"key-{(value >> 3) % 4}";
-                switch ((Act)(value % 7))
+                switch ((Act)(value % 8))
                 {
                     // Writers of one key take turns, as they do when they change the same aggregate.
                     case Act.Commit when key is null || !open.ContainsKey(key):
@@ -64,6 +64,9 @@ internal sealed class DeliveryModel
                         await Task.Yield();
                         await stale.DieAsync();
                         break;
+                    case Act.Redrive:
+                        outbox.Redrive();
+                        break;
                     default:
                         await Task.Yield();
                         break;
@@ -72,7 +75,13 @@ internal sealed class DeliveryModel
             foreach (var row in open.Values)
                 outbox.Commit(row);
             // A relay that ends by itself has failed: say why, instead of waiting for what will not come.
-            await await Task.WhenAny(outbox.EmptyAsync(), relay.Running);
+            var empty = outbox.EmptyAsync();
+            while (!empty.IsCompleted && !relay.Running.IsCompleted)
+            {
+                outbox.Redrive();
+                await Task.WhenAny(empty, relay.Running, Task.Delay(5));
+            }
+            await await Task.WhenAny(empty, relay.Running);
         }
         finally
         {
@@ -109,6 +118,8 @@ internal sealed class DeliveryModel
                 inbox.Deliver(envelope);
                 inbox.Deliver(envelope);
                 return PublishOutcome.Confirmed;
+            case 5 or 6:
+                return PublishOutcome.Refused;
             default:
                 inbox.Deliver(envelope);
                 return PublishOutcome.Confirmed;
@@ -157,7 +168,7 @@ internal sealed class DeliveryModel
                 Dialect = Outbox.Sql.SqlDialect.PostgreSql,
                 DataSource = Npgsql.NpgsqlDataSource.Create("Host=unused"),
                 Transport = transport,
-                Options = new RelayOptions { BatchSize = 4, ReadAhead = 12, Window = 4, RetryDelay = TimeSpan.FromMilliseconds(50), MaxRetryDelay = TimeSpan.FromMilliseconds(200) },
+                Options = new RelayOptions { BatchSize = 4, ReadAhead = 12, Window = 4, RetryDelay = TimeSpan.FromMilliseconds(50), MaxRetryDelay = TimeSpan.FromMilliseconds(200), MaxAttempts = 2, UnroutableTimeout = TimeSpan.FromMilliseconds(60) },
             };
             _drainer = new PartitionDrainer(source, store, new HurriedTime(100), NullLogger.Instance, Outbox.Diagnostics.StepSignals.None);
             Running = Task.Run(() => _drainer.RunAsync(_dead.Token, CancellationToken.None));

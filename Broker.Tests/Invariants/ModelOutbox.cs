@@ -11,6 +11,7 @@ internal sealed class ModelOutbox
     private readonly SortedDictionary<long, Row> _visible = [];
     private readonly HashSet<long> _open = [];
     private readonly List<Row> _committed = [];
+    private readonly List<(Row Row, bool Blocks)> _letters = [];
     private TaskCompletionSource? _empty;
     private long _last;
     private long _token;
@@ -58,9 +59,23 @@ internal sealed class ModelOutbox
         lock (_lock)
         {
             _empty = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            if (_visible.Count == 0)
+            if (_visible.Count == 0 && _letters.Count == 0)
                 _empty.SetResult();
             return _empty.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        }
+    }
+
+    /// <summary>An operator puts every dead letter back: those that block a key to their old places, the others with new numbers.</summary>
+    public void Redrive()
+    {
+        lock (_lock)
+        {
+            foreach (var (row, blocks) in _letters)
+            {
+                var back = blocks ? row : row with { Sequence = ++_last };
+                _visible.Add(back.Sequence, back);
+            }
+            _letters.Clear();
         }
     }
 
@@ -118,11 +133,42 @@ internal sealed class ModelOutbox
                     return false;
                 foreach (var sequence in sequences)
                     outbox._visible.Remove(sequence);
-                if (outbox._visible.Count == 0)
+                if (outbox._visible.Count == 0 && outbox._letters.Count == 0)
                     outbox._empty?.TrySetResult();
                 return true;
             }
         }
+
+        public Task<bool> ExpireAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => SettleAsync(sequences, cancellationToken);
+
+        public async Task<bool> DeadLetterAsync(IReadOnlyList<DeadRow> rows, CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+            {
+                if (outbox._token != token)
+                    return false;
+                foreach (var row in rows)
+                {
+                    if (outbox._visible.Remove(row.Row.Sequence, out var found))
+                        outbox._letters.Add((found, row.Blocks));
+                }
+                return true;
+            }
+        }
+
+        public async Task<IReadOnlyList<BlockingLetter>> ReadBlockingAsync(CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            lock (outbox._lock)
+                return [.. outbox._letters.Where(l => l.Blocks).Select(l => new BlockingLetter(l.Row.Key!, l.Row.Sequence, "model", "by script", TimeSpan.Zero))];
+        }
+
+        public Task<bool> ScheduleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is scheduled here.");
+
+        public Task<IReadOnlyList<(long Id, TimeSpan DueIn)>> ListScheduledAsync(int limit, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<(long, TimeSpan)>>([]);
+
+        public Task<bool> ReturnAsync(IReadOnlyList<long> ids, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is scheduled here.");
 
         public async Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken)
         {

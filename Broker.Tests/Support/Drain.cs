@@ -25,6 +25,8 @@ internal sealed class Drain : IAsyncDisposable
 
     public long Token => _lease.Token;
 
+    public IReadOnlyList<BlockedKey> Blocked => _drainer.Blocked;
+
     public static async Task<Drain> StartAsync(TestDatabase database, ITransport transport, StepSignals? steps = null, RelayOptions? options = null, TestLog? log = null, TimeProvider? time = null)
     {
         var source = new RelaySource

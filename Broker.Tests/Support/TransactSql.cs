@@ -8,7 +8,7 @@ namespace Broker.Tests.Support;
 internal static class TransactSql
 {
     /// <summary>What the dialect says besides statements.</summary>
-    private static readonly string[] NoStatements = ["Name", "Driver", "Parameter", "Partition"];
+    private static readonly string[] NoStatements = ["Name", "Driver", "Parameter", "Partition", "Expiry", "Heartbeat"];
 
     /// <summary>Every statement by its name: a property's, or that of a method that makes one. A list counts its parts.</summary>
     public static IReadOnlyList<(string Name, string Text)> Statements { get; } = [.. Collect(SqlDialect.SqlServer)];
@@ -52,10 +52,10 @@ internal static class TransactSql
                     break;
             }
         }
-        foreach (var method in typeof(SqlDialect).GetMethods(declared).Where(m => !m.IsSpecialName && m.ReturnType == typeof(string) && m.Name is not (nameof(ToString) or nameof(SqlDialect.ReadText))).OrderBy(m => m.MetadataToken))
+        foreach (var method in typeof(SqlDialect).GetMethods(declared).Where(m => !m.IsSpecialName && m.ReturnType == typeof(string) && m.IsAssembly && m.Name is not (nameof(ToString) or nameof(SqlDialect.ReadText))).OrderBy(m => m.MetadataToken))
         {
             // A new kind of argument has to be told to this class: a statement that nobody has read is one that fails on the server.
-            var arguments = method.GetParameters().Select(p => p.ParameterType == typeof(IReadOnlyList<(long, long)>) ? (object)new (long, long)[] { (1, 1), (5, 9) } : throw new NotSupportedException($"SqlDialect.{method.Name} takes a {p.ParameterType.Name}. Say in TransactSql.Collect what to call it with."));
+            var arguments = method.GetParameters().Select(p => p.ParameterType == typeof(IReadOnlyList<(long, long)>) ? (object)new (long, long)[] { (1, 1), (5, 9) } : p.ParameterType == typeof(int) ? 2 : throw new NotSupportedException($"SqlDialect.{method.Name} takes a {p.ParameterType.Name}. Say in TransactSql.Collect what to call it with."));
             if (method.Invoke(dialect, [.. arguments]) is string text)
                 yield return ($"{method.Name}({string.Join(", ", method.GetParameters().Select(p => p.Name))})", text);
         }

@@ -64,9 +64,14 @@ internal sealed class WorkerProcess : IAsyncDisposable
     }
 
     /// <summary>Ends it with SIGTERM and returns its exit code.</summary>
-    public async Task<int> TerminateAsync()
+    public Task<int> TerminateAsync() => SignalAsync("TERM");
+
+    /// <summary>Ends it as Ctrl-C does and returns its exit code.</summary>
+    public Task<int> InterruptAsync() => SignalAsync("INT");
+
+    private async Task<int> SignalAsync(string signal)
     {
-        Process.Start("kill", $"-TERM {_process.Id}").WaitForExit();
+        Process.Start("kill", $"-{signal} {_process.Id}").WaitForExit();
         return await ExitAsync(TimeSpan.FromSeconds(15));
     }
 

@@ -159,4 +159,22 @@ internal sealed class OptionsTests
 
         public Task HandleAsync(Nameless message, MessageContext context, CancellationToken cancellationToken) => Task.CompletedTask;
     }
+
+    [Test]
+    public void What_becomes_of_a_key_is_configured_for_all_types_and_for_single_ones()
+    {
+        var configuration = new Microsoft.Extensions.Configuration.ConfigurationBuilder();
+        Microsoft.Extensions.Configuration.MemoryConfigurationBuilderExtensions.AddInMemoryCollection(configuration, new Dictionary<string, string?>
+        {
+            ["Broker:Sources:orders:Database"] = "Sqlite",
+            ["Broker:Sources:orders:ConnectionString"] = "Data Source=orders.db",
+            ["Broker:Relay:OnDeadLetter"] = "Continue",
+            ["Broker:Relay:OnDeadLetterByType:orders.order-placed.v1"] = "BlockKey",
+            ["Broker:Relay:UnroutableTimeout"] = "00:10:00",
+        });
+
+        var relay = BrokerConfiguration.Read(configuration.Build(), needsRabbitMq: false).Relay;
+
+        Assert.That((relay.PolicyOf("orders.order-placed.v1"), relay.PolicyOf("orders.other.v1"), relay.UnroutableTimeout), Is.EqualTo((Broker.Relay.DeadLetterPolicy.BlockKey, Broker.Relay.DeadLetterPolicy.Continue, TimeSpan.FromMinutes(10))));
+    }
 }

@@ -357,6 +357,18 @@ internal sealed class OutboxReaderTests
 
         public Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => SettleAsync(sequences, cancellationToken);
 
+        public Task<bool> ExpireAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<bool> DeadLetterAsync(IReadOnlyList<DeadRow> rows, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<IReadOnlyList<BlockingLetter>> ReadBlockingAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<bool> ScheduleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<IReadOnlyList<(long Id, TimeSpan DueIn)>> ListScheduledAsync(int limit, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<bool> ReturnAsync(IReadOnlyList<long> ids, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -70,7 +70,7 @@ internal sealed class RowQueuesTests
     {
         var rows = Add(Row(1, "a"), Row(2, "a"), Row(3, "b"));
         TakeAll();
-        var delay = _rows.Park(rows[0]);
+        var delay = _rows.Fail(rows[0], "unreadable")!.Value;
         _rows.Confirmed(rows[2]);
         Assert.That(delay, Is.EqualTo(TimeSpan.FromSeconds(1)).Within(TimeSpan.FromSeconds(0.21)));
         Assert.That(_rows.Wake(), Is.EqualTo(delay).Within(TimeSpan.FromMilliseconds(1)));
@@ -91,7 +91,7 @@ internal sealed class RowQueuesTests
     {
         var row = Add(Row(1))[0];
 
-        var delays = Enumerable.Range(0, 5).Select(_ => _rows.Park(row).TotalSeconds).ToList();
+        var delays = Enumerable.Range(0, 5).Select(_ => _rows.Fail(row, "unreadable")!.Value.TotalSeconds).ToList();
 
         foreach (var (actual, expected) in delays.Zip([1.0, 2.0, 4.0, 4.0, 4.0]))
             Assert.That(actual, Is.InRange(expected * 0.8, expected * 1.2));
@@ -116,10 +116,10 @@ internal sealed class RowQueuesTests
         var rows = Add(Row(1, type: "bad"), Row(2, type: "bad"), Row(3, type: "good"), Row(4, "a", "bad"), Row(5, "a", "good"));
         Assert.That(_rows.TryTake(out var first) && first == rows[0]);
 
-        Assert.That(_rows.Block(rows[0], "unroutable"), "the first failure is news");
+        Assert.That(_rows.Block(rows[0], "unroutable", isUnroutable: true), "the first failure is news");
 
         Assert.That(TakeAll(), Is.EqualTo(new[] { 3 }), "5 waits behind 4 of its key");
-        Assert.That((_rows.Blocked("bad")!.Reason, _rows.Blocked("bad")!.Rows.Count, _rows.Blocked("good")), Is.EqualTo(("unroutable", 3, (RowQueues.BlockedType?)null)));
+        Assert.That((_rows.Blocked("bad")!.Reason, _rows.Blocked("bad")!.Rows.Count, _rows.Blocked("good")), Is.EqualTo(("unroutable", 3, (BlockedType?)null)));
         _time.Advance(TimeSpan.FromSeconds(1.2));
         _rows.Wake();
         Assert.That(_rows.TakeToFetch().Select(r => r.Sequence), Is.EqualTo(new[] { 1 }), "one tries");
@@ -138,7 +138,7 @@ internal sealed class RowQueuesTests
         var rows = Add(Row(1), Row(2));
         TakeAll();
 
-        Assert.That((_rows.Block(rows[0], "x"), _rows.Block(rows[1], "x")), Is.EqualTo((true, false)));
+        Assert.That((_rows.Block(rows[0], "x", isUnroutable: true), _rows.Block(rows[1], "x", isUnroutable: true)), Is.EqualTo((true, false)));
         Assert.That(_rows.Blocked("t")!.Failures, Is.EqualTo(1));
     }
 
@@ -147,14 +147,14 @@ internal sealed class RowQueuesTests
     {
         var row = Add(Row(1))[0];
         TakeAll();
-        _rows.Block(row, "x");
+        _rows.Block(row, "x", isUnroutable: true);
         _time.Advance(TimeSpan.FromSeconds(1.2));
         _rows.Wake();
         _rows.TakeToFetch();
         _rows.Fetched(row, Row(1));
         TakeAll();
 
-        Assert.That(_rows.Block(row, "x"));
+        Assert.That(_rows.Block(row, "x", isUnroutable: true));
 
         Assert.That(_rows.Wake()!.Value.TotalSeconds, Is.InRange(1.6, 2.4));
     }
@@ -164,7 +164,7 @@ internal sealed class RowQueuesTests
     {
         var row = Add(Row(1))[0];
         TakeAll();
-        _rows.Block(row, "x");
+        _rows.Block(row, "x", isUnroutable: true);
         _time.Advance(TimeSpan.FromSeconds(1.2));
         _rows.Wake();
         _rows.TakeToFetch();
@@ -182,8 +182,8 @@ internal sealed class RowQueuesTests
     {
         var rows = Add(Row(1), Row(2));
         TakeAll();
-        _rows.Block(rows[0], "x");
-        _rows.Block(rows[1], "x");
+        _rows.Block(rows[0], "x", isUnroutable: true);
+        _rows.Block(rows[1], "x", isUnroutable: true);
         _time.Advance(TimeSpan.FromSeconds(1.2));
         _rows.Wake();
         Assert.That(_rows.TakeToFetch().Select(r => r.Sequence), Is.EqualTo(new[] { 1 }));
@@ -235,7 +235,7 @@ internal sealed class RowQueuesTests
         {
             var row = Add(Row(i))[0];
             TakeAll();
-            _rows.Block(row, "x");
+            _rows.Block(row, "x", isUnroutable: true);
         }
         Assert.That(_rows.Room, Is.EqualTo(5), "they hold no bodies, but they are remembered");
 
@@ -268,6 +268,110 @@ internal sealed class RowQueuesTests
 
         Assert.That(published, Is.EqualTo(Enumerable.Range(1, 100)));
         Assert.That(_rows.Room, Is.EqualTo(1_000), "every body is accounted for");
+    }
+
+    [Test]
+    public void A_row_is_given_up_after_its_attempts_and_its_key_waits_until_it_is_released()
+    {
+        _options.MaxAttempts = 2;
+        var rows = Add(Row(1, "a"), Row(2, "a"), Row(3, "b"));
+        TakeAll();
+        Assert.That(_rows.Fail(rows[0], "unreadable"), Is.Not.Null);
+        Assert.That(_rows.Fail(rows[0], "unreadable"), Is.Null);
+
+        var dead = _rows.TakeDead(10).Single();
+        Assert.That((dead.Row.Sequence, dead.Reason, dead.Attempts, dead.Blocks), Is.EqualTo((1L, "unreadable", 2, true)));
+        _rows.Buried(dead);
+        _rows.Forget(1);
+        Add(Row(4, "a"));
+        Assert.That((_rows.HasReady, _rows.HasToFetch), Is.EqualTo((false, false)));
+        Assert.That(_rows.Keys.All.Single().Waiting, Is.EqualTo(new[] { 2L, 4L }));
+
+        _rows.Release(_rows.Keys.All.Single());
+
+        Assert.That(_rows.TakeToFetch().Select(r => r.Sequence), Is.EqualTo(new[] { 1L }), "what was put back goes first");
+    }
+
+    [Test]
+    public void A_key_that_is_released_gives_its_rows_in_their_order_and_new_ones_join_its_end()
+    {
+        const int many = 1_200;
+        _options.MaxAttempts = 1;
+        var first = Add(Row(1, "a"))[0];
+        TakeAll();
+        _rows.Fail(first, "unreadable");
+        _rows.Buried(_rows.TakeDead(1).Single());
+        _rows.Forget(1);
+        Add([.. Enumerable.Range(2, many).Select(i => Row(i, "a"))]);
+        Assert.That(_rows.Room, Is.EqualTo(_options.ReadAhead), "they take no room from others");
+
+        _rows.Release(_rows.Keys.All.Single());
+        Add(Row(many + 2, "a"));
+        var published = new List<long>();
+        while (_rows.TakeToFetch() is { Count: > 0 } wanted)
+        {
+            var row = wanted.Single();
+            if (row.Sequence == 1)
+            {
+                // Discarded, so it is not there.
+                _rows.Leave(row);
+                _rows.Forget(1);
+                continue;
+            }
+            _rows.Fetched(row, Row(row.Sequence, "a"));
+            Assert.That(_rows.TryTake(out var next));
+            published.Add(next!.Sequence);
+            _rows.Confirmed(next);
+            _rows.Forget(next.Sequence);
+        }
+
+        Assert.That(published, Is.EqualTo(Enumerable.Range(2, many + 1)));
+        Assert.That((_rows.Keys.Any, _rows.Count, _rows.Room), Is.EqualTo((false, 0, _options.ReadAhead)));
+    }
+
+    [Test]
+    public void Rows_of_an_unroutable_type_are_given_up_when_they_themselves_have_waited_long_enough()
+    {
+        _options.UnroutableTimeout = TimeSpan.FromSeconds(10);
+        var probe = Add(Row(1))[0];
+        TakeAll();
+        _rows.Block(probe, "unroutable", isUnroutable: true);
+        var later = false;
+        for (var seconds = 0; seconds < 60 && !_rows.HasDead; seconds++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            if (seconds == 5 && !later)
+                later = Add(Row(2)).Length == 1 && TakeAll().Length == 0;
+            _rows.Wake();
+            foreach (var row in _rows.TakeToFetch())
+            {
+                _rows.Fetched(row, Row(row.Sequence));
+                Assert.That(_rows.TryTake(out var sent));
+                _rows.Block(sent!, "unroutable", isUnroutable: true);
+            }
+        }
+
+        Assert.That(_rows.TakeDead(10).Select(d => d.Row.Sequence), Is.EqualTo(new[] { 1L }), "the second one has not waited so long");
+    }
+
+    [Test]
+    public void The_time_of_an_outage_brings_no_unroutable_row_nearer_to_the_dead_letters()
+    {
+        _options.UnroutableTimeout = TimeSpan.FromMinutes(10);
+        var row = Add(Row(1))[0];
+        TakeAll();
+        _rows.Block(row, "unroutable", isUnroutable: true);
+        for (var i = 0; i < 20; i++)
+        {
+            // Hours pass without an answer; a nack comes now and then.
+            _time.Advance(TimeSpan.FromHours(1));
+            _rows.Wake();
+            _rows.Fetched(_rows.TakeToFetch().Single(), Row(1));
+            TakeAll();
+            _rows.Block(row, i % 2 == 0 ? "unroutable" : "nack", isUnroutable: i % 2 == 0);
+        }
+
+        Assert.That(_rows.HasDead, Is.False);
     }
 
     private static OutboxRow Row(long sequence, string? key = null, string type = "t", TimeSpan dueIn = default, int size = 10) => new()

@@ -27,16 +27,40 @@ internal sealed partial class TransactSqlTests
         ["ListSequences(spans)"] = ["partition", "limit", "spans"],
         ["ListUncommitted(spans)"] = ["partition", "limit", "spans"],
         ["SettleMessages"] = ["partition", "sequences", "lease", "token"],
-        ["ArchiveMessages[0]"] = ["partition", "sequences", "lease", "token"],
+        ["ArchiveMessages[0]"] = ["partition", "sequences", "lease", "token", "outcome"],
+        ["ScheduleMessages[0]"] = ["partition", "sequences", "lease", "token"],
+        ["ListScheduled"] = ["partition", "limit"],
+        ["ReturnMessages[0]"] = ["partition", "sequences", "lease", "token"],
+        ["ReturnMessages[1]"] = ["partition", "sequences", "lease", "token"],
         ["DeleteOldArchive"] = ["seconds", "limit"],
         ["AcquireLease"] = ["name", "owner", "milliseconds"],
         ["RenewLease"] = ["name", "token", "milliseconds"],
         ["ReleaseLease"] = ["name", "token"],
         ["CheckLease"] = ["name", "token"],
+        ["PrepareBeatConnection"] = [],
+        ["ReadPartitions"] = [],
+        ["RemoveRelay"] = ["owner"],
+        ["Beat(held, floors)"] = ["owner", "milliseconds", "status", "n0", "t0", "n1", "t1", "p0", "f0", "p1", "f1"],
+        ["FindRows(floors)"] = ["p0", "f0", "p1", "f1"],
         ["InsertInbox"] = ["consumer", "message_id", "operation"],
         ["InsertManyInbox"] = ["consumer", "message_ids", "operation"],
         ["DeleteOldInbox"] = ["seconds", "limit"],
         ["InsertDeadLetter"] = ["side", "consumer", "source", "message_id", "original_id", "type", "partition_key", "headers", "content_type", "body", "reason", "error", "attempts"],
+        ["DeadLetterMessages[0]"] = ["partition", "letters", "lease", "token"],
+        ["DeadLetterMessages[1]"] = ["partition", "letters", "lease", "token", "source"],
+        ["DeadLetterMessages[2]"] = ["partition", "sequences", "lease", "token"],
+        ["ReadBlocking"] = ["partition"],
+        ["ListDeadLetters"] = ["after", "limit", "id", "type", "key"],
+        ["RedriveDeadLetters[0]"] = ["ids"],
+        ["RedriveDeadLetters[1]"] = ["ids"],
+        ["RedriveDeadLetters[2]"] = ["ids"],
+        ["RedriveDeadLetters[3]"] = ["ids"],
+        ["RedriveDeadLetters[4]"] = ["ids"],
+        ["DiscardDeadLetters"] = ["ids", "note"],
+        ["ReadAside"] = ["partitions", "limit"],
+        ["ReadRelayStatus"] = [],
+        ["MeasureArchive"] = ["from", "to", "type", "key", "after"],
+        ["ReadArchive"] = ["from", "to", "type", "key", "after", "last", "limit"],
         ["ReadBacklog"] = ["partition", "limit"],
         ["StrayPartition"] = ["partitions"],
     };
@@ -64,7 +88,7 @@ internal sealed partial class TransactSqlTests
 
         Assert.That(names.Wrong, Is.Empty);
         Assert.That(names.Parameters, Is.EquivalentTo(Parameters[name]), "the parameters that are bound");
-        Assert.That(names.Columns, Is.GreaterThan(0).Or.EqualTo(name == "PrepareRelayConnection" ? 0 : -1));
+        Assert.That(names.Columns, Is.GreaterThan(0).Or.EqualTo(name.StartsWith("Prepare", StringComparison.Ordinal) ? 0 : -1));
     }
 
     [TestCaseSource(nameof(Statements))]

@@ -26,6 +26,24 @@ internal interface IOutboxStore : IAsyncDisposable
     /// <summary>Removes published rows, or moves them to the archive, if the lease is still held with its token; false if it is not (G5).</summary>
     Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken);
 
+    /// <summary>Removes rows whose time has passed, or moves them to the archive as <c>expired</c>, if the lease is still held with its token; false if it is not (G5).</summary>
+    Task<bool> ExpireAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken);
+
+    /// <summary>Moves rows to the dead letters in one transaction, if the lease is still held with its token; false if it is not (G5, G6). They are copied inside the database: what cannot be read can still be kept.</summary>
+    Task<bool> DeadLetterAsync(IReadOnlyList<DeadRow> rows, CancellationToken cancellationToken);
+
+    /// <summary>The dead letters that block a key, of the whole source.</summary>
+    Task<IReadOnlyList<BlockingLetter>> ReadBlockingAsync(CancellationToken cancellationToken);
+
+    /// <summary>Moves rows that are due much later aside, in one transaction, if the lease is still held with its token; false if it is not (G5).</summary>
+    Task<bool> ScheduleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken);
+
+    /// <summary>The rows that were moved aside, the earliest due first, and how long each of them still has to wait: zero when it is due.</summary>
+    Task<IReadOnlyList<(long Id, TimeSpan DueIn)>> ListScheduledAsync(int limit, CancellationToken cancellationToken);
+
+    /// <summary>Moves rows that are due back, the earliest first, with new sequences, in one transaction, if the lease is still held with its token; false if it is not (G5).</summary>
+    Task<bool> ReturnAsync(IReadOnlyList<long> ids, CancellationToken cancellationToken);
+
     /// <summary>The highest sequence given out so far, committed or not; null if it is not known.</summary>
     Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken);
 

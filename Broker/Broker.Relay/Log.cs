@@ -8,8 +8,8 @@ internal static partial class Log
     [LoggerMessage(3000, LogLevel.Information, "Source '{Source}' ({Engine}): draining partition {Partition} with fencing token {Token}.")]
     public static partial void Draining(ILogger logger, string source, int partition, string engine, long token);
 
-    [LoggerMessage(3001, LogLevel.Information, "Source '{Source}': partition {Partition} is drained by another relay; standing by.")]
-    public static partial void Standby(ILogger logger, string source, int partition);
+    [LoggerMessage(3001, LogLevel.Information, "Source '{Source}': all {Partitions} partition(s) are drained by other relays; standing by.")]
+    public static partial void Standby(ILogger logger, string source, int partitions);
 
     [LoggerMessage(3002, LogLevel.Information, "Source '{Source}': stopped draining partition {Partition}; what was sent is settled.")]
     public static partial void Stopped(ILogger logger, string source, int partition);
@@ -17,7 +17,7 @@ internal static partial class Log
     [LoggerMessage(3003, LogLevel.Warning, "Source '{Source}': lost the lease of partition {Partition} (token {Token}) and let go. Another relay, or this one, takes it again.")]
     public static partial void LeaseLost(ILogger logger, string source, int partition, long token);
 
-    [LoggerMessage(3004, LogLevel.Error, "Source '{Source}': rows lie in partition {Partition}, but it has {Partitions} partitions (numbered from 0), so nobody reads them. Set the same Partitions for its writers and its relays.")]
+    [LoggerMessage(3004, LogLevel.Error, "Source '{Source}': rows lie in partition {Partition}, but it has {Partitions} partitions (numbered from 0), so nobody reads them. Its writers count wrongly; move the rows, or set the number of partitions with 'broker schema --source {Source} --set-partitions'.")]
     public static partial void StrayPartition(ILogger logger, string source, int partition, int partitions);
 
     [LoggerMessage(3100, LogLevel.Error, "Source '{Source}': messages of type '{Type}' to exchange '{Exchange}' cannot be published: {Reason}. Their rows stay in the outbox and are tried again; other types flow.")]
@@ -38,8 +38,20 @@ internal static partial class Log
     [LoggerMessage(3105, LogLevel.Warning, "Source '{Source}': row {Sequence} of type '{Type}' had expired and was not published.")]
     public static partial void Expired(ILogger logger, string source, long sequence, string type);
 
-    [LoggerMessage(3200, LogLevel.Warning, "Source '{Source}', partition {Partition}: the database does not answer; next try in {Delay:0.0} s. {Error}")]
-    public static partial void DatabaseFailed(ILogger logger, string source, int partition, string error, double delay);
+    [LoggerMessage(3200, LogLevel.Warning, "Source '{Source}': the database does not answer; next try in {Delay:0.0} s. {Error}")]
+    public static partial void DatabaseFailed(ILogger logger, string source, string error, double delay);
+    [LoggerMessage(3106, LogLevel.Error, "Source '{Source}': row {Sequence} of type '{Type}' is set aside in dead_letters after {Attempts} attempts: {Reason}. {Consequence}")]
+    public static partial void DeadLettered(ILogger logger, string source, long sequence, string type, int attempts, string reason, string consequence);
+
+    [LoggerMessage(3107, LogLevel.Error, "Source '{Source}': {Count} rows of type '{Type}' are set aside in dead_letters: {Reason}. {Consequence}")]
+    public static partial void ManyDeadLettered(ILogger logger, string source, int count, string type, string reason, string consequence);
+
+    [LoggerMessage(3108, LogLevel.Warning, "Source '{Source}': {Count} keys wait for an operator because of their dead letters. List them with 'broker dead-letters list --source {Source}'.")]
+    public static partial void KeysBlocked(ILogger logger, string source, int count);
+
+    [LoggerMessage(3109, LogLevel.Information, "Source '{Source}': an operator has unblocked {Count} keys; their rows flow again.")]
+    public static partial void KeysFlow(ILogger logger, string source, int count);
+
 
     [LoggerMessage(3201, LogLevel.Error, "{Error} Looking again in {Delay:0.0} s.")]
     public static partial void Misconfigured(ILogger logger, string error, double delay);

@@ -5,10 +5,11 @@ using Outbox.Sql;
 namespace Broker.Relay;
 
 /// <summary>How much waits in an outbox. Cheap at any size: rows are counted up to a limit, and estimated beyond it.</summary>
-/// <param name="Rows">Rows that wait, scheduled ones included.</param>
+/// <param name="Rows">Rows that wait in <c>outbox_messages</c>.</param>
 /// <param name="IsEstimate">Whether there were too many to count, so that <paramref name="Rows"/> comes from the numbers of the first and the last row.</param>
+/// <param name="Aside">What lies beside the straight way.</param>
 /// <param name="Lag">How long the oldest row that could be published has been waiting; zero if none can.</param>
-internal sealed record OutboxBacklog(long Rows, bool IsEstimate, TimeSpan Lag)
+internal sealed record OutboxBacklog(long Rows, bool IsEstimate, OutboxAside Aside, TimeSpan Lag)
 {
     /// <summary>Rows counted one by one in each partition.</summary>
     public const int CountLimit = 20_000;
@@ -41,6 +42,6 @@ internal sealed record OutboxBacklog(long Rows, bool IsEstimate, TimeSpan Lag)
             if (!reader.IsDBNull(2))
                 lag = Math.Max(lag, Convert.ToDouble(reader.GetValue(2), CultureInfo.InvariantCulture));
         }
-        return new OutboxBacklog(rows, isEstimate, TimeSpan.FromSeconds(lag));
+        return new OutboxBacklog(rows, isEstimate, await OutboxAside.ReadAsync(connection, partitions, cancellationToken).ConfigureAwait(false), TimeSpan.FromSeconds(lag));
     }
 }

@@ -7,7 +7,8 @@ internal sealed class OutboxRow
 {
     public required long Sequence { get; init; }
 
-    public required string Type { get; init; }
+    /// <summary>The type; empty while only the row's place is remembered, and as it is now when its body has been fetched again: a row may be mended.</summary>
+    public required string Type { get; set; }
 
     public string? Key { get; init; }
 
@@ -45,4 +46,13 @@ internal sealed class OutboxRow
 
     /// <summary>Failures of this very row in a row.</summary>
     public int Failures { get; set; }
+
+    /// <summary>Why it failed last; empty if it has not.</summary>
+    public string Reason { get; set; } = "";
+
+    /// <summary>When it failed first; 0 if it has not.</summary>
+    public long FirstFailedAt { get; set; }
+
+    /// <summary>For how long its type had been unroutable when the row began to wait for it.</summary>
+    public TimeSpan HeldFrom { get; set; }
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Outbox;
 using Outbox.Diagnostics;
 
 namespace Broker.Relay;
@@ -25,29 +26,52 @@ internal sealed class PartitionDrainer : IDisposable
     private readonly RowQueues _rows;
     private readonly RowPublisher _publisher;
     private readonly List<long> _confirmed = [];
-    private readonly List<long> _expired = [];
+    private readonly RowsAside _aside;
+    private readonly BlockedWatch _blocked;
     private readonly List<long> _settled = [];
     private readonly KeyValuePair<string, object?> _tag;
     private readonly CancellationTokenSource _abort = new();
 
     private Task<bool>? _settling;
     private Task<ReadResult>? _reading;
-    private List<long> _settlingRows = [];
+    private IReadOnlyList<long> _settlingRows = [];
+    private Action? _onSettled;
+    private bool _wasAside;
     private int _emptyReads;
     private long _nextReadAt;
     private long _firstConfirmAt;
+    private readonly OutboxSignal _wake = new();
+    private readonly bool _isWatched;
+    private long _asleepAbove = -1;
     private Task _signal = Task.CompletedTask;
 
-    private sealed record ReadResult(OutboxReader.Look? Look, IReadOnlyList<OutboxRow>? Late, IReadOnlyList<OutboxRow> Wanted, IReadOnlyList<OutboxRow> Behind, IReadOnlyList<OutboxRow> Fetched);
+    private sealed record ReadResult(OutboxReader.Look? Look, IReadOnlyList<OutboxRow>? Late, IReadOnlyList<OutboxRow> Wanted, IReadOnlyList<OutboxRow> Behind, IReadOnlyList<OutboxRow> Fetched, Action? Apply = null);
 
-    public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps)
+    /// <param name="source">The source.</param>
+    /// <param name="store">The partition.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Where to tell.</param>
+    /// <param name="steps">For tests.</param>
+    /// <param name="isWatched">Whether somebody else looks for new rows while it has nothing to do, for all drainers of the source at once, and then calls <see cref="Wake"/>.</param>
+    public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps, bool isWatched = false)
     {
-        (_source, _store, _time, _logger, _steps) = (source, store, time, logger, steps);
+        (_source, _store, _time, _logger, _steps, _isWatched) = (source, store, time, logger, steps, isWatched);
         _reader = new OutboxReader(store, time);
         _rows = new RowQueues(source.Options, time);
         _publisher = new RowPublisher(source, _rows, ToSettle, time, logger, steps, _abort.Token);
+        _aside = new RowsAside(source, store, _rows, time, logger);
+        _blocked = new BlockedWatch(source, _rows, time);
         _tag = new("source", source.Name);
     }
+
+    /// <summary>While the drainer waits to be woken: the number above which no row has been seen. Otherwise null. For any thread.</summary>
+    public long? AsleepAbove => Interlocked.Read(ref _asleepAbove) is >= 0 and var floor ? floor : null;
+
+    /// <summary>There may be new rows. For any thread.</summary>
+    public void Wake() => _wake.Raise();
+
+    /// <summary>What does not flow, for people. Thread-safe.</summary>
+    public IReadOnlyList<BlockedKey> Blocked => _blocked.Seen;
 
     /// <summary>Drains until told to stop, then finishes what is on its way. Throws when the database fails, or the lease is found in other hands.</summary>
     /// <param name="lostToken">Cancelled when the lease may be lost: ends at once, without settling.</param>
@@ -68,6 +92,7 @@ internal sealed class PartitionDrainer : IDisposable
         }
         finally
         {
+            _blocked.End();
             await CloseAsync().ConfigureAwait(false);
         }
     }
@@ -81,6 +106,7 @@ internal sealed class PartitionDrainer : IDisposable
         _rows.Wake();
         BeginSettling(atOnce: false);
         BeginReading();
+        _blocked.Draw();
         return _publisher.Begin() || progress;
     }
 
@@ -90,6 +116,11 @@ internal sealed class PartitionDrainer : IDisposable
     {
         if (_reading is not null)
             return;
+        if (_aside.NextRead() is { } read)
+        {
+            _reading = Task.Run(async () => new ReadResult(null, null, [], [], [], await read(_abort.Token).ConfigureAwait(false)), CancellationToken.None);
+            return;
+        }
         if (_rows.HasToFetch)
         {
             var wanted = _rows.TakeToFetch();
@@ -102,9 +133,13 @@ internal sealed class PartitionDrainer : IDisposable
         if (!_rows.HasRoom || (!isSignalled && _time.GetTimestamp() < _nextReadAt))
             return;
         if (isSignalled)
+        {
             _emptyReads = 0;
+            _aside.Rung();
+        }
+        Interlocked.Exchange(ref _asleepAbove, -1);
         // Taken before the read: a commit during it raises the next signal.
-        _signal = _source.Signal.Next;
+        _signal = _isWatched ? _wake.Next : _source.Signal.Next;
         var (known, limit) = (_rows.Count, Math.Min(_rows.Room, _source.Options.BatchSize));
         _reading = Task.Run(() => LookAsync(known, limit), CancellationToken.None);
     }
@@ -134,7 +169,11 @@ internal sealed class PartitionDrainer : IDisposable
             return false;
         _reading = null;
         var result = reading.GetAwaiter().GetResult();
-        if (result.Look is { } look)
+        if (result.Apply is { } apply)
+        {
+            apply();
+        }
+        else if (result.Look is { } look)
         {
             if (result.Late is null && look.Low.Where(s => !_rows.Knows(s)).ToList() is { Count: > 0 } late)
             {
@@ -160,15 +199,30 @@ internal sealed class PartitionDrainer : IDisposable
         _reader.Finish(look, late.Select(r => r.Sequence));
         foreach (var row in late.Count == 0 ? look.Rows : [.. late.Concat(look.Rows).OrderBy(r => r.Sequence)])
         {
-            if (!row.Expired)
+            if (row.Expired)
+            {
+                if (_rows.Hold(row))
+                    _aside.Expire(row);
+            }
+            else if (row.DueIn <= RowsAside.Near)
+            {
                 _rows.Add(row);
-            else if (_rows.Hold(row))
-                Expire(row);
+            }
+            else if (_rows.HoldAside(row))
+            {
+                _aside.Schedule(row);
+            }
         }
         if (late.Count + look.Rows.Count > 0)
         {
             _emptyReads = 0;
             _nextReadAt = look.IsEnd ? After(FirstPoll) : _time.GetTimestamp();
+            return;
+        }
+        if (_isWatched && !_reader.MayBeLate && _rows.Count == 0)
+        {
+            _nextReadAt = long.MaxValue;
+            Interlocked.Exchange(ref _asleepAbove, _reader.Floor);
             return;
         }
         var longest = _reader.MayBeLate && LatePoll < _source.Options.IdlePoll ? LatePoll : _source.Options.IdlePoll;
@@ -188,7 +242,14 @@ internal sealed class PartitionDrainer : IDisposable
             else if (found.Expired)
             {
                 _rows.Leave(row);
-                Expire(row);
+                _aside.Expire(row);
+            }
+            else if (found.Key != row.Key)
+            {
+                // Mended by hand: it joins the key that it has now.
+                _rows.Leave(row);
+                _rows.Forget(row.Sequence);
+                _rows.Add(found);
             }
             else
             {
@@ -200,13 +261,6 @@ internal sealed class PartitionDrainer : IDisposable
             if (fetched.TryGetValue(row.Sequence, out var found))
                 _rows.Attach(row, found);
         }
-    }
-
-    private void Expire(OutboxRow row)
-    {
-        Log.Expired(_logger, _source.Name, row.Sequence, row.Type);
-        OutboxMetrics.Expired.Add(1, _tag);
-        _expired.Add(row.Sequence);
     }
 
     // ── Settling ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -222,34 +276,39 @@ internal sealed class PartitionDrainer : IDisposable
     {
         if (_settling is not null)
             return;
-        // At full load there are always confirmed rows; a full batch of expired ones must not wait behind them for ever.
-        if (_expired.Count >= SettleSize || (_expired.Count > 0 && _confirmed.Count == 0))
+        // At full load there are always confirmed rows, and while many scheduled rows come back there are always those: they take turns.
+        if ((!_wasAside || _confirmed.Count == 0) && _aside.NextMove(isFree: _confirmed.Count == 0) is { } move)
         {
-            BeginSettling(_expired, _store.DropAsync);
+            (_settlingRows, _onSettled, _wasAside) = (move.Sequences, move.Done, true);
+            _settling = Task.Run(() => MoveAsync(move), CancellationToken.None);
             return;
         }
+        _wasAside = false;
         if (_confirmed.Count == 0)
             return;
         if (!atOnce && _confirmed.Count < SettleSize && _publisher.Unanswered > 0 && _time.GetElapsedTime(_firstConfirmAt) < SettleDelay)
             return;
-        BeginSettling(_confirmed, _store.SettleAsync);
+        var batch = _confirmed.GetRange(0, Math.Min(_confirmed.Count, SettleSize));
+        _confirmed.RemoveRange(0, batch.Count);
+        (_settlingRows, _onSettled) = (batch, null);
+        _settling = Task.Run(() => SettleAsync(batch), CancellationToken.None);
         _firstConfirmAt = _time.GetTimestamp();
     }
 
-    private void BeginSettling(List<long> from, Func<IReadOnlyList<long>, CancellationToken, Task<bool>> settle)
-    {
-        var batch = from.GetRange(0, Math.Min(from.Count, SettleSize));
-        from.RemoveRange(0, batch.Count);
-        _settlingRows = batch;
-        _settling = Task.Run(() => SettleAsync(batch, settle), CancellationToken.None);
-    }
-
-    private async Task<bool> SettleAsync(List<long> batch, Func<IReadOnlyList<long>, CancellationToken, Task<bool>> settle)
+    private async Task<bool> SettleAsync(List<long> batch)
     {
         await _steps.ReachedAsync("confirmed").ConfigureAwait(false);
-        // G2: only confirmed and expired rows come here. G5: the delete checks the fencing token itself.
-        var held = await settle(batch, _abort.Token).ConfigureAwait(false);
+        // G2: only confirmed rows come here. G5: the delete checks the fencing token itself.
+        var held = await _store.SettleAsync(batch, _abort.Token).ConfigureAwait(false);
         await _steps.ReachedAsync("settled").ConfigureAwait(false);
+        return held;
+    }
+
+    private async Task<bool> MoveAsync(RowsAside.Move move)
+    {
+        await _steps.ReachedAsync("moving").ConfigureAwait(false);
+        var held = await move.RunAsync(_abort.Token).ConfigureAwait(false);
+        await _steps.ReachedAsync("moved").ConfigureAwait(false);
         return held;
     }
 
@@ -263,11 +322,26 @@ internal sealed class PartitionDrainer : IDisposable
             OutboxMetrics.RefusedSettles.Add(1, _tag);
             throw new LeaseLostException();
         }
-        OutboxMetrics.Settled.Add(_settlingRows.Count, _tag);
-        if (_reading is not null)
-            _settled.AddRange(_settlingRows);
+        if (_onSettled is { } done)
+        {
+            done();
+            // What came back lies above everything that was read.
+            if (_settlingRows.Count == 0)
+                _nextReadAt = _time.GetTimestamp();
+        }
         else
-            _settlingRows.ForEach(_rows.Forget);
+        {
+            OutboxMetrics.Settled.Add(_settlingRows.Count, _tag);
+        }
+        if (_reading is not null)
+        {
+            _settled.AddRange(_settlingRows);
+        }
+        else
+        {
+            foreach (var sequence in _settlingRows)
+                _rows.Forget(sequence);
+        }
         return true;
     }
 
@@ -279,14 +353,17 @@ internal sealed class PartitionDrainer : IDisposable
         void Until(long timestamp) => wake = TimeSpan.FromTicks(Math.Min(wake.Ticks, Math.Max(0, _time.GetElapsedTime(_time.GetTimestamp(), timestamp).Ticks)));
         if (isReading && _rows.Wake() is { } next && next < wake)
             wake = next;
-        if (isReading && _reading is null && _rows.HasRoom)
+        if (isReading && _reading is null && _rows.HasRoom && _nextReadAt != long.MaxValue)
             Until(_nextReadAt);
+        if (isReading && _reading is null && _aside.NextReadAt is { } read)
+            Until(read);
         if (_settling is null && _confirmed.Count > 0)
             Until(_firstConfirmAt + (long)(SettleDelay.TotalSeconds * _time.TimestampFrequency));
         var waits = new List<Task>(7);
         if (_publisher.AddWaits(waits) is { } more && (isReading || _publisher.IsSending))
             Until(more);
-        if (wake <= TimeSpan.Zero)
+        // Rows may have been given up since settling was looked at.
+        if (wake <= TimeSpan.Zero || (_settling is null && _rows.HasDead))
             return;
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, _abort.Token);
         waits.Add(Task.Delay(wake, _time, ended.Token));
@@ -304,7 +381,7 @@ internal sealed class PartitionDrainer : IDisposable
     private async Task FinishAsync(CancellationToken lostToken)
     {
         using var limit = new CancellationTokenSource(_source.Options.DrainTimeout, _time);
-        while (_publisher.IsSending || _publisher.Unanswered > 0 || _confirmed.Count + _expired.Count > 0 || _settling is not null)
+        while (_publisher.IsSending || _publisher.Unanswered > 0 || _confirmed.Count > 0 || _aside.HasMoves || _settling is not null)
         {
             lostToken.ThrowIfCancellationRequested();
             var progress = _publisher.Take();

@@ -28,12 +28,18 @@ public sealed class RelayOptions
     public int MaxWaitingRows { get; set; } = 100_000;
 
     /// <summary>How long a relay owns a partition without renewing. After a crash another relay takes over at most this long (and a second) later.</summary>
-    /// <value>Default: 5 seconds.</value>
+    /// <value>Default: 10 seconds.</value>
     /// <remarks>Longer means fewer renewals and more patience with pauses of the process or the database; shorter means a faster takeover. Safety does not depend on it.</remarks>
-    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(5);
+    public TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The longest wait between two looks at an idle outbox.</summary>
+    /// <summary>Most connections to the source's database, besides the one of the leases. The drainers of all its partitions share them; an idle source closes them.</summary>
+    /// <value>Default: 8.</value>
+    [Range(2, 1_000)]
+    public int MaxConnections { get; set; } = 8;
+
+    /// <summary>About how often all relays of an idle outbox together look into it: five relays look every five seconds each, in turn.</summary>
     /// <value>Default: 1 second. Commits of the same process wake the relay at once.</value>
+    /// <remarks>Each look also renews the relay's leases, so it looks at least twice in <see cref="LeaseDuration"/>.</remarks>
     public TimeSpan IdlePoll { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>The wait after the first failure to publish a message; it doubles up to <see cref="MaxRetryDelay"/>, with a jitter of a fifth.</summary>
@@ -43,6 +49,32 @@ public sealed class RelayOptions
     /// <summary>The longest wait before a message that could not be published is tried again.</summary>
     /// <value>Default: 15 seconds.</value>
     public TimeSpan MaxRetryDelay { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>How often a message that itself cannot be published (unreadable, refused, too large) is tried before it is set aside as a dead letter.</summary>
+    /// <value>Default: 10, which takes about 75 seconds with the default delays.</value>
+    /// <remarks>Counted in memory: another relay that takes over begins anew. Outages, nacks and lost answers count nothing.</remarks>
+    [Range(1, 1_000_000)]
+    public int MaxAttempts { get; set; } = 10;
+
+    /// <summary>How long the broker must say without a break that no queue is bound for a message's type, before the message is set aside as a dead letter.</summary>
+    /// <value>Default: 1 hour.</value>
+    /// <remarks>
+    /// Long on purpose: a queue that is missing during a deployment must not turn a backlog into dead letters. Each message waits for so long itself, those that come later too.
+    /// The time of an outage does not count, and another relay that takes over begins anew.
+    /// </remarks>
+    public TimeSpan UnroutableTimeout { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>What becomes of the later messages of a key, when one of them was set aside as a dead letter.</summary>
+    /// <value>Default: <see cref="DeadLetterPolicy.BlockKey"/>, because a key asks for order.</value>
+    public DeadLetterPolicy OnDeadLetter { get; set; } = DeadLetterPolicy.BlockKey;
+
+    /// <summary>Message types for which <see cref="OnDeadLetter"/> is another.</summary>
+    /// <value>Default: none.</value>
+    public IDictionary<string, DeadLetterPolicy> OnDeadLetterByType { get; } = new Dictionary<string, DeadLetterPolicy>(StringComparer.Ordinal);
+
+    /// <summary>What becomes of messages whose <c>expires_at</c> has passed. They are counted either way.</summary>
+    /// <value>Default: <see cref="ExpiredPolicy.Drop"/>.</value>
+    public ExpiredPolicy OnExpired { get; set; } = ExpiredPolicy.Drop;
 
     /// <summary>Whether published rows are moved to <c>outbox_archive</c> instead of being deleted.</summary>
     /// <value>Default: <see langword="false"/>.</value>
@@ -57,6 +89,8 @@ public sealed class RelayOptions
     /// <value>Default: 5 seconds.</value>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    internal DeadLetterPolicy PolicyOf(string type) => OnDeadLetterByType.Count > 0 && OnDeadLetterByType.TryGetValue(type, out var policy) ? policy : OnDeadLetter;
+
     internal void Validate(string source)
     {
         var results = new List<ValidationResult>();
@@ -67,6 +101,8 @@ public sealed class RelayOptions
             results.Add(new ValidationResult($"MaxWaitingRows ({MaxWaitingRows}) must not be below ReadAhead ({ReadAhead})."));
         if (IdlePoll <= TimeSpan.Zero || RetryDelay <= TimeSpan.Zero || MaxRetryDelay < RetryDelay || DrainTimeout < TimeSpan.Zero)
             results.Add(new ValidationResult("IdlePoll and RetryDelay must be positive, MaxRetryDelay not below RetryDelay, DrainTimeout not negative."));
+        if (UnroutableTimeout < TimeSpan.Zero)
+            results.Add(new ValidationResult($"UnroutableTimeout is {UnroutableTimeout}; it must not be negative."));
         if (ArchiveRetention <= TimeSpan.Zero)
             results.Add(new ValidationResult($"ArchiveRetention is {ArchiveRetention}; it must be positive."));
         if (results.Count > 0)

@@ -150,7 +150,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         {
             if (row.Unreadable is { } reason)
             {
-                Log.RowFailed(logger, source.Name, row.Sequence, row.Type, reason, rows.Park(row).TotalSeconds);
+                Fail(row, reason);
                 continue;
             }
             batch.Add(row);
@@ -238,18 +238,18 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         switch (result.Outcome)
         {
             case PublishOutcome.Unroutable:
-                Block(row, result.Reason!);
+                Block(row, result.Reason!, isUnroutable: true);
                 break;
             case PublishOutcome.Nacked:
                 _nacked = true;
-                Block(row, result.Reason!);
+                Block(row, result.Reason!, isUnroutable: false);
                 break;
             case PublishOutcome.Refused:
-                Log.RowFailed(logger, source.Name, row.Sequence, row.Type, result.Reason!, rows.Park(row).TotalSeconds);
+                Fail(row, result.Reason!);
                 break;
             case PublishOutcome.Unknown when _givenUpAfter is { } silence:
                 // G7: sent again at once, they would fill the next window and stop all others again. One of each type asks for its queue.
-                Block(row, $"the broker has not answered for {silence.TotalSeconds:0} seconds");
+                Block(row, $"the broker has not answered for {silence.TotalSeconds:0} seconds", isUnroutable: false);
                 break;
             default:
                 // G2: unknown is not confirmed. It is published again; a copy that did arrive is the inbox's to tell.
@@ -258,10 +258,16 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         }
     }
 
-    private void Block(OutboxRow row, string reason)
+    private void Block(OutboxRow row, string reason, bool isUnroutable)
     {
-        if (rows.Block(row, reason))
+        if (rows.Block(row, reason, isUnroutable))
             Log.TypeBlocked(logger, source.Name, row.Type, source.Exchange, reason);
+    }
+
+    private void Fail(OutboxRow row, string reason)
+    {
+        if (rows.Fail(row, reason) is { } delay)
+            Log.RowFailed(logger, source.Name, row.Sequence, row.Type, reason, delay.TotalSeconds);
     }
 
     /// <summary>Lets go of a channel whose queues do not answer, neither with an ack nor with a nack, while others wait for its window or its end (G7).</summary>

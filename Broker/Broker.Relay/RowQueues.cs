@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using Outbox.Diagnostics;
 
 namespace Broker.Relay;
 
@@ -7,14 +6,19 @@ namespace Broker.Relay;
 /// <remarks>
 /// G3: of each key only the first row can be ready, until it is settled. A row whose type cannot be published waits with all others of its type behind one probe;
 /// a row that itself cannot be published waits alone. Either way the later rows of its key wait too, and everything else flows (G7).
-/// Every row is in exactly one place: ready, behind its key, to be fetched, waiting for a time, waiting for its type, or with the caller.
+/// A row that is given up goes to the dead letters, and its key goes on or is blocked. Nothing that the broker does not say of the message itself brings a row there (G8).
+/// Every row is in exactly one place: ready, behind its key, to be fetched, waiting for a time, waiting for its type, behind a blocked key, given up, or with the caller.
 /// </remarks>
-internal sealed class RowQueues(RelayOptions options, TimeProvider time)
+internal sealed partial class RowQueues(RelayOptions options, TimeProvider time)
 {
     /// <summary>Rows behind a busy key keep their bodies up to this many, so that a hot key leaves room for the others.</summary>
     private const int BodiesPerKey = 16;
 
     private const long MaxBytes = 64 * 1024 * 1024;
+
+    /// <summary>Rows of which only the sequence is kept, up to this many: those behind blocked keys, and scheduled ones on their way out.</summary>
+    private const int MaxAside = 1_000_000;
+
     private const int FetchSize = 500;
 
     private readonly Dictionary<string, Queue<OutboxRow>> _behind = new(StringComparer.Ordinal);
@@ -22,31 +26,18 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
     private readonly PriorityQueue<OutboxRow, long> _toFetch = new();
     private readonly PriorityQueue<OutboxRow, long> _timed = new();
     private readonly Dictionary<string, BlockedType> _blockedTypes = new(StringComparer.Ordinal);
+    private readonly Queue<DeadRow> _dead = new();
+    private readonly Dictionary<long, OutboxRow> _failing = [];
     private readonly HashSet<long> _known = [];
     private long _bytes;
     private int _bodies;
-
-    /// <summary>Rows of one type that cannot be published: one of them tries, the others wait.</summary>
-    internal sealed class BlockedType
-    {
-        public required string Type { get; init; }
-
-        public PriorityQueue<OutboxRow, long> Rows { get; } = new();
-
-        public string Reason { get; set; } = "";
-
-        public int Failures { get; set; }
-
-        public long RetryAt { get; set; }
-
-        public OutboxRow? Probe { get; set; }
-    }
+    private int _aside;
 
     /// <summary>Rows held in any way, settled ones not yet forgotten included.</summary>
     public int Count => _known.Count;
 
     /// <summary>How many more rows can be read now.</summary>
-    public int Room => _known.Count >= options.MaxWaitingRows || _bytes >= MaxBytes ? 0 : Math.Min(options.ReadAhead - _bodies, options.MaxWaitingRows - _known.Count);
+    public int Room => _known.Count - _aside >= options.MaxWaitingRows || _aside >= MaxAside || _bytes >= MaxBytes ? 0 : Math.Min(options.ReadAhead - _bodies, options.MaxWaitingRows - (_known.Count - _aside));
 
     /// <summary>Whether there is room for a read that is worth its statement.</summary>
     public bool HasRoom => Room >= Math.Min(options.BatchSize, Math.Max(1, options.ReadAhead / 4));
@@ -54,6 +45,17 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
     public bool HasReady => _ready.Count > 0;
 
     public bool HasToFetch => _toFetch.Count > 0;
+
+    /// <summary>The keys that wait for an operator.</summary>
+    public BlockedKeys Keys { get; } = new();
+
+    /// <summary>The types that cannot be published now.</summary>
+    public IEnumerable<BlockedType> Types => _blockedTypes.Values;
+
+    /// <summary>The rows that failed themselves and are tried again.</summary>
+    public IReadOnlyCollection<OutboxRow> Failing => _failing.Values;
+
+    public bool HasDead => _dead.Count > 0;
 
     /// <summary>The state of a type that cannot be published now; null if it can.</summary>
     public BlockedType? Blocked(string type) => _blockedTypes.Count == 0 ? null : _blockedTypes.GetValueOrDefault(type);
@@ -80,7 +82,7 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
             if (!_blockedTypes.TryGetValue(row.Type, out var blocked) || blocked.Probe == row)
                 return true;
             Drop(row);
-            blocked.Rows.Enqueue(row, row.Sequence);
+            blocked.Wait(row);
         }
         return false;
     }
@@ -89,6 +91,7 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
     public void Confirmed(OutboxRow row)
     {
         Drop(row);
+        Mended(row);
         if (_blockedTypes.Remove(row.Type, out var blocked))
         {
             while (blocked.Rows.TryDequeue(out var waiting, out var sequence))
@@ -108,36 +111,10 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
             blocked.Probe = null;
             blocked.RetryAt = time.GetTimestamp();
             Drop(row);
-            blocked.Rows.Enqueue(row, row.Sequence);
+            blocked.WaitOn(row);
             return;
         }
         _ready.Enqueue(row, row.Sequence);
-    }
-
-    /// <summary>No row of this type can be published now. Returns whether that is news: rows that were on their way when the type was blocked say nothing new.</summary>
-    public bool Block(OutboxRow row, string reason)
-    {
-        if (!_blockedTypes.TryGetValue(row.Type, out var blocked))
-            _blockedTypes.Add(row.Type, blocked = new BlockedType { Type = row.Type });
-        var isNews = blocked.Failures == 0 || blocked.Probe == row;
-        if (isNews)
-        {
-            blocked.Failures++;
-            blocked.RetryAt = After(Backoff.Delay(blocked.Failures, options.RetryDelay, options.MaxRetryDelay));
-            blocked.Probe = null;
-        }
-        blocked.Reason = reason;
-        Drop(row);
-        blocked.Rows.Enqueue(row, row.Sequence);
-        return isNews;
-    }
-
-    /// <summary>This row itself cannot be published now; it is tried again later. Returns the wait.</summary>
-    public TimeSpan Park(OutboxRow row)
-    {
-        var delay = Backoff.Delay(++row.Failures, options.RetryDelay, options.MaxRetryDelay);
-        WaitUntil(row, delay);
-        return delay;
     }
 
     /// <summary>Moves rows whose time has come. Returns when the next one's comes, or null.</summary>
@@ -186,6 +163,9 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
     /// <summary>A body has come for a row that waits to be published.</summary>
     public void Fetched(OutboxRow row, OutboxRow fetched)
     {
+        // A row that was mended may be of another type by now, and then it asks for that.
+        if (row.Type != fetched.Type && _blockedTypes.TryGetValue(row.Type, out var blocked) && blocked.Probe == row)
+            (blocked.Probe, blocked.RetryAt) = (null, time.GetTimestamp());
         Attach(row, fetched);
         _ready.Enqueue(row, row.Sequence);
     }
@@ -195,7 +175,7 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
     {
         if (row.Envelope is not null)
             return;
-        (row.Envelope, row.Unreadable) = (fetched.Envelope, fetched.Unreadable);
+        (row.Envelope, row.Unreadable, row.Type) = (fetched.Envelope, fetched.Unreadable, fetched.Type);
         Counted(row);
     }
 
@@ -205,16 +185,37 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
         if (_blockedTypes.TryGetValue(row.Type, out var blocked) && blocked.Probe == row)
             blocked.Probe = null;
         Drop(row);
+        Mended(row);
         Next(row);
     }
 
     /// <summary>Remembers a row that is not to be published, until <see cref="Forget"/>. False if it is known already.</summary>
     public bool Hold(OutboxRow row) => _known.Add(row.Sequence);
 
+    /// <summary>As <see cref="Hold"/>, for a row that waits elsewhere: it takes no room from the others. Give it back with <see cref="ForgetAside"/>.</summary>
+    public bool HoldAside(OutboxRow row)
+    {
+        if (!_known.Add(row.Sequence))
+            return false;
+        _aside++;
+        return true;
+    }
+
+    /// <summary>A row that was held aside is on its way to be forgotten.</summary>
+    public void ForgetAside() => _aside--;
+
+    /// <summary>How many rows wait behind a row of this key.</summary>
+    public int CountBehind(string key) => _behind.TryGetValue(key, out var queue) ? queue.Count : 0;
+
     private void Enter(OutboxRow row)
     {
         if (row.Key is not null)
         {
+            if (Keys.TryGet(row.Key, out var entry))
+            {
+                PutBehind(entry, row);
+                return;
+            }
             if (_behind.TryGetValue(row.Key, out var queue))
             {
                 if (queue.Count >= BodiesPerKey)
@@ -232,9 +233,13 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
         if (row.Key is null)
             return;
         if (_behind[row.Key].TryDequeue(out var next))
+        {
             MakeReady(next);
-        else
-            _behind.Remove(row.Key);
+            return;
+        }
+        _behind.Remove(row.Key);
+        if (Keys.TryGet(row.Key, out var entry) && entry.IsReleased)
+            Feed(entry);
     }
 
     private void MakeReady(OutboxRow row)
@@ -251,7 +256,9 @@ internal sealed class RowQueues(RelayOptions options, TimeProvider time)
         _timed.Enqueue(row, After(delay));
     }
 
-    private long After(TimeSpan delay) => time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);
+    private long After(TimeSpan delay) => time.GetTimestamp() + Ticks(delay);
+
+    private long Ticks(TimeSpan delay) => (long)(delay.TotalSeconds * time.TimestampFrequency);
 
     private void Counted(OutboxRow row)
     {

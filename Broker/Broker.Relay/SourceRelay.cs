@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Outbox;
@@ -8,101 +10,365 @@ using Outbox.Transport;
 
 namespace Broker.Relay;
 
-/// <summary>Relays one source: waits for its database, leases its partitions and drains them. Its troubles are its own (G7).</summary>
+/// <summary>Relays one source together with the other relays of it: tells them that it lives, holds its share of the partitions, and drains them. Its troubles are its own (G7).</summary>
+/// <remarks>
+/// One loop owns all state. What a death between two steps does: a lease runs out by the database's clock and another relay takes it. What a minute's sleep does: the leases' own deadlines have passed
+/// before anything else runs, the drainers end, and what they still try to settle is refused by its token (G5).
+/// While drainers have nothing to do, this loop looks for new rows for all of them at once: one statement for a source, however many partitions it has.
+/// </remarks>
+[SuppressMessage("Reliability", "CA1001", Justification = "RunAsync disposes of them at its end.")]
 internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider time, ILogger logger, StepSignals steps)
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan LeasePoll = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan BusyBeat = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan Attention = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan FullLookInterval = TimeSpan.FromSeconds(60);
+
+    /// <summary>A statement looks for at most so many partitions.</summary>
+    private const int MaxFloors = 200;
 
     private readonly DatabaseLeases _leases = new(source.DataSource, source.Dialect, time);
-    private int _failures;
-    private volatile bool _hasBegun;
+    private readonly RelayConnections _connections = new(source, source.Options.MaxConnections);
+    private readonly Dictionary<short, HeldPartition> _held = [];
+    private readonly Dictionary<short, long> _freeSince = [];
+    private readonly Dictionary<short, int> _failures = [];
+    private readonly Dictionary<short, long> _notBefore = [];
+    private DbConnection? _connection;
+    private RelayBeat? _last;
+    private int _beatFailures;
+    private bool _hasBegun;
+    private bool _isStandby;
+    private long _nextBeatAt = time.GetTimestamp();
+    private long _nextPollAt = long.MaxValue;
+    private long _attentiveUntil = time.GetTimestamp();
+    private long _lastFullLook = time.GetTimestamp();
+    private int _emptyPolls;
 
-    public Task RunAsync(CancellationToken stoppingToken) =>
-        Task.WhenAll(Enumerable.Range(0, source.Partitions).Select(partition => Task.Run(() => RunPartitionAsync((short)partition, stoppingToken), CancellationToken.None)));
+    /// <summary>What does not flow in the partitions that this relay drains: those that most rows wait for, at most <see cref="BlockedWatch.Most"/>. For the loop only.</summary>
+    private IEnumerable<BlockedKey> Blocked => _held.Values.SelectMany(h => h.Blocked).OrderByDescending(b => b.Waiting).Take(BlockedWatch.Most);
 
     /// <summary>Checks that the tables are there, and that no row lies where nobody reads.</summary>
     /// <exception cref="OutboxConfigurationException">They are not, or are of another version, or the user may not use them.</exception>
-    public static Task CheckAsync(RelaySource source, ILogger logger, CancellationToken cancellationToken) => CheckAsync(source, logger, refusesNewer: true, cancellationToken);
-
-    private static async Task CheckAsync(RelaySource source, ILogger logger, bool refusesNewer, CancellationToken cancellationToken)
+    public static async Task CheckAsync(RelaySource source, ILogger logger, CancellationToken cancellationToken)
     {
         var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
-        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer, cancellationToken).ConfigureAwait(false);
-        var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", source.Partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
-        if (stray is not null)
-            Log.StrayPartition(logger, source.Name, Convert.ToInt32(stray, CultureInfo.InvariantCulture), source.Partitions);
+        await CheckAsync(connection, source, logger, refusesNewer: true, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task RunPartitionAsync(short partition, CancellationToken stoppingToken)
+    /// <summary>Runs until told to stop; then finishes what is on its way and gives its leases up.</summary>
+    public async Task RunAsync(CancellationToken stoppingToken)
     {
-        var name = string.Create(CultureInfo.InvariantCulture, $"relay/{partition}");
-        var isStandby = false;
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                var lease = await _leases.TryAcquireAsync(name, owner, source.Options.LeaseDuration, stoppingToken).ConfigureAwait(false);
-                if (lease is null)
-                {
-                    if (!isStandby)
-                        Log.Standby(logger, source.Name, partition);
-                    isStandby = true;
-                    await Task.Delay(LeasePoll, time, stoppingToken).ConfigureAwait(false);
-                    continue;
-                }
-                isStandby = false;
-                await using var _ = lease.ConfigureAwait(false);
-                await DrainAsync(partition, lease, stoppingToken).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception exception)
-            {
-                if (!await SurviveAsync(partition, exception, stoppingToken).ConfigureAwait(false))
-                    return;
-            }
-        }
-    }
-
-    private async Task DrainAsync(short partition, Lease lease, CancellationToken stoppingToken)
-    {
-        // The tables may be upgraded while it runs; it goes on until it is replaced, through lost leases and connections.
-        await CheckAsync(source, logger, refusesNewer: !_hasBegun, stoppingToken).ConfigureAwait(false);
-        _hasBegun = true;
-        var store = await SqlOutboxStore.OpenAsync(source, partition, lease.Name, lease.Token, stoppingToken).ConfigureAwait(false);
-        await using var _ = store.ConfigureAwait(false);
-        Log.Draining(logger, source.Name, partition, source.Dialect.Name, lease.Token);
-        var began = time.GetTimestamp();
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(lease.LostToken, stoppingToken);
-        var retention = partition == 0 ? new ArchiveRetention(source, time, logger).RunAsync(ended.Token) : Task.CompletedTask;
         try
         {
-            using var drainer = new PartitionDrainer(source, store, time, logger, steps);
-            await drainer.RunAsync(lease.LostToken, stoppingToken).ConfigureAwait(false);
-            Log.Stopped(logger, source.Name, partition);
-        }
-        catch (Exception exception) when (exception is LeaseLostException || (exception is OperationCanceledException && lease.LostToken.IsCancellationRequested))
-        {
-            Log.LeaseLost(logger, source.Name, partition, lease.Token);
+            while (!stoppingToken.IsCancellationRequested)
+            {
+                try
+                {
+                    await StepAsync(stoppingToken).ConfigureAwait(false);
+                }
+                catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+                {
+                    break;
+                }
+                catch (Exception exception)
+                {
+                    var delay = Backoff.Delay(++_beatFailures, FirstRetry, _held.Count > 0 ? FirstRetry * 2 : LongestRetry);
+                    Report(partition: -1, exception is OperationCanceledException ? new TimeoutException("no answer in time", exception) : exception, delay);
+                    _nextPollAt = _nextBeatAt = After(delay);
+                    await ReapAsync().ConfigureAwait(false);
+                    await WaitAsync(stoppingToken).ConfigureAwait(false);
+                }
+            }
         }
         finally
         {
-            if (time.GetElapsedTime(began) > LongestRetry)
-                _failures = 0;
-            await ended.CancelAsync().ConfigureAwait(false);
-            await retention.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await EndAsync().ConfigureAwait(false);
         }
     }
 
-    /// <summary>The outermost catch: says what happened in words for people, and waits before the next try. False when the relay stops meanwhile.</summary>
-    private async Task<bool> SurviveAsync(short partition, Exception exception, CancellationToken stoppingToken)
+    // ── One turn ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    private async Task StepAsync(CancellationToken stoppingToken)
     {
-        var delay = Backoff.Delay(Interlocked.Increment(ref _failures), FirstRetry, LongestRetry);
+        // Taken before looking: a commit during it raises the next signal.
+        var signal = source.Signal.Next;
+        await ReapAsync().ConfigureAwait(false);
+        if (time.GetTimestamp() >= _nextBeatAt)
+            await BeatAsync(stoppingToken).ConfigureAwait(false);
+        else if (time.GetTimestamp() >= _nextPollAt)
+            await PollAsync(stoppingToken).ConfigureAwait(false);
+        await WaitAsync(stoppingToken, signal).ConfigureAwait(false);
+        if (signal.IsCompleted)
+            Signalled();
+    }
+
+    private void Signalled()
+    {
+        (_emptyPolls, _nextPollAt) = (0, time.GetTimestamp());
+        // With one partition it is clear where the rows are; who is awake looks anyway, and sooner is better.
+        foreach (var held in _held.Values)
+        {
+            if (_held.Count == 1 || held.AsleepAbove is null)
+                held.Wake();
+        }
+        if (_held.Count == 1)
+            _nextPollAt = After(FirstPoll);
+    }
+
+    private async Task WaitAsync(CancellationToken stoppingToken, Task? signal = null)
+    {
+        var until = Math.Min(_nextBeatAt, Sleepers().Count > 0 ? _nextPollAt : long.MaxValue);
+        var wait = time.GetElapsedTime(time.GetTimestamp(), until);
+        if (wait <= TimeSpan.Zero || signal is { IsCompleted: true })
+            return;
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        var waits = new List<Task>(_held.Count + 2) { Task.Delay(wait, time, ended.Token) };
+        if (signal is not null)
+            waits.Add(signal);
+        waits.AddRange(_held.Values.Select(h => h.Ended));
+        await Task.WhenAny(waits).ConfigureAwait(false);
+        await ended.CancelAsync().ConfigureAwait(false);
+        stoppingToken.ThrowIfCancellationRequested();
+    }
+
+    // ── Looking for rows ────────────────────────────────────────────────────────────────────────────────────────
+
+    private List<(short Partition, long Floor)> Sleepers()
+    {
+        var sleepers = new List<(short, long)>();
+        foreach (var held in _held.Values)
+        {
+            if (held.AsleepAbove is { } floor && sleepers.Count < MaxFloors)
+                sleepers.Add((held.Partition, floor));
+        }
+        return sleepers;
+    }
+
+    private async Task PollAsync(CancellationToken stoppingToken)
+    {
+        var sleepers = Sleepers();
+        var found = sleepers.Count == 0 ? [] : await OnConnectionAsync(
+            (connection, cancellationToken) => RelayBeat.FindRowsAsync(connection, sleepers, cancellationToken), stoppingToken).ConfigureAwait(false);
+        Woken(found);
+        if (found.Count > 0)
+            return;
+        // Fast at first, then slower, and from the idle poll on with the beat.
+        var next = FirstPoll * Math.Pow(2, Math.Min(_emptyPolls++, 20));
+        _nextPollAt = next < source.Options.IdlePoll ? After(next) : long.MaxValue;
+    }
+
+    private void Woken(IReadOnlyList<short> partitions)
+    {
+        foreach (var partition in partitions)
+        {
+            if (_held.TryGetValue(partition, out var held))
+                held.Wake();
+        }
+        if (partitions.Count > 0)
+            (_emptyPolls, _nextPollAt) = (0, After(FirstPoll));
+    }
+
+    // ── Sharing the partitions ──────────────────────────────────────────────────────────────────────────────────
+
+    private async Task BeatAsync(CancellationToken stoppingToken)
+    {
+        var isFull = time.GetElapsedTime(_lastFullLook) >= FullLookInterval;
+        // From zero now and then: a database restored from a backup begins its numbers again.
+        var floors = isFull ? [.. Sleepers().Select(s => (s.Partition, 0L))] : Sleepers();
+        var held = _held.Values.Where(h => !h.Ended.IsCompleted).ToList();
+        var asked = time.GetTimestamp();
+        var beat = await OnConnectionAsync(
+            (connection, cancellationToken) => RelayBeat.SendAsync(connection, owner, source.Options.LeaseDuration, RelayStatus.Write([.. Blocked]), [.. held.Select(h => (h.Lease.Name, h.Lease.Token))], floors, cancellationToken),
+            stoppingToken).ConfigureAwait(false);
+        if (isFull)
+            _lastFullLook = asked;
+        (_beatFailures, _last) = (0, beat);
+        foreach (var partition in held)
+        {
+            // G5: the token tells who holds it; a name could be a predecessor's.
+            if (beat.Renewed.Contains((partition.Lease.Name, partition.Lease.Token)))
+                partition.Lease.Extend(asked);
+            else
+                await partition.Lease.LoseAsync().ConfigureAwait(false);
+        }
+        Woken(beat.WithRows);
+        var isSettled = await ShareAsync(beat, stoppingToken).ConfigureAwait(false);
+        if (Sleepers().Count == _held.Count && time.GetTimestamp() > _attentiveUntil)
+            await _connections.CloseIdleAsync().ConfigureAwait(false);
+        ScheduleBeat(beat, isSettled);
+    }
+
+    private void ScheduleBeat(RelayBeat beat, bool isSettled)
+    {
+        var (duration, now) = (source.Options.LeaseDuration, time.GetTimestamp());
+        var isBusy = _held.Values.Any(h => h.AsleepAbove is null);
+        if (isBusy || !isSettled)
+            _attentiveUntil = After(Attention);
+        // All relays together look about once in each idle poll, but each renews its leases in time.
+        var quiet = source.Options.IdlePoll * 1.1 * (beat.Others.Count + 1);
+        if (quiet > duration * 0.55)
+            quiet = duration * 0.55;
+        var busy = BusyBeat < duration / 4 ? BusyBeat : duration / 4;
+        _nextBeatAt = After(now <= _attentiveUntil && busy < quiet ? busy : quiet);
+        // Whoever waits for a lease asks at the moment at which it ends by the database's clock, each a little later than the last.
+        var mine = _held.Values.Select(h => h.Lease.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var lease in beat.Leases.Where(l => l.SecondsLeft > 0 && !mine.Contains(l.Name) && l.Partition < beat.Partitions))
+            _nextBeatAt = Math.Min(_nextBeatAt, After(TimeSpan.FromSeconds(lease.SecondsLeft + 0.02 + (Random.Shared.NextDouble() * 0.1))));
+    }
+
+    /// <summary>Gives up what is too much and takes what is free. False as long as something is on the move.</summary>
+    private async Task<bool> ShareAsync(RelayBeat beat, CancellationToken stoppingToken)
+    {
+        var now = time.GetTimestamp();
+        var holders = new Dictionary<short, string>();
+        foreach (var lease in beat.Leases)
+        {
+            if (lease.Partition is { } partition && lease.SecondsLeft > 0)
+                holders[partition] = lease.Owner;
+        }
+        foreach (var partition in _held.Keys)
+            holders[partition] = owner;
+        foreach (var partition in _freeSince.Keys.Where(holders.ContainsKey).ToList())
+            _freeSince.Remove(partition);
+        for (short partition = 0; partition < beat.Partitions; partition++)
+        {
+            if (!holders.ContainsKey(partition))
+                _freeSince.TryAdd(partition, now);
+        }
+        var abandoned = _freeSince.Where(f => time.GetElapsedTime(f.Value, now) > source.Options.LeaseDuration).Select(f => f.Key).ToHashSet();
+        var decision = FairShare.Decide(beat.Partitions, owner, beat.Others, holders, abandoned);
+        foreach (var partition in decision.GiveUp)
+            _held[partition].Stop();
+        var taken = 0;
+        foreach (var partition in decision.Take)
+        {
+            if (_notBefore.GetValueOrDefault(partition) > now || _held.ContainsKey(partition))
+                continue;
+            if (await _leases.TryAcquireAsync(RelayBeat.LeaseOf(partition), owner, source.Options.LeaseDuration, stoppingToken, renews: false).ConfigureAwait(false) is not { } lease)
+                continue;
+            _held.Add(partition, new HeldPartition(source, partition, lease, _connections, time, logger, steps));
+            _freeSince.Remove(partition);
+            taken++;
+        }
+        var isStandby = _held.Count == 0 && holders.Count > 0;
+        if (isStandby && !_isStandby)
+            Log.Standby(logger, source.Name, beat.Partitions);
+        _isStandby = isStandby;
+        return taken == 0 && decision.GiveUp.Count == 0 && holders.Count + taken >= beat.Partitions;
+    }
+
+    /// <summary>Takes leave of drainers that have ended, and says why.</summary>
+    private async Task ReapAsync()
+    {
+        foreach (var held in _held.Values.Where(h => h.Ended.IsCompleted).ToList())
+        {
+            _held.Remove(held.Partition);
+            await held.DisposeAsync().ConfigureAwait(false);
+            _nextBeatAt = Math.Min(_nextBeatAt, After(FirstPoll));
+            if (held.Ended.Exception?.InnerException is not { } exception)
+            {
+                _failures.Remove(held.Partition);
+                continue;
+            }
+            var failures = _failures[held.Partition] = _failures.GetValueOrDefault(held.Partition) + 1;
+            var delay = Backoff.Delay(failures, FirstRetry, LongestRetry);
+            Report(held.Partition, exception, delay);
+            _notBefore[held.Partition] = After(delay);
+        }
+    }
+
+    private async Task EndAsync()
+    {
+        foreach (var held in _held.Values)
+            held.Stop();
+        foreach (var held in _held.Values)
+            await held.DisposeAsync().ConfigureAwait(false);
+        if (_last is not null)
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
+            try
+            {
+                await OnConnectionAsync((connection, cancellationToken) => connection.Command(source.Dialect.RemoveRelay).With("owner", owner).ExecuteAsync(cancellationToken), limit.Token).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is DbException or OperationCanceledException or InvalidOperationException or TimeoutException or OutboxConfigurationException)
+            {
+                // It counts as dead after a while.
+            }
+        }
+        if (Interlocked.Exchange(ref _connection, null) is { } connection)
+            await connection.DisposeAsync().ConfigureAwait(false);
+        await _connections.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // ── The connection of the beat ──────────────────────────────────────────────────────────────────────────────
+
+    /// <summary>Uses the loop's own connection, so that no drainer can keep it from renewing its leases, and not for so long that they run out meanwhile.</summary>
+    private async Task<T> OnConnectionAsync<T>(Func<DbConnection, CancellationToken, Task<T>> use, CancellationToken stoppingToken)
+    {
+        var connection = Interlocked.Exchange(ref _connection, null);
+        var limit = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        limit.CancelAfter(source.Options.LeaseDuration / 4);
+        // A driver that cannot wait, or does not give up when it is told to, must not hold up the loop. The connection is the work's own until it has ended.
+        var work = Task.Run(async () =>
+        {
+            var own = connection ?? await OpenAsync(limit.Token).ConfigureAwait(false);
+            try
+            {
+                return (Connection: own, Result: await use(own, limit.Token).ConfigureAwait(false));
+            }
+            catch
+            {
+                await own.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+        }, CancellationToken.None);
+        try
+        {
+            (_connection, var result) = await work.WaitAsync(limit.Token).ConfigureAwait(false);
+            limit.Dispose();
+            return result;
+        }
+        catch when (!work.IsCompleted)
+        {
+            _ = work.ContinueWith(late => late.IsCompletedSuccessfully ? late.Result.Connection.DisposeAsync().AsTask() : Task.CompletedTask, TaskScheduler.Default);
+            throw;
+        }
+    }
+
+    private async Task<DbConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            // The tables may be upgraded while it runs; it goes on until it is replaced, through lost leases and connections.
+            await CheckAsync(connection, source, logger, refusesNewer: !_hasBegun, cancellationToken).ConfigureAwait(false);
+            await connection.Command(source.Dialect.PrepareRelayConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            await connection.Command(source.Dialect.PrepareBeatConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            _hasBegun = true;
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task CheckAsync(DbConnection connection, RelaySource source, ILogger logger, bool refusesNewer, CancellationToken cancellationToken)
+    {
+        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer, cancellationToken).ConfigureAwait(false);
+        var partitions = Convert.ToInt32(await connection.Command(source.Dialect.ReadPartitions).ScalarAsync(cancellationToken).ConfigureAwait(false) ?? 1, CultureInfo.InvariantCulture);
+        var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
+        if (stray is not null)
+            Log.StrayPartition(logger, source.Name, Convert.ToInt32(stray, CultureInfo.InvariantCulture), partitions);
+    }
+
+    /// <summary>Says what happened in words for people.</summary>
+    private void Report(int partition, Exception exception, TimeSpan delay)
+    {
         switch (exception)
         {
             case OutboxConfigurationException:
@@ -112,14 +378,14 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
                 Log.ChannelFailed(logger, source.Name, exception.Message);
                 break;
             case var _ when SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception):
-                Log.DatabaseFailed(logger, source.Name, partition, SqlErrors.TextOf(exception), delay.TotalSeconds);
+                Log.DatabaseFailed(logger, source.Name, SqlErrors.TextOf(exception), delay.TotalSeconds);
                 break;
             default:
                 // Not foreseen, so with its stack: a person has to look. The relay of this source goes on; the others never noticed.
                 Log.Unexpected(logger, exception, source.Name, partition, delay.TotalSeconds);
                 break;
         }
-        await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return !stoppingToken.IsCancellationRequested;
     }
+
+    private long After(TimeSpan delay) => time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);
 }

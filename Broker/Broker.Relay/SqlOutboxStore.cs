@@ -6,9 +6,9 @@ using Outbox.Sql;
 
 namespace Broker.Relay;
 
-/// <summary>An outbox in a database: one connection reads, another settles.</summary>
+/// <summary>An outbox in a database. Each statement takes a connection of the source's own.</summary>
 /// <remarks>A deadlock, or a row or table that somebody has locked, is tried again for some seconds: ending the drain for it would publish the whole window once more.</remarks>
-internal sealed class SqlOutboxStore : IOutboxStore
+internal sealed partial class SqlOutboxStore : IOutboxStore
 {
     /// <summary>Reading stops at this many bytes of bodies, so that a thousand large rows do not fill the memory.</summary>
     private const long MaxReadBytes = 16 * 1024 * 1024;
@@ -21,45 +21,50 @@ internal sealed class SqlOutboxStore : IOutboxStore
     private readonly short _partition;
     private readonly string _lease;
     private readonly long _token;
-    private readonly DbConnection _reader;
-    private readonly DbConnection _settler;
+    private readonly RelayConnections _connections;
+    private readonly bool _ownsConnections;
     private readonly BodyPool _bodies = new();
     private readonly TextCache _texts = new();
 
-    private SqlOutboxStore(RelaySource source, short partition, string lease, long token, DbConnection reader, DbConnection settler) =>
-        (_source, _partition, _lease, _token, _reader, _settler) = (source, partition, lease, token, reader, settler);
+    public SqlOutboxStore(RelaySource source, short partition, string lease, long token, RelayConnections connections) =>
+        (_source, _partition, _lease, _token, _connections) = (source, partition, lease, token, connections);
+
+    private SqlOutboxStore(RelaySource source, short partition, string lease, long token)
+        : this(source, partition, lease, token, new RelayConnections(source, 2)) => _ownsConnections = true;
 
     private SqlDialect Dialect => _source.Dialect;
 
     public LateRows LateRows => Dialect.LateRows;
 
+    /// <summary>A store with two connections of its own, opened when they are needed.</summary>
     public static async Task<SqlOutboxStore> OpenAsync(RelaySource source, short partition, string lease, long token, CancellationToken cancellationToken)
     {
-        var reader = await OpenConnectionAsync(source, cancellationToken).ConfigureAwait(false);
+        var store = new SqlOutboxStore(source, partition, lease, token);
         try
         {
-            return new SqlOutboxStore(source, partition, lease, token, reader, await OpenConnectionAsync(source, cancellationToken).ConfigureAwait(false));
+            await store.AgainAsync(_ => Task.FromResult(true), cancellationToken).ConfigureAwait(false);
+            return store;
         }
         catch
         {
-            await reader.DisposeAsync().ConfigureAwait(false);
+            await store.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
-    public Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> ReadAsync(long after, int limit, CancellationToken cancellationToken) => AgainAsync(async () =>
+    public Task<(IReadOnlyList<OutboxRow> Rows, bool IsEnd)> ReadAsync(long after, int limit, CancellationToken cancellationToken) => AgainAsync(async connection =>
     {
-        var command = _reader.Command(Dialect.ReadMessages).With("partition", _partition).With("after", after).With("limit", limit);
+        var command = connection.Command(Dialect.ReadMessages).With("partition", _partition).With("after", after).With("limit", limit);
         await using var _ = command.ConfigureAwait(false);
         return await RowsAsync(command, limit, cancellationToken).ConfigureAwait(false);
     }, cancellationToken);
 
-    public Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, bool stopsEarly, CancellationToken cancellationToken) => AgainAsync<IReadOnlyList<OutboxRow>>(async () =>
+    public Task<IReadOnlyList<OutboxRow>> FetchAsync(IReadOnlyList<long> sequences, bool stopsEarly, CancellationToken cancellationToken) => AgainAsync<IReadOnlyList<OutboxRow>>(async connection =>
     {
         var fetched = new List<OutboxRow>(sequences.Count);
         for (var rest = sequences; rest.Count > 0;)
         {
-            var command = _reader.Command(Dialect.FetchMessages).With("partition", _partition).With("sequences", Dialect.SequencesParameter(rest));
+            var command = connection.Command(Dialect.FetchMessages).With("partition", _partition).With("sequences", Dialect.SequencesParameter(rest));
             await using var _ = command.ConfigureAwait(false);
             var (rows, isEnd) = await RowsAsync(command, int.MaxValue, cancellationToken).ConfigureAwait(false);
             fetched.AddRange(rows);
@@ -74,27 +79,25 @@ internal sealed class SqlOutboxStore : IOutboxStore
     public Task<IReadOnlyList<long>> ListUncommittedAsync(IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) =>
         ListAsync(Dialect.ListUncommitted(spans) ?? throw new NotSupportedException($"{Dialect} shows no uncommitted rows."), spans, limit, cancellationToken);
 
-    public Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => !_source.Options.Archive ? DropAsync(sequences, cancellationToken) : AgainAsync(async () =>
-    {
-        await ArchiveAsync(sequences, cancellationToken).ConfigureAwait(false);
-        return await IsHeldAsync(cancellationToken).ConfigureAwait(false);
-    }, cancellationToken);
+    public Task<bool> SettleAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) =>
+        _source.Options.Archive ? MoveAsync(Dialect.ArchiveMessages, command => BindSettled(command, sequences).With("outcome", "published"), cancellationToken) : DropAsync(sequences, cancellationToken);
 
-    public Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => AgainAsync(async () =>
+    public Task<bool> DropAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken) => AgainAsync(async connection =>
     {
-        var deleted = await BindSettled(_settler.Command(Dialect.SettleMessages), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        var deleted = await BindSettled(connection.Command(Dialect.SettleMessages), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
         // Fewer rows than asked for may also mean that somebody else removed some; the lease tells.
-        return deleted == sequences.Count || await IsHeldAsync(cancellationToken).ConfigureAwait(false);
+        return deleted == sequences.Count || await IsHeldAsync(connection, cancellationToken).ConfigureAwait(false);
     }, cancellationToken);
 
-    public async Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken) =>
-        Dialect.ReadLastSequence is { } sql ? (long?)await _reader.Command(sql).ScalarAsync(cancellationToken).ConfigureAwait(false) : null;
+    public Task<long?> ReadLastSequenceAsync(CancellationToken cancellationToken) => Dialect.ReadLastSequence is not { } sql
+        ? Task.FromResult<long?>(null)
+        : AgainAsync(async connection => (long?)await connection.Command(sql).ScalarAsync(cancellationToken).ConfigureAwait(false), cancellationToken);
 
-    public async Task<IReadOnlyList<(string Writer, string? IdleSince)>> ListWritersAsync(CancellationToken cancellationToken)
+    public Task<IReadOnlyList<(string Writer, string? IdleSince)>> ListWritersAsync(CancellationToken cancellationToken) => Dialect.ListWriters is not { } sql
+        ? Task.FromResult<IReadOnlyList<(string, string?)>>([])
+        : AgainAsync<IReadOnlyList<(string Writer, string? IdleSince)>>(async connection =>
     {
-        if (Dialect.ListWriters is not { } sql)
-            return [];
-        var command = _reader.Command(sql);
+        var command = connection.Command(sql);
         await using var _ = command.ConfigureAwait(false);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
@@ -102,69 +105,43 @@ internal sealed class SqlOutboxStore : IOutboxStore
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
             writers.Add((reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetString(1)));
         return writers;
-    }
+    }, cancellationToken);
 
-    public async ValueTask DisposeAsync()
-    {
-        await _reader.DisposeAsync().ConfigureAwait(false);
-        await _settler.DisposeAsync().ConfigureAwait(false);
-    }
+    public ValueTask DisposeAsync() => _ownsConnections ? _connections.DisposeAsync() : ValueTask.CompletedTask;
 
-    private static async Task<DbConnection> OpenConnectionAsync(RelaySource source, CancellationToken cancellationToken)
-    {
-        var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await connection.Command(source.Dialect.PrepareRelayConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
-    }
-
-    private static async Task<T> AgainAsync<T>(Func<Task<T>> work, CancellationToken cancellationToken)
+    private async Task<T> AgainAsync<T>(Func<DbConnection, Task<T>> work, CancellationToken cancellationToken)
     {
         for (var failures = 1; ; failures++)
         {
-            try
+            var rented = await _connections.RentAsync(cancellationToken).ConfigureAwait(false);
+            await using (rented.ConfigureAwait(false))
             {
-                return await work().ConfigureAwait(false);
+                try
+                {
+                    var result = await work(rented.Connection).ConfigureAwait(false);
+                    rented.IsSound = true;
+                    return result;
+                }
+                catch (DbException exception) when (failures < Tries && SqlErrors.IsTransient(exception))
+                {
+                    // Undone as a whole. A lease that is lost meanwhile ends the wait.
+                    rented.IsSound = rented.Connection.State == System.Data.ConnectionState.Open;
+                }
             }
-            catch (DbException exception) when (failures < Tries && SqlErrors.IsTransient(exception))
-            {
-                // Undone as a whole. A lease that is lost meanwhile ends the wait.
-                await Task.Delay(Backoff.Delay(failures, FirstRetry, LongestRetry), cancellationToken).ConfigureAwait(false);
-            }
+            await Task.Delay(Backoff.Delay(failures, FirstRetry, LongestRetry), cancellationToken).ConfigureAwait(false);
         }
     }
 
     /// <summary>G5: the statement itself has checked the token; this tells what it found. A token never comes back, so one that is held now was held then.</summary>
-    private async Task<bool> IsHeldAsync(CancellationToken cancellationToken) =>
-        await _settler.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
-
-    private async Task ArchiveAsync(IReadOnlyList<long> sequences, CancellationToken cancellationToken)
-    {
-        if (Dialect.ArchiveMessages is [var statement])
-        {
-            await BindSettled(_settler.Command(statement), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            return;
-        }
-        var transaction = await _settler.BeginTransactionAsync(Dialect.ConsumerIsolation, cancellationToken).ConfigureAwait(false);
-        await using var _ = transaction.ConfigureAwait(false);
-        foreach (var step in Dialect.ArchiveMessages)
-            await BindSettled(_settler.Command(step, transaction), sequences).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-        await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
-    }
+    private async Task<bool> IsHeldAsync(DbConnection connection, CancellationToken cancellationToken) =>
+        await connection.Command(Dialect.CheckLease).With("name", _lease).With("token", _token).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
 
     private DbCommand BindSettled(DbCommand command, IReadOnlyList<long> sequences) =>
         command.With("partition", _partition).With("sequences", Dialect.SequencesParameter(sequences)).With("lease", _lease).With("token", _token);
 
-    private Task<IReadOnlyList<long>> ListAsync(string sql, IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) => AgainAsync<IReadOnlyList<long>>(async () =>
+    private Task<IReadOnlyList<long>> ListAsync(string sql, IReadOnlyList<(long First, long Last)> spans, int limit, CancellationToken cancellationToken) => AgainAsync<IReadOnlyList<long>>(async connection =>
     {
-        var command = _reader.Command(sql).With("partition", _partition).With("limit", limit);
+        var command = connection.Command(sql).With("partition", _partition).With("limit", limit);
         await using var _ = command.ConfigureAwait(false);
         Dialect.BindSpans(command, spans);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
@@ -251,7 +228,7 @@ internal sealed class SqlOutboxStore : IOutboxStore
         return (block, block.Bytes.AsMemory(offset, length));
     }
 
-    private static Dictionary<string, string> ReadHeaders(string json)
+    internal static Dictionary<string, string> ReadHeaders(string json)
     {
         var headers = JsonConvert.DeserializeObject<Dictionary<string, string?>>(json) ?? throw new JsonSerializationException("null");
         return headers.ToDictionary(h => h.Key, h => h.Value ?? "", StringComparer.Ordinal);

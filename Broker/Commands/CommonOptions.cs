@@ -14,6 +14,11 @@ internal static class CommonOptions
         HelpName = "file",
     };
 
+    /// <summary>A configured source by its name.</summary>
+    /// <exception cref="OutboxConfigurationException">There is none of that name.</exception>
+    public static SourceSettings SourceOf(BrokerSettings settings, string name) => settings.Sources.FirstOrDefault(s => s.Name == name)
+        ?? throw new OutboxConfigurationException($"Source '{name}' is not configured. Configured are: {string.Join(", ", settings.Sources.Select(s => s.Name))}.");
+
     /// <summary>Turns what a person can mend into one line on standard error. Anything else is a defect and keeps its stack.</summary>
     public static async Task<int> GuardAsync(Func<Task<int>> run)
     {

@@ -54,9 +54,7 @@ internal static class SchemaCommand
 
     private static Target OfSource(FileInfo? file, string name)
     {
-        var sources = BrokerConfiguration.Read(BrokerConfiguration.Load(file), needsRabbitMq: false).Sources;
-        var source = sources.FirstOrDefault(s => s.Name == name)
-            ?? throw new OutboxConfigurationException($"Source '{name}' is not configured. Configured are: {string.Join(", ", sources.Select(s => s.Name))}.");
+        var source = CommonOptions.SourceOf(BrokerConfiguration.Read(BrokerConfiguration.Load(file), needsRabbitMq: false), name);
         return new Target($"Source '{name}'", source.Dialect, source.ConnectionString);
     }
 

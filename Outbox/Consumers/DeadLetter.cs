@@ -9,7 +9,7 @@ public sealed class DeadLetter
     /// <summary>Where it failed: <c>consumer</c> or <c>relay</c>.</summary>
     public string Side { get; internal set; } = "";
 
-    /// <summary>The consumer that could not handle it; empty on the relay's side.</summary>
+    /// <summary>The consumer that could not handle it; on the relay's side the row's number in the outbox, so that two rows of one id are two dead letters.</summary>
     public string Consumer { get; internal set; } = "";
 
     /// <summary>The source that the message came from, if it said so.</summary>
@@ -51,7 +51,7 @@ public sealed class DeadLetter
     /// <summary>When it was set aside last, in UTC, by the database's clock.</summary>
     public DateTime LastFailedAt { get; internal set; }
 
-    /// <summary><c>dead</c> while it waits for an operator.</summary>
+    /// <summary><c>dead</c> while it waits for an operator, <c>blocking</c> if the later messages of its key wait with it, <c>discarded</c> when an operator has given it up.</summary>
     public string State { get; internal set; } = "dead";
 
     /// <summary>The partition that its row was in; <see langword="null"/> on the consumer's side.</summary>
@@ -59,4 +59,13 @@ public sealed class DeadLetter
 
     /// <summary>The number of its row, and so its place in the order of its key; <see langword="null"/> on the consumer's side.</summary>
     public long? Sequence { get; internal set; }
+
+    /// <summary>The key's own sequence, if the producer gave one; <see langword="null"/> on the consumer's side.</summary>
+    public long? KeySequence { get; internal set; }
+
+    /// <summary>When its row was written, in UTC, by the database's clock; <see langword="null"/> on the consumer's side.</summary>
+    public DateTime? CreatedAt { get; internal set; }
+
+    /// <summary>When the message expires, if it does; <see langword="null"/> on the consumer's side.</summary>
+    public DateTime? ExpiresAt { get; internal set; }
 }

@@ -7,7 +7,12 @@ namespace Outbox.Locks;
 internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect, TimeProvider time)
 {
     /// <summary>Takes the lease if it is free or has expired; null if another holds it.</summary>
-    public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
+    /// <param name="name">Its name.</param>
+    /// <param name="owner">Who asks, for people.</param>
+    /// <param name="duration">How long it lasts without being renewed.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="renews">Whether it renews itself; otherwise its holder does (<see cref="Lease.Extend"/>).</param>
+    public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken, bool renews = true)
     {
         // Counted from before the request: the database's expiry can only be later than the holder's own deadline.
         var asked = time.GetTimestamp();
@@ -25,7 +30,7 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
             // Two asked for a name that was new, at one moment; the other has it. PostgreSQL's ON CONFLICT watches one of the two unique keys only.
             return null;
         }
-        return token is long value ? new Lease(this, name, value, duration, asked, time) : null;
+        return token is long value ? new Lease(this, name, value, duration, asked, time, renews) : null;
     }
 
     public async Task<bool> RenewAsync(string name, long token, TimeSpan duration, CancellationToken cancellationToken)

@@ -2,7 +2,7 @@ using System.Data.Common;
 
 namespace Outbox.Locks;
 
-/// <summary>A held lease, renewed in the background until it is disposed or lost.</summary>
+/// <summary>A held lease, renewed in the background, or together with others by whoever holds it, until it is disposed or lost.</summary>
 /// <remarks>
 /// A lease is for efficiency: its holder can sleep past its end. Safety comes from <see cref="Token"/>, checked by the statement that writes (G5).
 /// </remarks>
@@ -16,12 +16,12 @@ internal sealed class Lease : IAsyncDisposable
     private readonly ITimer _deadline;
     private readonly Task _renewing;
 
-    public Lease(DatabaseLeases leases, string name, long token, TimeSpan duration, long asked, TimeProvider time)
+    public Lease(DatabaseLeases leases, string name, long token, TimeSpan duration, long asked, TimeProvider time, bool renews = true)
     {
         (_leases, Name, Token, _duration, _time) = (leases, name, token, duration, time);
         LostToken = _lost.Token;
         _deadline = time.CreateTimer(static lost => ((CancellationTokenSource)lost!).Cancel(), _lost, Remaining(asked), Timeout.InfiniteTimeSpan);
-        _renewing = Task.Run(RenewAsync);
+        _renewing = renews ? Task.Run(RenewAsync) : Task.CompletedTask;
     }
 
     public string Name { get; }
@@ -31,6 +31,16 @@ internal sealed class Lease : IAsyncDisposable
 
     /// <summary>Cancelled when the lease may have expired by the holder's own monotonic clock, or another has taken it.</summary>
     public CancellationToken LostToken { get; }
+
+    /// <summary>The database has extended the lease in answer to a request that was sent at <paramref name="asked"/>.</summary>
+    public void Extend(long asked)
+    {
+        if (!_stop.IsCancellationRequested && !_lost.IsCancellationRequested)
+            _deadline.Change(Remaining(asked), Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Another has the lease.</summary>
+    public Task LoseAsync() => _stop.IsCancellationRequested ? Task.CompletedTask : _lost.CancelAsync();
 
     /// <summary>Gives the lease up, so that another node can take it at once.</summary>
     public async ValueTask DisposeAsync()

@@ -31,6 +31,9 @@ public static class MessageHeaders
     /// <summary>W3C trace state of the writing request.</summary>
     public const string TraceState = "tracestate";
 
+    /// <summary>Says that a message is published again from the archive, and since when that replay has been running (RFC 3339). Its id is the original one, so an inbox that knows it changes nothing.</summary>
+    public const string Replay = "outbox-replay";
+
     /// <summary>The prefix of headers that only the library writes.</summary>
     internal const string ReservedPrefix = "cloudEvents:";
 }

@@ -15,6 +15,7 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
     private readonly RabbitMqConnection.Open _connection;
     private readonly IChannel _channel;
     private readonly string _exchange;
+    private readonly string? _queue;
     private readonly int _maxMessageBytes;
     private readonly int _window;
     private readonly int _reopen;
@@ -29,7 +30,8 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
 
     private RabbitMqPublishChannel(RabbitMqConnection.Open connection, IChannel channel, PublishChannelOptions options, int maxMessageBytes)
     {
-        (_connection, _channel, _exchange, _maxMessageBytes) = (connection, channel, options.Exchange, maxMessageBytes);
+        // The default exchange routes by the queue's name.
+        (_connection, _channel, _exchange, _queue, _maxMessageBytes) = (connection, channel, options.Queue is null ? options.Exchange : "", options.Queue, maxMessageBytes);
         _window = options.Window;
         // A full window opens again when a quarter of it is free: waking the writer for each single place costs more than sending does.
         _reopen = options.Window - Math.Max(1, options.Window / 4);
@@ -50,7 +52,10 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
             new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: false), cancellationToken).ConfigureAwait(false);
         try
         {
-            await RabbitMqTopology.EnsureExchangeAsync(channel, options.Exchange, rabbitMq.Topology, cancellationToken).ConfigureAwait(false);
+            if (options.Queue is { } queue)
+                await channel.QueueDeclarePassiveAsync(queue, cancellationToken).ConfigureAwait(false);
+            else
+                await RabbitMqTopology.EnsureExchangeAsync(channel, options.Exchange, rabbitMq.Topology, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -82,7 +87,7 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         {
             // G2: mandatory and persistent. The library copies properties and body before its call completes.
             // A broker in alarm stops reading, so the write can hang. Only the end of the channel ends it: whether it was sent is unknown from then on, and so is the next tag.
-            await _channel.BasicPublishAsync(_exchange, envelope.Type, mandatory: true, _properties.Properties, envelope.Body, _closed.Token).ConfigureAwait(false);
+            await _channel.BasicPublishAsync(_exchange, _queue ?? envelope.Type, mandatory: true, _properties.Properties, envelope.Body, _closed.Token).ConfigureAwait(false);
         }
         catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
         {
@@ -143,7 +148,7 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
                 (tag, room) = (0, (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task);
                 return false;
             }
-            (tag, room) = (_unconfirmed.Add(ticket, envelope.MessageId, envelope.Type), null);
+            (tag, room) = (_unconfirmed.Add(ticket, envelope.MessageId, _queue ?? envelope.Type), null);
             return true;
         }
     }
@@ -177,7 +182,7 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         var id = Guid.TryParse(returned.BasicProperties.MessageId, out var parsed) ? parsed : Guid.Empty;
         lock (_lock)
         {
-            _unconfirmed.Return(id, returned.RoutingKey, returned.ReplyCode == 312
+            _unconfirmed.Return(id, returned.RoutingKey, _queue is not null ? $"queue '{_queue}' is gone" : returned.ReplyCode == 312
                 ? $"no queue is bound to exchange '{_exchange}' for type '{returned.RoutingKey}'"
                 : $"the broker returned it: {returned.ReplyCode} {returned.ReplyText}");
         }
@@ -199,5 +204,5 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
         return _closed.CancelAsync();
     }
 
-    private TransportException Lost(Exception? exception = null) => new($"The publishing channel to exchange '{_exchange}' was lost: {_closeReason}", isTransient: true, exception);
+    private TransportException Lost(Exception? exception = null) => new($"The publishing channel to {(_queue is null ? $"exchange '{_exchange}'" : $"queue '{_queue}'")} was lost: {_closeReason}", isTransient: true, exception);
 }

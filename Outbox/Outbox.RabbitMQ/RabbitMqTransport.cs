@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Outbox.Transport;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
 
 namespace Outbox.RabbitMQ;
 
@@ -35,9 +37,13 @@ public sealed class RabbitMqTransport : ITransport
         {
             return await RabbitMqPublishChannel.OpenAsync(await _publishing.GetAsync(cancellationToken).ConfigureAwait(false), options, _options, cancellationToken).ConfigureAwait(false);
         }
+        catch (OperationInterruptedException exception) when (options.Queue is not null && exception.ShutdownReason?.ReplyCode == Constants.NotFound)
+        {
+            throw new TransportException($"Queue '{options.Queue}' does not exist.", isTransient: false, exception);
+        }
         catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception))
         {
-            throw RabbitMqErrors.Translate(exception, _options, $"opening a channel for exchange '{options.Exchange}'");
+            throw RabbitMqErrors.Translate(exception, _options, options.Queue is { } queue ? $"opening a channel for queue '{queue}'" : $"opening a channel for exchange '{options.Exchange}'");
         }
     }
 

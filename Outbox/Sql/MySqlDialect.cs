@@ -8,7 +8,7 @@ namespace Outbox.Sql;
 /// Times are UTC in <c>datetime(6)</c>: <c>timestamp</c> ends in 2038. Ids are text, because only one of the two servers has a type for them.
 /// The word <c>partition</c> is reserved, so this engine's statements quote it.
 /// </remarks>
-internal sealed class MySqlDialect : SqlDialect
+internal sealed partial class MySqlDialect : SqlDialect
 {
     public override string Name => "MySql";
 
@@ -85,7 +85,7 @@ internal sealed class MySqlDialect : SqlDialect
             created_at datetime(6) NOT NULL,
             expires_at datetime(6) NULL,
             CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id),
-            KEY ix_outbox_scheduled_due (`partition`, not_before)
+            KEY ix_outbox_scheduled_due (`partition`, not_before, id)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0;
 
         CREATE TABLE IF NOT EXISTS leases (
@@ -125,6 +125,9 @@ internal sealed class MySqlDialect : SqlDialect
             state varchar(20) NOT NULL DEFAULT 'dead',
             `partition` smallint NULL,
             sequence bigint NULL,
+            key_sequence bigint NULL,
+            created_at datetime(6) NULL,
+            expires_at datetime(6) NULL,
             CONSTRAINT pk_dead_letters PRIMARY KEY (id),
             UNIQUE KEY ux_dead_letters_message (side, consumer, message_id),
             KEY ix_dead_letters_state (side, state, `partition`)
@@ -159,7 +162,7 @@ internal sealed class MySqlDialect : SqlDialect
     internal override IReadOnlyList<(string Table, string Column, string Statement)> AddedColumns =>
     [
         ("outbox_archive", "outcome", "ALTER TABLE outbox_archive ADD COLUMN outcome varchar(20) NOT NULL DEFAULT 'published'"),
-        ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN `partition` smallint NULL, ADD COLUMN sequence bigint NULL, ADD KEY ix_dead_letters_state (side, state, `partition`)"),
+        ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN `partition` smallint NULL, ADD COLUMN sequence bigint NULL, ADD COLUMN key_sequence bigint NULL, ADD COLUMN created_at datetime(6) NULL, ADD COLUMN expires_at datetime(6) NULL, ADD KEY ix_dead_letters_state (side, state, `partition`)"),
     ];
 
     // MariaDB shows a display width for whole numbers, MySQL has given it up.
@@ -247,8 +250,8 @@ internal sealed class MySqlDialect : SqlDialect
     internal override IReadOnlyList<string> ArchiveMessages =>
     [
         $"""
-        INSERT IGNORE INTO outbox_archive (sequence, message_id, `partition`, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
-        SELECT m.sequence, m.message_id, m.`partition`, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at
+        INSERT IGNORE INTO outbox_archive (sequence, message_id, `partition`, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
+        SELECT m.sequence, m.message_id, m.`partition`, m.partition_key, m.key_sequence, m.type, m.headers, m.content_type, m.body, m.created_at, m.not_before, m.expires_at, @outcome
         FROM {Wanted} WHERE {IfHeld}
         """,
         SettleMessages,
@@ -261,9 +264,16 @@ internal sealed class MySqlDialect : SqlDialect
 
     internal override string? ListWriters => null;
 
-    private const string Expiry = "utc_timestamp(6) + INTERVAL @milliseconds * 1000 MICROSECOND";
 
     // LAST_INSERT_ID(x) remembers x for this session: the token if the lease was taken, else 0. Assignments run from left to right, so expires_at comes last.
+    private protected override string Expiry => "utc_timestamp(6) + INTERVAL @milliseconds * 1000 MICROSECOND";
+
+    private protected override string SecondsUntil(string time) => $"timestampdiff(MICROSECOND, utc_timestamp(6), {time}) / 1e6";
+
+    private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT m.`partition` AS number FROM outbox_messages m FORCE INDEX (PRIMARY) WHERE m.`partition` = @p{i} AND m.sequence > @f{i} ORDER BY m.`partition`, m.sequence LIMIT 1");
+
+    private protected override string Heartbeat => $"INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status) ON DUPLICATE KEY UPDATE expires_at = {Expiry}, status = @status";
+
     internal override string AcquireLease =>
         $"""
         INSERT INTO leases (name, owner, token, expires_at) VALUES (@name, @owner, LAST_INSERT_ID(1), {Expiry})

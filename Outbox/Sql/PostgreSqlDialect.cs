@@ -2,7 +2,7 @@ using System.Data.Common;
 
 namespace Outbox.Sql;
 
-internal sealed class PostgreSqlDialect : SqlDialect
+internal sealed partial class PostgreSqlDialect : SqlDialect
 {
     public override string Name => "PostgreSql";
 
@@ -75,7 +75,7 @@ internal sealed class PostgreSqlDialect : SqlDialect
             expires_at timestamp with time zone,
             CONSTRAINT pk_outbox_scheduled PRIMARY KEY (id)
         );
-        CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+        CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
         CREATE TABLE IF NOT EXISTS leases (
             name character varying(200) NOT NULL,
@@ -115,9 +115,13 @@ internal sealed class PostgreSqlDialect : SqlDialect
             state character varying(20) NOT NULL DEFAULT 'dead',
             partition smallint,
             sequence bigint,
+            key_sequence bigint,
+            created_at timestamp with time zone,
+            expires_at timestamp with time zone,
             CONSTRAINT pk_dead_letters PRIMARY KEY (id)
         );
-        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS partition smallint, ADD COLUMN IF NOT EXISTS sequence bigint;
+        ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS partition smallint, ADD COLUMN IF NOT EXISTS sequence bigint,
+            ADD COLUMN IF NOT EXISTS key_sequence bigint, ADD COLUMN IF NOT EXISTS created_at timestamp with time zone, ADD COLUMN IF NOT EXISTS expires_at timestamp with time zone;
         CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
         CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
 
@@ -168,6 +172,8 @@ internal sealed class PostgreSqlDialect : SqlDialect
     internal override string PrepareRelayConnection =>
         "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET default_transaction_isolation = 'read committed'; SET synchronous_commit = off";
 
+    internal override string PrepareBeatConnection => "SET synchronous_commit = on";
+
     private const string Columns =
         """
         sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at,
@@ -212,8 +218,8 @@ internal sealed class PostgreSqlDialect : SqlDialect
         $"""
         WITH held AS (SELECT 1 FROM leases WHERE name = @lease AND token = @token FOR KEY SHARE),
         gone AS (DELETE FROM outbox_messages AS m USING held WHERE m.ctid = ANY({Places}) RETURNING m.*)
-        INSERT INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
-        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM gone
+        INSERT INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
+        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, @outcome FROM gone
         ON CONFLICT DO NOTHING
         """,
     ];
@@ -241,15 +247,36 @@ internal sealed class PostgreSqlDialect : SqlDialect
     internal override void BindSpans(DbCommand command, IReadOnlyList<(long First, long Last)> spans) =>
         command.With("low", spans.Select(s => s.First).ToArray()).With("high", spans.Select(s => s.Last).ToArray());
 
+    private protected override string Expiry => "clock_timestamp() + @milliseconds * interval '1 millisecond'";
+
+    // A lease that was given up ended at -infinity, from which nothing can be subtracted.
+    private protected override string SecondsUntil(string time) => $"extract(epoch FROM greatest({time}, clock_timestamp() - interval '100 days') - clock_timestamp())::double precision";
+
+    private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT partition AS number FROM outbox_messages WHERE partition = @p{i} AND sequence > @f{i} ORDER BY partition, sequence LIMIT 1");
+
+    private protected override string Heartbeat =>
+        $"""
+        INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status)
+        ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at, status = excluded.status
+        """;
+
+    // One statement: what it selects is from before what it writes, so the leases that were extended are told by the update itself.
+    internal override string Beat(int held, int floors) =>
+        $"""
+        WITH alive AS ({Heartbeat}){(held == 0 ? "" : $", renewed AS (UPDATE leases SET expires_at = {Expiry} WHERE {AnyHeld(held)} RETURNING name, token)")}
+        {(held == 0 ? "" : "SELECT 'renewed' AS what, name, '' AS owner, token AS number, 0::double precision AS seconds FROM renewed UNION ALL")}
+        {Standing(floors)}
+        """;
+
     internal override string AcquireLease =>
-        """
-        INSERT INTO leases AS held (name, owner, token, expires_at) VALUES (@name, @owner, 1, clock_timestamp() + @milliseconds * interval '1 millisecond')
-        ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, token = held.token + 1, expires_at = clock_timestamp() + @milliseconds * interval '1 millisecond'
+        $"""
+        INSERT INTO leases AS held (name, owner, token, expires_at) VALUES (@name, @owner, 1, {Expiry})
+        ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, token = held.token + 1, expires_at = {Expiry}
         WHERE held.expires_at <= clock_timestamp()
         RETURNING token
         """;
 
-    internal override string RenewLease => "UPDATE leases SET expires_at = clock_timestamp() + @milliseconds * interval '1 millisecond' WHERE name = @name AND token = @token";
+    internal override string RenewLease => $"UPDATE leases SET expires_at = {Expiry} WHERE name = @name AND token = @token";
 
     internal override string ReleaseLease => "UPDATE leases SET expires_at = '-infinity' WHERE name = @name AND token = @token";
 

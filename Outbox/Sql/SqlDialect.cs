@@ -120,7 +120,7 @@ public abstract class SqlDialect
         SELECT id, {Partition}, not_before, sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at FROM outbox_scheduled WHERE 1 = 0;
         SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
         SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
-        SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, {Partition}, sequence FROM dead_letters WHERE 1 = 0;
+        SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, {Partition}, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
         SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
         SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
@@ -133,6 +133,12 @@ public abstract class SqlDialect
 
     /// <summary>Statements that a relay sends once on each connection of its own.</summary>
     internal abstract string PrepareRelayConnection { get; }
+
+    /// <summary>What a relay sends further on the connection of its leases: what is written there must be on disk, or a token could come back.</summary>
+    internal virtual string PrepareBeatConnection => "SELECT 1";
+
+    /// <summary>How many partitions the outbox has.</summary>
+    internal string ReadPartitions { get; } = "SELECT partitions FROM outbox_settings";
 
     /// <summary>The column's name, quoted where the engine has reserved the word.</summary>
     private protected virtual string Partition => "partition";
@@ -162,8 +168,17 @@ public abstract class SqlDialect
     /// <summary>Deletes published rows, if the lease still has this token (G5): @partition, @sequences, @lease, @token.</summary>
     internal abstract string SettleMessages { get; }
 
-    /// <summary>Moves published rows into the archive instead. One statement, or several to be run one after the other in one transaction.</summary>
+    /// <summary>Moves rows into the archive instead, with their @outcome. One statement, or several to be run one after the other in one transaction.</summary>
     internal abstract IReadOnlyList<string> ArchiveMessages { get; }
+
+    /// <summary>Moves rows that are due later aside. As <see cref="ArchiveMessages"/>, without an outcome.</summary>
+    internal abstract IReadOnlyList<string> ScheduleMessages { get; }
+
+    /// <summary>The rows that were moved aside, the earliest due first: @partition, @limit. Columns: id, seconds until due (not above zero = due).</summary>
+    internal abstract string ListScheduled { get; }
+
+    /// <summary>Moves rows that are due back, the earliest first, with new sequences: @partition, @sequences (their ids), @lease, @token. Statements of one transaction.</summary>
+    internal abstract IReadOnlyList<string> ReturnMessages { get; }
 
     /// <summary>Deletes up to @limit archived rows that were published more than @seconds ago.</summary>
     internal abstract string DeleteOldArchive { get; }
@@ -192,6 +207,61 @@ public abstract class SqlDialect
     /// <summary>Gives a lease up; the row stays so that its token never falls: @name, @token.</summary>
     internal abstract string ReleaseLease { get; }
 
+    /// <summary>The time at which a lease of @milliseconds that begins now ends.</summary>
+    private protected abstract string Expiry { get; }
+
+    /// <summary>Seconds from now to a time, negative when it has passed.</summary>
+    private protected abstract string SecondsUntil(string time);
+
+    /// <summary>The first row of a partition above a number, as <c>number</c> = its partition: @p<paramref name="i"/>, @f<paramref name="i"/>.</summary>
+    private protected abstract string FirstRow(int i);
+
+    /// <summary>Writes that a relay lives: @owner, @milliseconds, @status.</summary>
+    private protected abstract string Heartbeat { get; }
+
+    /// <summary>
+    /// One sign of life of a relay: writes it, extends the leases that it still holds, and tells how things stand. @owner, @milliseconds, @status, and what <see cref="BindHeld"/> and <see cref="BindFloors"/> add.
+    /// Columns: what, name, owner, number, seconds. A row <c>renewed</c> for each lease that was extended (name, token); <c>lease</c> for each lease of a partition (name, owner, token, seconds left);
+    /// <c>relay</c> for each other relay that lives (name); <c>rows</c> for each partition that has rows above its floor (number); <c>settings</c> (number = the partitions, seconds = those to come, or 0).
+    /// </summary>
+    internal virtual string Beat(int held, int floors) =>
+        $"""
+        {Heartbeat};
+        {(held == 0 ? "" : $"UPDATE leases SET expires_at = {Expiry} WHERE {AnyHeld(held)};")}
+        {(held == 0 ? "" : $"SELECT 'renewed' AS what, name, '' AS owner, token AS number, 0.0 AS seconds FROM leases WHERE {AnyHeld(held)} UNION ALL")}
+        {Standing(floors)}
+        """;
+
+    /// <summary>The partitions that have rows above their floors; what <see cref="BindFloors"/> adds.</summary>
+    internal string FindRows(int floors) => string.Join(" UNION ALL ", Enumerable.Range(0, floors).Select(i => string.Create(CultureInfo.InvariantCulture, $"SELECT number FROM ({FirstRow(i)}) AS first{i}")));
+
+    /// <summary>Takes a relay off the list, and those that have been dead for a day: @owner.</summary>
+    internal string RemoveRelay => $"DELETE FROM relays WHERE owner = @owner OR {SecondsUntil("expires_at")} < -86400";
+
+    private protected static string AnyHeld(int held) => string.Join(" OR ", Enumerable.Range(0, held).Select(i => string.Create(CultureInfo.InvariantCulture, $"(name = @n{i} AND token = @t{i})")));
+
+    private protected string Standing(int floors) =>
+        $"""
+        SELECT 'lease' AS what, name, owner, token AS number, {SecondsUntil("expires_at")} AS seconds FROM leases WHERE name LIKE 'relay/%'
+        UNION ALL SELECT 'relay', owner, owner, 0, {SecondsUntil("expires_at")} FROM relays WHERE {SecondsUntil("expires_at")} > 0 AND owner <> @owner
+        UNION ALL SELECT 'settings', '', '', partitions, COALESCE(next_partitions, 0) FROM outbox_settings
+        {(floors == 0 ? "" : $"UNION ALL SELECT 'rows', '', '', number, 0 FROM ({FindRows(floors)}) AS found")}
+        """;
+
+    /// <summary>Binds the leases of <see cref="Beat"/>.</summary>
+    internal static void BindHeld(DbCommand command, IReadOnlyList<(string Name, long Token)> held)
+    {
+        for (var i = 0; i < held.Count; i++)
+            command.With(string.Create(CultureInfo.InvariantCulture, $"n{i}"), held[i].Name).With(string.Create(CultureInfo.InvariantCulture, $"t{i}"), held[i].Token);
+    }
+
+    /// <summary>Binds the partitions of <see cref="FindRows"/>.</summary>
+    internal static void BindFloors(DbCommand command, IReadOnlyList<(short Partition, long Floor)> floors)
+    {
+        for (var i = 0; i < floors.Count; i++)
+            command.With(string.Create(CultureInfo.InvariantCulture, $"p{i}"), floors[i].Partition).With(string.Create(CultureInfo.InvariantCulture, $"f{i}"), floors[i].Floor);
+    }
+
     /// <summary>Returns one row if the lease still has this token: @name, @token.</summary>
     internal string CheckLease { get; } = "SELECT 1 FROM leases WHERE name = @name AND token = @token";
 
@@ -216,11 +286,40 @@ public abstract class SqlDialect
     /// @side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts.</summary>
     internal abstract string InsertDeadLetter { get; }
 
+    /// <summary>Moves rows of the outbox to the dead letters: @partition, @sequences, @lease, @token (G5), @source, @letters: a JSON list of sequence, attempts, reason, age in seconds and state. Statements of one transaction.</summary>
+    internal abstract IReadOnlyList<string> DeadLetterMessages { get; }
+
+    /// <summary>The dead letters of a @partition that block their keys. Columns: partition_key, sequence, type, reason, seconds since the first failure.</summary>
+    internal abstract string ReadBlocking { get; }
+
+    /// <summary>The relay's dead letters that wait for an operator, in order of their ids: @after, @limit, and @id, @type, @key, each null for any.
+    /// Columns: id, state, partition, sequence, type, partition_key, message_id as text, reason, attempts, first_failed_at.</summary>
+    internal abstract string ListDeadLetters { get; }
+
+    /// <summary>Moves the relay's dead letters back into the outbox: @ids. Those that block a key return to their old places, so that they go before the later rows of it; the others are numbered anew. Statements of one transaction.</summary>
+    internal abstract IReadOnlyList<string> RedriveDeadLetters { get; }
+
+    /// <summary>Closes the relay's dead letters for good, and keeps them: @ids, @note.</summary>
+    internal abstract string DiscardDeadLetters { get; }
+
     // ── For people ──────────────────────────────────────────────────────────────────────────────────────────────
 
     /// <summary>How much waits in a partition: @partition, @limit. Columns: the rows, counted up to @limit; the numbers from the lowest row to the highest one, null without rows;
     /// seconds since the oldest of the first thousand rows could have been published, null if none can.</summary>
     internal abstract string ReadBacklog { get; }
+
+    /// <summary>What does not flow: @partitions, @limit. Columns: keys that wait for an operator, the relay's dead letters that wait for one, scheduled rows, rows in partitions that nobody reads; the last two counted up to @limit.</summary>
+    internal abstract string ReadAside { get; }
+
+    /// <summary>What the live relays say of what does not flow. Column: status.</summary>
+    internal abstract string ReadRelayStatus { get; }
+
+    /// <summary>What a replay has before it: @from, @to (of <c>published_at</c>), @type, @key (each null for any), @after. Columns: rows, the lowest and the highest sequence.</summary>
+    internal abstract string MeasureArchive { get; }
+
+    /// <summary>Archived rows above @after and up to @last, in order: as <see cref="MeasureArchive"/>, and @limit.
+    /// Columns: sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at.</summary>
+    internal abstract string ReadArchive { get; }
 
     /// <summary>A partition that holds rows and that nobody reads, because it lies outside of @partitions; null if there is none. Two ends of the primary key, not a scan.</summary>
     internal virtual string StrayPartition =>

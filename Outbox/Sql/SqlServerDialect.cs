@@ -7,7 +7,7 @@ namespace Outbox.Sql;
 /// Reading hints both ways: with READ_COMMITTED_SNAPSHOT off a plain read would wait for every open writer, with it on READPAST needs READCOMMITTEDLOCK.
 /// A row that READPAST passes over because somebody holds a lock on it is a hole like one that is not committed, and is looked for until it shows.
 /// </remarks>
-internal sealed class SqlServerDialect : SqlDialect
+internal sealed partial class SqlServerDialect : SqlDialect
 {
     public override string Name => "SqlServer";
 
@@ -117,7 +117,7 @@ internal sealed class SqlServerDialect : SqlDialect
             CONSTRAINT pk_outbox_scheduled PRIMARY KEY CLUSTERED (id)
         );
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_scheduled', N'U') AND name = N'ix_outbox_scheduled_due')
-            CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+            CREATE INDEX ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
         IF OBJECT_ID(N'leases', N'U') IS NULL
         CREATE TABLE leases (
@@ -162,10 +162,13 @@ internal sealed class SqlServerDialect : SqlDialect
             state nvarchar(20) NOT NULL DEFAULT N'dead',
             partition smallint NULL,
             sequence bigint NULL,
+            key_sequence bigint NULL,
+            created_at datetime2(7) NULL,
+            expires_at datetime2(7) NULL,
             CONSTRAINT pk_dead_letters PRIMARY KEY CLUSTERED (id)
         );
         IF COL_LENGTH(N'dead_letters', N'sequence') IS NULL
-            ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL;
+            ALTER TABLE dead_letters ADD partition smallint NULL, sequence bigint NULL, key_sequence bigint NULL, created_at datetime2(7) NULL, expires_at datetime2(7) NULL;
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ux_dead_letters_message')
             CREATE UNIQUE INDEX ux_dead_letters_message ON dead_letters (side, consumer, message_id) WHERE message_id IS NOT NULL;
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
@@ -270,8 +273,8 @@ internal sealed class SqlServerDialect : SqlDialect
     [
         $"""
         DELETE m
-        OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at
-        INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
+        OUTPUT deleted.sequence, deleted.message_id, deleted.partition, deleted.partition_key, deleted.key_sequence, deleted.type, deleted.headers, deleted.content_type, deleted.body, deleted.created_at, deleted.not_before, deleted.expires_at, @outcome
+        INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
         {Settled} WHERE {IfHeld}
         """,
     ];
@@ -291,7 +294,19 @@ internal sealed class SqlServerDialect : SqlDialect
 
     internal override string? ListWriters => null;
 
-    private const string Expiry = "DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME())";
+
+    private protected override string Expiry => "DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME())";
+
+    private protected override string SecondsUntil(string time) => $"CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), {time}) AS float) / 1000";
+
+    private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT TOP (1) m.partition AS number FROM outbox_messages AS m {Committed} WHERE m.partition = @p{i} AND m.sequence > @f{i} ORDER BY m.partition, m.sequence");
+
+    private protected override string Heartbeat =>
+        $"""
+        {Plain}
+        UPDATE relays WITH (ROWLOCK) SET expires_at = {Expiry}, status = @status WHERE owner = @owner;
+        IF @@ROWCOUNT = 0 INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status)
+        """;
 
     internal override string AcquireLease =>
         $"""

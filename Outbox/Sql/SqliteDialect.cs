@@ -1,6 +1,6 @@
 namespace Outbox.Sql;
 
-internal sealed class SqliteDialect : SqlDialect
+internal sealed partial class SqliteDialect : SqlDialect
 {
     public override string Name => "Sqlite";
 
@@ -68,7 +68,7 @@ internal sealed class SqliteDialect : SqlDialect
             created_at TEXT NOT NULL,
             expires_at TEXT NULL
         );
-        CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before);
+        CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
 
         CREATE TABLE IF NOT EXISTS leases (
             name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
@@ -106,7 +106,10 @@ internal sealed class SqliteDialect : SqlDialect
             last_failed_at TEXT NOT NULL DEFAULT ({Now}),
             state TEXT NOT NULL DEFAULT 'dead',
             partition INTEGER NULL,
-            sequence INTEGER NULL
+            sequence INTEGER NULL,
+            key_sequence INTEGER NULL,
+            created_at TEXT NULL,
+            expires_at TEXT NULL
         );
         CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
         CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
@@ -141,6 +144,9 @@ internal sealed class SqliteDialect : SqlDialect
         ("outbox_archive", "outcome", "ALTER TABLE outbox_archive ADD COLUMN outcome TEXT NOT NULL DEFAULT 'published'"),
         ("dead_letters", "partition", "ALTER TABLE dead_letters ADD COLUMN partition INTEGER NULL"),
         ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN sequence INTEGER NULL"),
+        ("dead_letters", "key_sequence", "ALTER TABLE dead_letters ADD COLUMN key_sequence INTEGER NULL"),
+        ("dead_letters", "created_at", "ALTER TABLE dead_letters ADD COLUMN created_at TEXT NULL"),
+        ("dead_letters", "expires_at", "ALTER TABLE dead_letters ADD COLUMN expires_at TEXT NULL"),
     ];
 
     internal override string DescribeColumns =>
@@ -190,8 +196,8 @@ internal sealed class SqliteDialect : SqlDialect
     internal override IReadOnlyList<string> ArchiveMessages =>
     [
         """
-        INSERT OR IGNORE INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at)
-        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages
+        INSERT OR IGNORE INTO outbox_archive (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, outcome)
+        SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, @outcome FROM outbox_messages
         WHERE sequence IN (SELECT value FROM json_each(@sequences)) AND partition = @partition AND EXISTS (SELECT 1 FROM leases WHERE name = @lease AND token = @token)
         """,
         SettleMessages,
@@ -207,7 +213,15 @@ internal sealed class SqliteDialect : SqlDialect
 
     internal override string? ListWriters => null;
 
-    private const string Expiry = "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (@milliseconds / 1000.0) || ' seconds')";
+
+    private protected override string Expiry => "strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || (@milliseconds / 1000.0) || ' seconds')";
+
+    // A lease that was given up has no time.
+    private protected override string SecondsUntil(string time) => $"coalesce((julianday({time}) - julianday('now')) * 86400.0, -8640000)";
+
+    private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT partition AS number FROM outbox_messages WHERE partition = @p{i} AND sequence > @f{i} ORDER BY sequence LIMIT 1");
+
+    private protected override string Heartbeat => $"{Patience}; INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status) ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at, status = excluded.status";
 
     internal override string AcquireLease =>
         $"""

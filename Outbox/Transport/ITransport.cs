@@ -5,7 +5,7 @@ namespace Outbox.Transport;
 public interface ITransport : IAsyncDisposable
 {
     /// <summary>Opens a channel for one writer.</summary>
-    /// <exception cref="TransportException">The broker cannot be reached or refuses; <see cref="TransportException.IsTransient"/> tells whether trying again can help.</exception>
+    /// <exception cref="TransportException">The broker cannot be reached or refuses, or has no such queue; <see cref="TransportException.IsTransient"/> tells whether trying again can help.</exception>
     Task<IPublishChannel> OpenPublishChannelAsync(PublishChannelOptions options, CancellationToken cancellationToken);
 
     /// <summary>Receives the messages of a queue until the subscription is disposed; re-declares and re-subscribes after each loss of the connection.</summary>

@@ -48,7 +48,12 @@ public sealed class InMemoryTransport : ITransport
     {
         ArgumentNullException.ThrowIfNull(options);
         cancellationToken.ThrowIfCancellationRequested();
-        return Task.FromResult<IPublishChannel>(new PublishChannel(this, options.Exchange));
+        lock (_lock)
+        {
+            if (options.Queue is { } queue && !_queues.ContainsKey(queue))
+                throw new TransportException($"Queue '{queue}' does not exist.", isTransient: false);
+        }
+        return Task.FromResult<IPublishChannel>(new PublishChannel(this, options));
     }
 
     /// <inheritdoc/>
@@ -85,6 +90,17 @@ public sealed class InMemoryTransport : ITransport
         }
     }
 
+    private bool RouteTo(string name, Envelope envelope)
+    {
+        lock (_lock)
+        {
+            if (!_queues.TryGetValue(name, out var queue))
+                return false;
+            queue.Add(new InMemoryMessage("", envelope, envelope.Body.ToArray()));
+            return true;
+        }
+    }
+
     private InMemoryQueue Declare(string name)
     {
         if (_queues.TryGetValue(name, out var queue))
@@ -97,7 +113,7 @@ public sealed class InMemoryTransport : ITransport
         return _queues[name] = queue;
     }
 
-    private sealed class PublishChannel(InMemoryTransport transport, string exchange) : IPublishChannel
+    private sealed class PublishChannel(InMemoryTransport transport, PublishChannelOptions options) : IPublishChannel
     {
         private readonly Channel<PublishResult> _results = Channel.CreateUnbounded<PublishResult>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
@@ -106,9 +122,10 @@ public sealed class InMemoryTransport : ITransport
         public ValueTask PublishAsync(Envelope envelope, long ticket, CancellationToken cancellationToken)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var result = transport.Route(exchange, envelope)
+            var isRouted = options.Queue is { } queue ? transport.RouteTo(queue, envelope) : transport.Route(options.Exchange, envelope);
+            var result = isRouted
                 ? new PublishResult(ticket, PublishOutcome.Confirmed)
-                : new PublishResult(ticket, PublishOutcome.Unroutable, $"no queue is bound to exchange '{exchange}' for type '{envelope.Type}'");
+                : new PublishResult(ticket, PublishOutcome.Unroutable, options.Queue is null ? $"no queue is bound to exchange '{options.Exchange}' for type '{envelope.Type}'" : $"queue '{options.Queue}' is gone");
             if (!_results.Writer.TryWrite(result))
                 throw new TransportException("The channel is closed.", isTransient: true);
             return ValueTask.CompletedTask;

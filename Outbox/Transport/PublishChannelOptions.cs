@@ -4,7 +4,12 @@ namespace Outbox.Transport;
 public sealed record PublishChannelOptions
 {
     /// <summary>The exchange to publish to.</summary>
-    public required string Exchange { get; init; }
+    /// <value>Default: <c>events</c>.</value>
+    public string Exchange { get; init; } = OutboxOptions.DefaultExchange;
+
+    /// <summary>A queue to publish to directly, whatever the types and the bindings; then <see cref="Exchange"/> plays no part. The queue must be there.</summary>
+    /// <value>Default: <see langword="null"/>, publish to the exchange.</value>
+    public string? Queue { get; init; }
 
     /// <summary>Most messages on their way without an answer.</summary>
     /// <value>Default: 1,024.</value>

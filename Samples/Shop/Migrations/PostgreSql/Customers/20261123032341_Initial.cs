@@ -50,7 +50,10 @@ namespace Shop.Migrations.PostgreSql.Customers
                     last_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
                     state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
                     partition = table.Column<short>(type: "smallint", nullable: true),
-                    sequence = table.Column<long>(type: "bigint", nullable: true)
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -236,7 +239,7 @@ namespace Shop.Migrations.PostgreSql.Customers
             migrationBuilder.CreateIndex(
                 name: "ix_outbox_scheduled_due",
                 table: "outbox_scheduled",
-                columns: new[] { "partition", "not_before" });
+                columns: new[] { "partition", "not_before", "id" });
         }
 
         /// <inheritdoc />

@@ -131,9 +131,17 @@ namespace Shop.Migrations.PostgreSql.Customers
                         .HasColumnType("text")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("text")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -144,6 +152,10 @@ namespace Shop.Migrations.PostgreSql.Customers
                     b.Property<string>("Headers")
                         .HasColumnType("text")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -472,7 +484,7 @@ namespace Shop.Migrations.PostgreSql.Customers
                     b.HasKey("Id")
                         .HasName("pk_outbox_scheduled");
 
-                    b.HasIndex("Partition", "NotBefore")
+                    b.HasIndex("Partition", "NotBefore", "Id")
                         .HasDatabaseName("ix_outbox_scheduled_due");
 
                     b.ToTable("outbox_scheduled", (string)null);

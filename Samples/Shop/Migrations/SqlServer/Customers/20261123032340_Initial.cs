@@ -49,7 +49,10 @@ namespace Shop.Migrations.SqlServer.Customers
                     last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
                     state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
                     partition = table.Column<short>(type: "smallint", nullable: true),
-                    sequence = table.Column<long>(type: "bigint", nullable: true)
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -230,7 +233,7 @@ namespace Shop.Migrations.SqlServer.Customers
             migrationBuilder.CreateIndex(
                 name: "ix_outbox_scheduled_due",
                 table: "outbox_scheduled",
-                columns: new[] { "partition", "not_before" });
+                columns: new[] { "partition", "not_before", "id" });
         }
 
         /// <inheritdoc />

@@ -134,9 +134,17 @@ namespace Shop.Migrations.SqlServer.Orders
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -147,6 +155,10 @@ namespace Shop.Migrations.SqlServer.Orders
                     b.Property<string>("Headers")
                         .HasColumnType("nvarchar(max)")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -481,7 +493,7 @@ namespace Shop.Migrations.SqlServer.Orders
                     b.HasKey("Id")
                         .HasName("pk_outbox_scheduled");
 
-                    b.HasIndex("Partition", "NotBefore")
+                    b.HasIndex("Partition", "NotBefore", "Id")
                         .HasDatabaseName("ix_outbox_scheduled_due");
 
                     b.ToTable("outbox_scheduled", (string)null);

@@ -36,7 +36,10 @@ namespace Shop.Migrations.Sqlite.Stock
                     last_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
                     state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead"),
                     partition = table.Column<short>(type: "INTEGER", nullable: true),
-                    sequence = table.Column<long>(type: "INTEGER", nullable: true)
+                    sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -264,7 +267,7 @@ namespace Shop.Migrations.Sqlite.Stock
             migrationBuilder.CreateIndex(
                 name: "ix_outbox_scheduled_due",
                 table: "outbox_scheduled",
-                columns: new[] { "partition", "not_before" });
+                columns: new[] { "partition", "not_before", "id" });
         }
 
         /// <inheritdoc />

@@ -124,9 +124,17 @@ namespace Shop.Migrations.Sqlite.Stock
                         .HasColumnType("TEXT")
                         .HasColumnName("content_type");
 
+                    b.Property<DateTime?>("CreatedAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("created_at");
+
                     b.Property<string>("Error")
                         .HasColumnType("TEXT")
                         .HasColumnName("error");
+
+                    b.Property<DateTime?>("ExpiresAt")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("expires_at");
 
                     b.Property<DateTime>("FirstFailedAt")
                         .ValueGeneratedOnAdd()
@@ -137,6 +145,10 @@ namespace Shop.Migrations.Sqlite.Stock
                     b.Property<string>("Headers")
                         .HasColumnType("TEXT")
                         .HasColumnName("headers");
+
+                    b.Property<long?>("KeySequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("key_sequence");
 
                     b.Property<DateTime>("LastFailedAt")
                         .ValueGeneratedOnAdd()
@@ -461,7 +473,7 @@ namespace Shop.Migrations.Sqlite.Stock
                     b.HasKey("Id")
                         .HasName("pk_outbox_scheduled");
 
-                    b.HasIndex("Partition", "NotBefore")
+                    b.HasIndex("Partition", "NotBefore", "Id")
                         .HasDatabaseName("ix_outbox_scheduled_due");
 
                     b.ToTable("outbox_scheduled", (string)null);

@@ -1,0 +1,40 @@
+namespace Broker.Bench;
+
+/// <summary>What a measured process has to do. Travels on its standard input: others can see a command line, and this holds connection strings.</summary>
+internal sealed record ChildTask
+{
+    public required ChildKind Kind { get; init; }
+
+    public string RabbitMq { get; init; } = "";
+
+    /// <summary>The exchange to publish to, and the queue bound to it.</summary>
+    public string Exchange { get; init; } = "";
+
+    public string Engine { get; init; } = "";
+
+    /// <summary>One database; several for a relay of several sources.</summary>
+    public IReadOnlyList<string> ConnectionStrings { get; init; } = [];
+
+    public int Partitions { get; init; } = 1;
+
+    public int Messages { get; init; }
+
+    /// <summary>Messages before the measured ones, so that those meet compiled code.</summary>
+    public int WarmUp { get; init; }
+
+    public int Bytes { get; init; }
+
+    /// <summary>Writers, or handlers at once.</summary>
+    public int Concurrency { get; init; } = 1;
+
+    /// <summary>Commits a second.</summary>
+    public double Rate { get; init; }
+
+    public double Seconds { get; init; }
+
+    /// <summary>CPU to use, in cores.</summary>
+    public double Cores { get; init; }
+
+    /// <summary>Whether the relay runs in the same process.</summary>
+    public bool InProcess { get; init; }
+}

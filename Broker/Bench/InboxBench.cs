@@ -1,0 +1,90 @@
+using System.CommandLine;
+using System.Globalization;
+
+namespace Broker.Bench;
+
+/// <summary><c>inbox</c>: how fast the consumer applies messages that wait in a quorum queue, beside bare consuming and a naive consumer.</summary>
+internal static class InboxBench
+{
+    private const string Raw = "raw consumer";
+    private const string Inbox = "inbox";
+    private const string Naive = "naive consumer";
+
+    private sealed record Settings(int Messages, int Bytes, int Concurrency, int Pairs, int Naive);
+
+    public static Command Create()
+    {
+        var messages = BenchOptions.Number("--messages", "Messages of each run.", 20_000);
+        var bytes = BenchOptions.Number("--bytes", "Bytes of each body.", 1_024, 16);
+        var concurrency = BenchOptions.Number("--concurrency", "Messages that the consumer handles at once, each in a transaction of its own.", 8);
+        var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
+        var naive = BenchOptions.Number("--naive", "Messages of the naive consumer, which is slow; 0 leaves it out.", 3_000, 0);
+        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, pairs, naive], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(pairs), parsed.GetValue(naive)), session));
+    }
+
+    private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
+    {
+        string[] things = settings.Naive > 0 ? [Raw, Inbox, Naive] : [Raw, Inbox];
+        session.Plan(things.Length * (settings.Pairs + 1));
+        var queue = await session.CreateQueueAsync();
+        var database = await session.CreateDatabaseAsync();
+        await database.CreateBusinessTablesAsync(session.CancellationToken);
+        await using var publisher = await RawPublisher.OpenAsync(new Uri(session.RabbitMq), queue.Name, session.CancellationToken);
+        var samples = new List<BenchSample>();
+        for (var pair = 0; pair <= settings.Pairs; pair++)
+        {
+            foreach (var thing in things)
+            {
+                session.Begin(pair == 0 ? $"warm-up: {thing}" : $"round {pair} of {settings.Pairs}: {thing}");
+                samples.Add(await RunAsync(thing, pair, thing == Naive ? settings.Naive : settings.Messages, settings, session, queue, database, publisher));
+                session.End();
+            }
+        }
+        return Report(settings, session, samples, things);
+    }
+
+    private static async Task<BenchSample> RunAsync(string thing, int pair, int messages, Settings settings, BenchSession session, BenchQueue queue, BenchDatabase database, RawPublisher publisher)
+    {
+        var cancellationToken = session.CancellationToken;
+        var warmUp = Math.Min(thing == Naive ? 300 : 2_000, messages);
+        var body = BenchMessage.Of(settings.Bytes).ToBody();
+        await publisher.PublishAsync(body, warmUp, cancellationToken);
+        await using var child = await ChildProcess.StartAsync(new ChildTask
+        {
+            Kind = thing switch { Raw => ChildKind.RawConsume, Naive => ChildKind.NaiveConsume, _ => ChildKind.Inbox },
+            RabbitMq = session.RabbitMq,
+            Exchange = queue.Name,
+            Engine = session.Dialect.Name,
+            ConnectionStrings = [database.ConnectionString],
+            Messages = messages,
+            WarmUp = warmUp,
+            Concurrency = settings.Concurrency,
+        }, cancellationToken);
+        await database.ForgetAsync(cancellationToken);
+        await publisher.PublishAsync(body, messages, cancellationToken);
+        var sample = await session.MeasureAsync(thing, pair, () => child.RunAsync(cancellationToken));
+        if (thing != Raw && await database.ScalarAsync(database.Sql.CountEffects, cancellationToken) is var effects && effects != messages)
+            throw new BenchFailedException($"{thing}: {effects} effects are committed, of {messages}.");
+        return sample;
+    }
+
+    private static BenchReport Report(Settings settings, BenchSession session, List<BenchSample> samples, string[] things)
+    {
+        var report = new BenchReport
+        {
+            Name = "inbox",
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, {settings.Concurrency} handled at once, one row each; medians of {settings.Pairs} (lowest–highest). {RateTable.Legend}"),
+            Columns = RateTable.Columns,
+        };
+        foreach (var sample in samples)
+            report.Samples.Add(sample);
+        RateTable.Add(report, samples, things, Raw);
+        if (settings.Naive > 0 && RateTable.Over(samples, Inbox, Naive, r => r.Rate) is { } ratio)
+        {
+            report.Results["inbox / naive"] = ratio.Median;
+            report.Findings.Add($"inbox / naive consumer = {ratio.ToString("0.0")}");
+        }
+        return report;
+    }
+}

@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Broker.Bench;
+
+/// <summary>The product's consumer applies the messages of a queue: inbox row and effect in one transaction, then the accept.</summary>
+internal sealed class InboxChild(ChildTask task) : IChild
+{
+    public Task WarmUpAsync(CancellationToken cancellationToken) => task.WarmUp > 0 ? ApplyAsync(task.WarmUp, cancellationToken) : Task.CompletedTask;
+
+    public async Task<ChildResult> RunAsync(Task stop, CancellationToken cancellationToken) =>
+        new() { Count = task.Messages, Seconds = (await ApplyAsync(task.Messages, cancellationToken)).TotalSeconds };
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>The time is from the consumer's start, connecting included, to the last commit.</summary>
+    private async Task<TimeSpan> ApplyAsync(int messages, CancellationToken cancellationToken)
+    {
+        ThreadPool.SetMinThreads(Math.Max(Environment.ProcessorCount, 2 * task.Concurrency), Environment.ProcessorCount);
+        await using var dataSource = DataSources.Create(BenchDatabase.Engine(task.Engine), task.ConnectionStrings[^1], task.Concurrency);
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "broker bench" });
+        builder.Logging.AddProvider(new StandardErrorLog()).SetMinimumLevel(LogLevel.Warning);
+        ServiceUnderTest.AddConsumer(builder.Services, task, dataSource);
+        using var host = builder.Build();
+        using var applied = new MetricCounter("outbox.inbox.applied", messages);
+        var start = TimeProvider.System.GetTimestamp();
+        await host.StartAsync(cancellationToken);
+        await applied.Reached.WaitAsync(cancellationToken);
+        var elapsed = TimeProvider.System.GetElapsedTime(start);
+        await host.StopAsync(CancellationToken.None);
+        return elapsed;
+    }
+}

@@ -1,0 +1,23 @@
+using System.Globalization;
+
+namespace Broker.Bench;
+
+/// <summary>How latencies are shown, the same by every verb.</summary>
+internal static class Latencies
+{
+    public static IReadOnlyList<string> Columns { get; } = ["", "messages", "p50 ms", "p90 ms", "p99 ms", "max ms"];
+
+    /// <summary>Adds a row, bars and results.</summary>
+    public static void Add(BenchReport report, string what, IReadOnlyList<double> milliseconds)
+    {
+        double At(double percent) => Statistics.Percentile(milliseconds, percent);
+        report.Rows.Add([what, milliseconds.Count.ToString("N0", CultureInfo.InvariantCulture), .. ((double[])[50, 90, 99, 100]).Select(p => At(p).ToString("0.0", CultureInfo.InvariantCulture))]);
+        foreach (var percent in (double[])[50, 90, 99])
+        {
+            var name = string.Create(CultureInfo.InvariantCulture, $"p{percent}");
+            report.Bars.Add(new Bar($"{what}: {name}", At(percent), At(percent), At(percent)));
+            report.Results[$"{what}: {name} ms"] = At(percent);
+        }
+        report.Results[$"{what}: max ms"] = At(100);
+    }
+}
