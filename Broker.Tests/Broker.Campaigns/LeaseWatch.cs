@@ -52,14 +52,14 @@ internal sealed class LeaseWatch : IAsyncDisposable
         }
     }
 
-    /// <summary>The time after which somebody else held a partition; null if that did not happen in time.</summary>
+    /// <summary>The time after which somebody else held a partition; null if that did not happen in time. Negative if it had been handed over just before.</summary>
     public async Task<TimeSpan?> TakeoverAsync(Holding lost, long since, TimeSpan within)
     {
         while (true)
         {
             lock (_lock)
             {
-                if (_holdings.FirstOrDefault(h => h.Partition == lost.Partition && h.At >= since && h.Token > lost.Token && h.Owner != lost.Owner) is { } taken)
+                if (_holdings.FirstOrDefault(h => h.Partition == lost.Partition && h.Token > lost.Token && h.Owner != lost.Owner) is { } taken)
                     return TimeProvider.System.GetElapsedTime(since, taken.At);
             }
             if (TimeProvider.System.GetElapsedTime(since) > within)

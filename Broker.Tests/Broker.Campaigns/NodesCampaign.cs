@@ -185,6 +185,8 @@ internal sealed class NodesCampaign(NodesCampaign.Plan plan, Action<string> say)
             _verdict.Add($"partition {holding.Partition} was not taken over after its relay was {what.ToString().ToLowerInvariant()}");
             return;
         }
+        if (taken < TimeSpan.Zero)
+            return;
         _takeovers[what].Add(taken);
         if (plan.JudgesTimes && taken > Allowed(what))
             _verdict.Add(string.Create(CultureInfo.InvariantCulture, $"partition {holding.Partition} was taken over {taken.TotalSeconds:0.00} s after its relay was {what.ToString().ToLowerInvariant()}; allowed are {Allowed(what).TotalSeconds:0} s"));
@@ -222,6 +224,9 @@ internal sealed class NodesCampaign(NodesCampaign.Plan plan, Action<string> say)
             if (!_all.Any(w => w.ClockError > TimeSpan.FromMinutes(4)) || !_all.Any(w => w.ClockError < TimeSpan.FromMinutes(-4)))
                 _verdict.Add("the clocks were not moved: the campaign tells nothing about them");
         }
+        // What the relay did not foresee is a fault of the relay's, even if it got over it.
+        foreach (var worker in _all.Where(w => w.Errors.Any(e => e.Contains("unexpected error", StringComparison.Ordinal))))
+            _verdict.Add($"{worker.Name} met an unexpected error");
         foreach (var error in _all.SelectMany(w => w.Errors.Select(e => $"{w.Name}: {e}")).Take(10))
             say(error);
     }
