@@ -180,7 +180,7 @@ internal sealed class ClusterCampaign(ClusterCampaign.Plan plan, Action<string> 
         say($"{writers.Commits.Count:N0} events committed, {writers.RolledBack:N0} transactions rolled back; {_verdict.Arrived:N0} events arrived, {_verdict.Copies:N0} came again after something had happened; the queue gave {log.Arrivals.Count(a => a.IsRedelivered):N0} out again");
         foreach (var what in plan.Happenings)
             say($"{what,-14} next confirm after: {_confirms[what]} (looked at every {ConfirmWatch.Interval.TotalMilliseconds:0} ms)");
-        foreach (var error in worker.Errors.Take(10))
-            say(error);
+        foreach (var line in worker.Warnings.Take(30).Concat(worker.Errors.Take(10)).Order(StringComparer.Ordinal))
+            say(line);
     }
 }

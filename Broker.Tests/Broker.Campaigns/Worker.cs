@@ -38,6 +38,9 @@ internal sealed class Worker : IAsyncDisposable
     /// <summary>By how much its clock differs from ours, by the first time that it wrote.</summary>
     public TimeSpan? ClockError { get; private set; }
 
+    /// <summary>What heals itself.</summary>
+    public IEnumerable<string> Warnings => _lines.Where(l => l.Contains(" warn: ", StringComparison.Ordinal));
+
     public bool HasExited => _process.HasExited;
 
     /// <summary>Completes when it relays.</summary>
