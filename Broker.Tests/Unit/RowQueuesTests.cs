@@ -333,6 +333,8 @@ internal sealed class RowQueuesTests
     public void Rows_of_an_unroutable_type_are_given_up_when_they_themselves_have_waited_long_enough()
     {
         _options.UnroutableTimeout = TimeSpan.FromSeconds(10);
+        // Tried about every second, so that the time between two tries does not blur who has waited for how long.
+        _options.MaxRetryDelay = TimeSpan.FromSeconds(1);
         var probe = Add(Row(1))[0];
         TakeAll();
         _rows.Block(probe, "unroutable", isUnroutable: true);

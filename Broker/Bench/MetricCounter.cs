@@ -21,11 +21,16 @@ internal sealed class MetricCounter : IDisposable
         };
         _listener.SetMeasurementEventCallback<long>((_, value, _, _) =>
         {
+            if (First is null)
+                First = (TimeProvider.System.GetTimestamp(), value);
             if (Interlocked.Add(ref _count, value) >= target)
                 _reached.TrySetResult();
         });
         _listener.Start();
     }
+
+    /// <summary>When the counter grew first, and by how much.</summary>
+    public (long Timestamp, long Count)? First { get; private set; }
 
     public Task Reached => _reached.Task;
 

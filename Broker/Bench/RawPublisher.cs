@@ -46,13 +46,31 @@ internal sealed class RawPublisher : IAsyncDisposable
         _done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _target, _published + (ulong)count);
         _published += (ulong)count;
-        var properties = new BasicProperties { DeliveryMode = DeliveryModes.Persistent, Type = BenchMessage.Type, ContentType = "application/json" };
+        // The same message as the relay's, header for header: the broker's work for each counts in both.
+        var id = new byte[36];
+        var properties = new BasicProperties
+        {
+            DeliveryMode = DeliveryModes.Persistent,
+            Type = BenchMessage.Type,
+            ContentType = "application/json",
+            Timestamp = new AmqpTimestamp(1_790_000_000),
+            Headers = new Dictionary<string, object?>
+            {
+                ["cloudEvents:specversion"] = "1.0",
+                ["cloudEvents:id"] = id,
+                ["cloudEvents:source"] = "bench-0",
+                ["cloudEvents:type"] = BenchMessage.Type,
+                ["cloudEvents:time"] = "2026-01-31T23:59:59.123Z",
+            },
+        };
         var start = TimeProvider.System.GetTimestamp();
         for (var i = 0; i < count && !_done.Task.IsFaulted; i++)
         {
             if (!_window.Wait(0, CancellationToken.None))
                 await _window.WaitAsync(cancellationToken);
-            properties.MessageId = Guid.CreateVersion7().ToString();
+            var next = Guid.CreateVersion7();
+            next.TryFormat(id, out _);
+            properties.MessageId = next.ToString();
             await _channel.BasicPublishAsync(_exchange, BenchMessage.Type, mandatory: true, properties, body, CancellationToken.None);
         }
         await _done.Task.WaitAsync(cancellationToken);

@@ -11,8 +11,11 @@ internal sealed class RelayChild(ChildTask task) : IChild
             await _relay.DrainAsync(task.WarmUp, cancellationToken);
     }
 
-    public async Task<ChildResult> RunAsync(Task stop, CancellationToken cancellationToken) =>
-        new() { Count = task.Messages, Seconds = (await _relay.DrainAsync(task.Messages, cancellationToken)).TotalSeconds };
+    public async Task<ChildResult> RunAsync(Task stop, CancellationToken cancellationToken)
+    {
+        var (elapsed, count) = await _relay.DrainAsync(task.Messages, cancellationToken);
+        return new() { Count = count, Seconds = elapsed.TotalSeconds };
+    }
 
     public ValueTask DisposeAsync() => _relay.DisposeAsync();
 }

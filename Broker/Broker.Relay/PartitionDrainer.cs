@@ -12,8 +12,6 @@ namespace Broker.Relay;
 /// </remarks>
 internal sealed class PartitionDrainer : IDisposable
 {
-    private const int SettleSize = 1_000;
-    private static readonly TimeSpan SettleDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LatePoll = TimeSpan.FromMilliseconds(250);
 
@@ -25,21 +23,15 @@ internal sealed class PartitionDrainer : IDisposable
     private readonly OutboxReader _reader;
     private readonly RowQueues _rows;
     private readonly RowPublisher _publisher;
-    private readonly List<long> _confirmed = [];
+    private readonly RowSettler _settler;
     private readonly RowsAside _aside;
     private readonly BlockedWatch _blocked;
     private readonly List<long> _settled = [];
-    private readonly KeyValuePair<string, object?> _tag;
     private readonly CancellationTokenSource _abort = new();
 
-    private Task<bool>? _settling;
     private Task<ReadResult>? _reading;
-    private IReadOnlyList<long> _settlingRows = [];
-    private Action? _onSettled;
-    private bool _wasAside;
     private int _emptyReads;
     private long _nextReadAt;
-    private long _firstConfirmAt;
     private readonly OutboxSignal _wake = new();
     private readonly bool _isWatched;
     private long _asleepAbove = -1;
@@ -58,10 +50,10 @@ internal sealed class PartitionDrainer : IDisposable
         (_source, _store, _time, _logger, _steps, _isWatched) = (source, store, time, logger, steps, isWatched);
         _reader = new OutboxReader(store, time);
         _rows = new RowQueues(source.Options, time);
-        _publisher = new RowPublisher(source, _rows, ToSettle, time, logger, steps, _abort.Token);
         _aside = new RowsAside(source, store, _rows, time, logger);
+        _settler = new RowSettler(source, store, _aside, time, steps, _abort.Token);
+        _publisher = new RowPublisher(source, _rows, _settler.Confirmed, time, logger, steps, _abort.Token);
         _blocked = new BlockedWatch(source, _rows, time);
-        _tag = new("source", source.Name);
     }
 
     /// <summary>While the drainer waits to be woken: the number above which no row has been seen. Otherwise null. For any thread.</summary>
@@ -104,7 +96,7 @@ internal sealed class PartitionDrainer : IDisposable
         progress |= EndSettling();
         progress |= EndReading();
         _rows.Wake();
-        BeginSettling(atOnce: false);
+        _settler.Begin(atOnce: _publisher.Unanswered == 0);
         BeginReading();
         _blocked.Draw();
         return _publisher.Begin() || progress;
@@ -263,83 +255,19 @@ internal sealed class PartitionDrainer : IDisposable
         }
     }
 
-    // ── Settling ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    private void ToSettle(OutboxRow row)
-    {
-        if (_confirmed.Count == 0)
-            _firstConfirmAt = _time.GetTimestamp();
-        _confirmed.Add(row.Sequence);
-    }
-
-    private void BeginSettling(bool atOnce)
-    {
-        if (_settling is not null)
-            return;
-        // At full load there are always confirmed rows, and while many scheduled rows come back there are always those: they take turns.
-        if ((!_wasAside || _confirmed.Count == 0) && _aside.NextMove(isFree: _confirmed.Count == 0) is { } move)
-        {
-            (_settlingRows, _onSettled, _wasAside) = (move.Sequences, move.Done, true);
-            _settling = Task.Run(() => MoveAsync(move), CancellationToken.None);
-            return;
-        }
-        _wasAside = false;
-        if (_confirmed.Count == 0)
-            return;
-        if (!atOnce && _confirmed.Count < SettleSize && _publisher.Unanswered > 0 && _time.GetElapsedTime(_firstConfirmAt) < SettleDelay)
-            return;
-        var batch = _confirmed.GetRange(0, Math.Min(_confirmed.Count, SettleSize));
-        _confirmed.RemoveRange(0, batch.Count);
-        (_settlingRows, _onSettled) = (batch, null);
-        _settling = Task.Run(() => SettleAsync(batch), CancellationToken.None);
-        _firstConfirmAt = _time.GetTimestamp();
-    }
-
-    private async Task<bool> SettleAsync(List<long> batch)
-    {
-        await _steps.ReachedAsync("confirmed").ConfigureAwait(false);
-        // G2: only confirmed rows come here. G5: the delete checks the fencing token itself.
-        var held = await _store.SettleAsync(batch, _abort.Token).ConfigureAwait(false);
-        await _steps.ReachedAsync("settled").ConfigureAwait(false);
-        return held;
-    }
-
-    private async Task<bool> MoveAsync(RowsAside.Move move)
-    {
-        await _steps.ReachedAsync("moving").ConfigureAwait(false);
-        var held = await move.RunAsync(_abort.Token).ConfigureAwait(false);
-        await _steps.ReachedAsync("moved").ConfigureAwait(false);
-        return held;
-    }
-
     private bool EndSettling()
     {
-        if (_settling is not { IsCompleted: true } settling)
+        if (_settler.End() is not { } settled)
             return false;
-        _settling = null;
-        if (!settling.GetAwaiter().GetResult())
-        {
-            OutboxMetrics.RefusedSettles.Add(1, _tag);
-            throw new LeaseLostException();
-        }
-        if (_onSettled is { } done)
-        {
-            done();
-            // What came back lies above everything that was read.
-            if (_settlingRows.Count == 0)
-                _nextReadAt = _time.GetTimestamp();
-        }
-        else
-        {
-            OutboxMetrics.Settled.Add(_settlingRows.Count, _tag);
-        }
+        if (settled.CameBack)
+            _nextReadAt = _time.GetTimestamp();
         if (_reading is not null)
         {
-            _settled.AddRange(_settlingRows);
+            _settled.AddRange(settled.Gone);
         }
         else
         {
-            foreach (var sequence in _settlingRows)
+            foreach (var sequence in settled.Gone)
                 _rows.Forget(sequence);
         }
         return true;
@@ -357,18 +285,18 @@ internal sealed class PartitionDrainer : IDisposable
             Until(_nextReadAt);
         if (isReading && _reading is null && _aside.NextReadAt is { } read)
             Until(read);
-        if (_settling is null && _confirmed.Count > 0)
-            Until(_firstConfirmAt + (long)(SettleDelay.TotalSeconds * _time.TimestampFrequency));
+        if (_settler.DueAt is { } settle)
+            Until(settle);
         var waits = new List<Task>(7);
         if (_publisher.AddWaits(waits) is { } more && (isReading || _publisher.IsSending))
             Until(more);
         // Rows may have been given up since settling was looked at.
-        if (wake <= TimeSpan.Zero || (_settling is null && _rows.HasDead))
+        if (wake <= TimeSpan.Zero || (_settler.Current is null && _rows.HasDead))
             return;
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, _abort.Token);
         waits.Add(Task.Delay(wake, _time, ended.Token));
-        if (_settling is not null)
-            waits.Add(_settling);
+        if (_settler.Current is { } settling)
+            waits.Add(settling);
         if (isReading && _reading is not null)
             waits.Add(_reading);
         else if (isReading && _rows.HasRoom)
@@ -381,7 +309,7 @@ internal sealed class PartitionDrainer : IDisposable
     private async Task FinishAsync(CancellationToken lostToken)
     {
         using var limit = new CancellationTokenSource(_source.Options.DrainTimeout, _time);
-        while (_publisher.IsSending || _publisher.Unanswered > 0 || _confirmed.Count > 0 || _aside.HasMoves || _settling is not null)
+        while (_publisher.IsSending || _publisher.Unanswered > 0 || _settler.HasWork)
         {
             lostToken.ThrowIfCancellationRequested();
             var progress = _publisher.Take();
@@ -390,7 +318,7 @@ internal sealed class PartitionDrainer : IDisposable
                 progress |= _publisher.GiveUp();
             if (limit.IsCancellationRequested && _publisher.IsSending)
                 return;
-            BeginSettling(atOnce: _publisher.Unanswered == 0);
+            _settler.Begin(atOnce: _publisher.Unanswered == 0);
             if (!progress)
                 await WaitAsync(isReading: false, limit.IsCancellationRequested ? CancellationToken.None : limit.Token).ConfigureAwait(false);
         }
@@ -400,7 +328,7 @@ internal sealed class PartitionDrainer : IDisposable
     {
         await _abort.CancelAsync().ConfigureAwait(false);
         await _publisher.CloseAsync().ConfigureAwait(false);
-        foreach (var task in (Task?[])[_settling, _reading])
+        foreach (var task in (Task?[])[_settler.Current, _reading])
         {
             if (task is not null)
                 await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -22,6 +22,9 @@ internal sealed partial class RowQueues(RelayOptions options, TimeProvider time)
     private const int FetchSize = 500;
 
     private readonly Dictionary<string, Queue<OutboxRow>> _behind = new(StringComparer.Ordinal);
+
+    /// <summary>What stands behind a key of which only one row is known, as for most: never filled.</summary>
+    private readonly Queue<OutboxRow> _nobody = new(0);
     private readonly PriorityQueue<OutboxRow, long> _ready = new();
     private readonly PriorityQueue<OutboxRow, long> _toFetch = new();
     private readonly PriorityQueue<OutboxRow, long> _timed = new();
@@ -175,7 +178,7 @@ internal sealed partial class RowQueues(RelayOptions options, TimeProvider time)
     {
         if (row.Envelope is not null)
             return;
-        (row.Envelope, row.Unreadable, row.Type) = (fetched.Envelope, fetched.Unreadable, fetched.Type);
+        (row.Envelope, row.Unreadable, row.Type, row.Memory) = (fetched.Envelope, fetched.Unreadable, fetched.Type, fetched.Memory);
         Counted(row);
     }
 
@@ -218,12 +221,14 @@ internal sealed partial class RowQueues(RelayOptions options, TimeProvider time)
             }
             if (_behind.TryGetValue(row.Key, out var queue))
             {
+                if (ReferenceEquals(queue, _nobody))
+                    _behind[row.Key] = queue = new Queue<OutboxRow>();
                 if (queue.Count >= BodiesPerKey)
                     Drop(row);
                 queue.Enqueue(row);
                 return;
             }
-            _behind.Add(row.Key, new Queue<OutboxRow>(0));
+            _behind.Add(row.Key, _nobody);
         }
         MakeReady(row);
     }

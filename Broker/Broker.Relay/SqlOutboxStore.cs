@@ -24,7 +24,8 @@ internal sealed partial class SqlOutboxStore : IOutboxStore
     private readonly RelayConnections _connections;
     private readonly bool _ownsConnections;
     private readonly BodyPool _bodies = new();
-    private readonly TextCache _texts = new();
+    private readonly TextCache _types = new();
+    private readonly TextCache _contentTypes = new();
 
     public SqlOutboxStore(RelaySource source, short partition, string lease, long token, RelayConnections connections) =>
         (_source, _partition, _lease, _token, _connections) = (source, partition, lease, token, connections);
@@ -156,7 +157,7 @@ internal sealed partial class SqlOutboxStore : IOutboxStore
     {
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = reader.ConfigureAwait(false);
-        var rows = new List<OutboxRow>();
+        var rows = new List<OutboxRow>(Math.Min(limit, 1_000));
         long bytes = 0;
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -176,14 +177,14 @@ internal sealed partial class SqlOutboxStore : IOutboxStore
     {
         var sequence = reader.GetInt64(0);
         var key = reader.IsDBNull(2) ? null : reader.GetString(2);
-        var type = Dialect.ReadText(reader, 4, _texts);
+        var type = Dialect.ReadText(reader, 4, _types);
         Envelope? envelope = null;
         string? unreadable = null;
         BodyPool.Block? memory = null;
         try
         {
             var headers = reader.IsDBNull(5) ? Envelope.NoHeaders : ReadHeaders(reader.GetString(5));
-            var contentType = Dialect.ReadText(reader, 6, _texts);
+            var contentType = Dialect.ReadText(reader, 6, _contentTypes);
             (memory, var body) = ReadBody(reader, 7);
             envelope = new Envelope
             {
