@@ -12,6 +12,7 @@ usage: docker/servers.sh start|stop|restart|status|env [NAME…]
        docker/servers.sh ctl ARGUMENT…       rabbitmqctl against our own RabbitMQ
        docker/servers.sh login HOST PORT     does a RabbitMQ there let guest in?
        docker/servers.sh install PACKAGE…    Debian packages, without starting what they bring
+       docker/servers.sh cluster …           three RabbitMQ nodes, and what can happen to them; 'cluster help' tells more
 
 NAME is rabbitmq, postgres, mariadb, redis or etcd; all of them when none is given.
 Data and logs: ${BROKER_SERVERS_DIR:-/tmp/broker-servers}. Ports: BROKER_RABBITMQ_PORT, BROKER_POSTGRES_PORT and so on.
@@ -19,6 +20,8 @@ USAGE
 }
 
 SELF=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/servers.sh
+# shellcheck source=cluster.sh
+. "${SELF%/*}/cluster.sh"
 ROOT=${BROKER_SERVERS_DIR:-/tmp/broker-servers}
 [[ $ROOT == /* ]] || ROOT=$PWD/$ROOT
 ALL=(rabbitmq postgres mariadb redis etcd)
@@ -31,12 +34,16 @@ port_of() {
         redis) echo "${BROKER_REDIS_PORT:-46379}" ;;
         etcd) echo "${BROKER_ETCD_PORT:-42379}" ;;
         epmd) echo "${BROKER_EPMD_PORT:-44369}" ;;
+        cluster-*) cluster_port_of "$1" ;;
     esac
 }
 
 # The port between nodes of one kind: RabbitMQ's distribution, etcd's peers.
 inner_port_of() {
-    case $1 in rabbitmq | etcd) echo $(($(port_of "$1") + 1)) ;; esac
+    case $1 in
+        rabbitmq | etcd) echo $(($(port_of "$1") + 1)) ;;
+        cluster-*) cluster_inner_port_of "$1" ;;
+    esac
 }
 
 package_of() {
@@ -44,7 +51,7 @@ package_of() {
 }
 
 user_of() {
-    case $1 in epmd) echo rabbitmq ;; mariadb) echo mysql ;; *) echo "$1" ;; esac
+    case $1 in epmd | cluster-*) echo rabbitmq ;; mariadb) echo mysql ;; *) echo "$1" ;; esac
 }
 
 complain() { printf '%-9s %s\n' "$1" "$2" >&2; }
@@ -60,7 +67,7 @@ postgres_bin() { printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1; 
 
 is_installed() {
     case $1 in
-        rabbitmq) [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] ;;
+        rabbitmq | cluster-*) [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] ;;
         postgres) [[ -x $(postgres_bin)/postgres ]] ;;
         mariadb) command -v mariadbd mariadb-install-db >/dev/null ;;
         redis) command -v redis-server >/dev/null ;;
@@ -192,8 +199,8 @@ amqp_login() (
 answers() {
     local port; port=$(port_of "$1")
     case $1 in
-        epmd) is_listening "$port" ;;
-        rabbitmq) amqp_login 127.0.0.1 "$port" ;;
+        epmd | cluster-epmd) is_listening "$port" ;;
+        rabbitmq | cluster-*) amqp_login 127.0.0.1 "$port" ;;
         postgres) "$(postgres_bin)/pg_isready" -q -t 2 -h 127.0.0.1 -p "$port" ;;
         mariadb) mariadb-admin --no-defaults -h 127.0.0.1 -P "$port" -u broker -pbroker --connect-timeout=2 ping >/dev/null 2>&1 ;;
         redis) [[ $(exchange "$port" 'PING\r\n' 5) == +PONG ]] ;;
@@ -209,15 +216,15 @@ launch_epmd() { spawn epmd epmd -address 127.0.0.1 -port "$(port_of epmd)"; }
 
 # Everything RabbitMQ and its tools would otherwise look for in /etc, /var or on the default ports.
 rabbitmq_environment() {
-    local data=$ROOT/rabbitmq loopback='-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false'
-    local port; port=$(inner_port_of rabbitmq)
+    local name=$1 data=$ROOT/$1 loopback='-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false'
+    local port; port=$(inner_port_of "$name")
     export ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_NODENAME=broker@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
     export RABBITMQ_CONF_ENV_FILE=$data/none RABBITMQ_CONFIG_FILE=$data/rabbitmq RABBITMQ_ENABLED_PLUGINS_FILE=$data/plugins
     export RABBITMQ_MNESIA_BASE=$data/data RABBITMQ_LOG_BASE=$data/logs RABBITMQ_GENERATED_CONFIG_DIR=$data/generated
     export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=$loopback RABBITMQ_CTL_ERL_ARGS=$loopback RABBITMQ_DIST_PORT=$port
     export RABBITMQ_CTL_DIST_PORT_MIN=$((port + 100)) RABBITMQ_CTL_DIST_PORT_MAX=$((port + 140))
     ERL_EPMD_PORT=$(port_of epmd)
-    RABBITMQ_NODE_PORT=$(port_of rabbitmq)
+    RABBITMQ_NODE_PORT=$(port_of "$name")
     # With it the start script becomes the Erlang VM, so that our pid is the server's; -noinput then has to be said.
     export ERL_EPMD_PORT RABBITMQ_NODE_PORT RABBITMQ_ALLOW_INPUT=1
 }
@@ -236,7 +243,7 @@ log.file.level = warning
 CONF
     is_root && chown rabbitmq:rabbitmq .erlang.cookie plugins rabbitmq.conf
     launch epmd || exit 1
-    rabbitmq_environment
+    rabbitmq_environment rabbitmq
     spawn rabbitmq /usr/lib/rabbitmq/bin/rabbitmq-server -noinput
 )
 
@@ -294,10 +301,11 @@ own_folder() {
 }
 
 launch() {
-    local name=$1 port
+    local name=$1 port setting=${1^^}
     is_running "$name" && return 0
+    setting=${setting%%-*}
     for port in $(port_of "$name") $(inner_port_of "$name"); do
-        ! is_listening "$port" || fail "$name" "port $port is taken by a server that is not ours; stop that one, or set BROKER_${name^^}_PORT"
+        ! is_listening "$port" || fail "$name" "port $port is taken by a server that is not ours; stop that one, or set BROKER_${setting}_PORT"
     done
     own_folder "$name"
     "launch_$name"
@@ -388,7 +396,7 @@ exports() {
 
 ctl() {
     is_running rabbitmq || fail rabbitmq "is not running; start it: docker/servers.sh start rabbitmq"
-    rabbitmq_environment
+    rabbitmq_environment rabbitmq
     become rabbitmq /usr/lib/rabbitmq/bin/rabbitmqctl "$@"
 }
 
@@ -433,7 +441,7 @@ main() {
     local command=${1:-}
     (($# == 0)) || shift
     case $command in
-        ctl | login | install) ;;
+        ctl | login | install | cluster) ;;
         kill) (($#)) || fail servers "kill needs the name of a server: ${ALL[*]}"; known "$@" ;;
         start | stop | restart | status | env) (($#)) || set -- "${ALL[@]}"; known "$@" ;;
         '' | -h | --help | help) usage; return ;;
@@ -450,6 +458,7 @@ main() {
         ctl) ctl "$@" ;;
         login) (($# == 2)) || fail servers "login needs a host and a port"; amqp_login "$1" "$2" ;;
         install) install_packages "$@" ;;
+        cluster) cluster "$@" ;;
     esac
 }
 

@@ -512,8 +512,8 @@ GO
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 UPDATE relays WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), status = @status WHERE owner = @owner;
 IF @@ROWCOUNT = 0 INSERT INTO relays (owner, expires_at, status) VALUES (@owner, DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), @status);
-UPDATE leases SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE (name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1);
-SELECT 'renewed' AS what, name, '' AS owner, token AS number, 0.0 AS seconds FROM leases WHERE (name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1) UNION ALL
+UPDATE leases SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE ((name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1)) AND CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0;
+SELECT 'renewed' AS what, name, '' AS owner, token AS number, 0.0 AS seconds FROM leases WHERE ((name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1)) AND CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0 UNION ALL
 SELECT 'lease' AS what, name, owner, token AS number, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 AS seconds FROM leases WHERE name LIKE 'relay/%'
 UNION ALL SELECT 'relay', owner, owner, 0, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 FROM relays WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0 AND owner <> @owner
 UNION ALL SELECT 'settings', '', '', partitions, COALESCE(next_partitions, 0) FROM outbox_settings

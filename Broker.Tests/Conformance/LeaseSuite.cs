@@ -230,6 +230,20 @@ internal abstract class LeaseSuite(SqlDialect dialect)
     }
 
     [Test]
+    public async Task A_beat_that_comes_after_the_release_does_not_bring_the_lease_back()
+    {
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        var lease = (await _leases.TryAcquireAsync("relay/0", "me", Short, None, renews: false))!;
+        await lease.DisposeAsync();
+
+        var beat = await RelayBeat.SendAsync(connection, "me", Long, null, [(lease.Name, lease.Token)], [], None);
+
+        Assert.That(beat.Renewed, Is.Empty);
+        await using var next = await _leases.TryAcquireAsync("relay/0", "next", Short, None, renews: false);
+        Assert.That(next?.Token, Is.EqualTo(lease.Token + 1), "the next one has to wait");
+    }
+
+    [Test]
     public async Task A_relay_that_leaves_is_not_listed_any_more_and_its_released_lease_is_free()
     {
         await using var connection = await _database.DataSource.OpenConnectionAsync();

@@ -49,6 +49,18 @@ internal sealed class RabbitMqFaultTests
     }
 
     [Test]
+    public async Task A_node_that_is_down_leaves_its_clients_to_the_next_one()
+    {
+        var node = new Uri(_uri);
+        await using var transport = TestTransport.CreateRabbitMq(_uri, o => o.Hosts = $"127.0.0.1:1, 127.0.0.1:2, {node.Host}:{(node.Port > 0 ? node.Port : 5672)}");
+        await BindAsync();
+
+        await PublishAsync(transport, Message("{}"));
+
+        Assert.That(await _broker.CountAsync(_queue), Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task A_body_that_is_too_large_is_refused_alone()
     {
         await using var transport = TestTransport.CreateRabbitMq(_uri, o => o.MaxMessageBytes = 1_000);

@@ -23,6 +23,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan BusyBeat = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan MinRingInterval = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan LongestLate = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Attention = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan FullLookInterval = TimeSpan.FromSeconds(60);
 
@@ -36,6 +37,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private readonly Dictionary<short, int> _failures = [];
     private readonly Dictionary<short, long> _notBefore = [];
     private DbConnection? _connection;
+    private Task _late = Task.CompletedTask;
     private RelayBeat? _last;
     private int _beatFailures;
     private bool _hasBegun;
@@ -242,7 +244,12 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         var holders = new Dictionary<short, string>();
         foreach (var lease in beat.Leases)
         {
-            if (lease.Partition is { } partition && lease.SecondsLeft > 0)
+            if (lease.Partition is not { } partition || lease.SecondsLeft <= 0)
+                continue;
+            // Nobody here drains it any more: its drainer lost it by its own clock, and a beat extended it all the same. Others, and this one, could take it only when it ends.
+            if (lease.Owner == owner && !_held.ContainsKey(partition))
+                await _leases.ReleaseAsync(lease.Name, lease.Token, stoppingToken).ConfigureAwait(false);
+            else
                 holders[partition] = lease.Owner;
         }
         foreach (var partition in _held.Keys)
@@ -307,6 +314,8 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         await _repartition.Ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_last is not null)
         {
+            // A beat under way would put it on the list again, and the others would leave it a share.
+            await Task.WhenAny(_late, Task.Delay(LongestLate, time)).ConfigureAwait(false);
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
             try
             {
@@ -352,7 +361,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         }
         catch when (!work.IsCompleted)
         {
-            _ = work.ContinueWith(late => late.IsCompletedSuccessfully ? late.Result.Connection.DisposeAsync().AsTask() : Task.CompletedTask, TaskScheduler.Default);
+            _late = work.ContinueWith(late => late.IsCompletedSuccessfully ? late.Result.Connection.DisposeAsync().AsTask() : Task.CompletedTask, TaskScheduler.Default).Unwrap();
             throw;
         }
     }

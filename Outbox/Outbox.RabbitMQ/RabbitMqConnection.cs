@@ -25,6 +25,7 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
     internal static ConnectionFactory CreateFactory(RabbitMqOptions options, string purpose) => new()
     {
         Uri = options.Uri!,
+        EndpointResolverFactory = _ => RabbitMqHosts.Of(options),
         AutomaticRecoveryEnabled = false,
         TopologyRecoveryEnabled = false,
         RequestedConnectionTimeout = options.ConnectTimeout,

@@ -13,7 +13,7 @@ internal static class RabbitMqErrors
 
     public static TransportException Translate(Exception exception, RabbitMqOptions options, string doing)
     {
-        var place = $"{options.Uri!.Host}:{(options.Uri.Port > 0 ? options.Uri.Port : options.Uri.Scheme == "amqps" ? 5671 : 5672)}";
+        var place = RabbitMqHosts.Of(options);
         for (var e = exception; e is not null; e = e.InnerException)
         {
             switch (e)

@@ -9,6 +9,11 @@ public sealed class RabbitMqOptions
     [Required]
     public Uri? Uri { get; set; }
 
+    /// <summary>The nodes of a cluster: <c>rabbit-1:5672, rabbit-2:5672, rabbit-3:5672</c>. Each try to connect asks them in an order by chance until one answers.</summary>
+    /// <value>Default: <see langword="null"/>, the host of <see cref="Uri"/> alone.</value>
+    /// <remarks>They replace the host of <see cref="Uri"/>; user, password, virtual host and TLS are still its. A node without a port has the one of <see cref="Uri"/>.</remarks>
+    public string? Hosts { get; set; }
+
     /// <summary>What is done about exchanges and queues before they are used.</summary>
     /// <value>Default: <see cref="TopologyMode.Declare"/>.</value>
     public TopologyMode Topology { get; set; } = TopologyMode.Declare;
@@ -39,6 +44,7 @@ public sealed class RabbitMqOptions
             results.Add(new ValidationResult("The RabbitMQ URI must look like amqp://user:password@host:5672/vhost (or amqps://)."));
         if (results.Count > 0)
             throw new OutboxConfigurationException($"RabbitMQ: {string.Join(" ", results.Select(r => r.ErrorMessage))}");
+        RabbitMqHosts.Of(this);
     }
 
     /// <summary>Reads a URI from configuration.</summary>

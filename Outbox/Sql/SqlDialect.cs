@@ -238,7 +238,9 @@ public abstract partial class SqlDialect
     /// <summary>Takes a relay off the list, and those that have been dead for a day: @owner.</summary>
     internal string RemoveRelay => $"DELETE FROM relays WHERE owner = @owner OR {SecondsUntil("expires_at")} < -86400";
 
-    private protected static string AnyHeld(int held) => string.Join(" OR ", Enumerable.Range(0, held).Select(i => string.Create(CultureInfo.InvariantCulture, $"(name = @n{i} AND token = @t{i})")));
+    // A lease that was given up while the statement was on its way stays given up, or nobody could take it until it ends once more.
+    private protected string AnyHeld(int held) =>
+        $"({string.Join(" OR ", Enumerable.Range(0, held).Select(i => string.Create(CultureInfo.InvariantCulture, $"(name = @n{i} AND token = @t{i})")))}) AND {SecondsUntil("expires_at")} > 0";
 
     private protected string Standing(int floors) =>
         $"""

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Broker.Tests.Support;
+namespace Broker.Campaigns;
 
 /// <summary>Stands between a client and its server, to lose what the network can lose.</summary>
 internal sealed class TcpProxy : IAsyncDisposable

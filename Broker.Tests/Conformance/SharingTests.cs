@@ -1,0 +1,34 @@
+using Broker.Relay;
+using Broker.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using Outbox.Diagnostics;
+using Outbox.Locks;
+using Outbox.Sql;
+using Outbox.Transport;
+
+namespace Broker.Tests.Conformance;
+
+/// <summary>Leases that get between a relay's beat and its drainers.</summary>
+internal sealed class SharingTests
+{
+    [Test]
+    public async Task A_lease_that_a_relay_holds_by_name_but_does_not_use_is_drained_again_at_once([ValueSource(typeof(TestDatabase), nameof(TestDatabase.Engines))] SqlDialect engine)
+    {
+        await using var database = await TestDatabase.CreateAsync(engine);
+        await using var left = await new DatabaseLeases(database.DataSource, engine, TimeProvider.System).TryAcquireAsync("relay/0", "me", TimeSpan.FromMinutes(10), CancellationToken.None, renews: false);
+        await left!.AbandonAsync();
+        var id = await database.InsertAsync();
+        await using var transport = new InMemoryTransport();
+        await using var collector = await Collector.StartAsync(transport);
+        using var stop = new CancellationTokenSource();
+        var source = new RelaySource { Name = "tests", Dialect = engine, DataSource = database.DataSource, Transport = transport };
+
+        var relay = new SourceRelay(source, "me", TimeProvider.System, NullLogger.Instance, StepSignals.None).RunAsync(stop.Token);
+
+        await collector.ReachAsync(1);
+        await stop.CancelAsync();
+        await relay;
+        Assert.That(collector.Arrived.Single().Id, Is.EqualTo(id));
+        Assert.That(await database.ScalarAsync<long>("SELECT token FROM leases"), Is.GreaterThan(left.Token), "a drainer of before could still settle");
+    }
+}
