@@ -525,5 +525,5 @@ SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS
 GO
 
 -- RenewLeases(held)
-SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE (name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1)
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE ((name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1)) AND CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0
 GO

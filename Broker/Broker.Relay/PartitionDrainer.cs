@@ -28,6 +28,7 @@ internal sealed class PartitionDrainer : IDisposable
     private readonly BlockedWatch _blocked;
     private readonly List<long> _settled = [];
     private readonly CancellationTokenSource _abort = new();
+    private readonly Pulse _pulse;
 
     private Task<ReadResult>? _reading;
     private int _emptyReads;
@@ -48,11 +49,12 @@ internal sealed class PartitionDrainer : IDisposable
     public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps, bool isWatched = false)
     {
         (_source, _store, _time, _logger, _steps, _isWatched) = (source, store, time, logger, steps, isWatched);
+        _pulse = new Pulse(time);
         _reader = new OutboxReader(store, time);
         _rows = new RowQueues(source.Options, time);
         _aside = new RowsAside(source, store, _rows, time, logger);
-        _settler = new RowSettler(source, store, _aside, time, steps, _abort.Token);
-        _publisher = new RowPublisher(source, _rows, _settler.Confirmed, time, logger, steps, _abort.Token);
+        _settler = new RowSettler(source, store, _aside, _pulse, time, steps, _abort.Token);
+        _publisher = new RowPublisher(source, _rows, _settler.Confirmed, _pulse, time, logger, steps, _abort.Token);
         _blocked = new BlockedWatch(source, _rows, time);
     }
 
@@ -72,13 +74,15 @@ internal sealed class PartitionDrainer : IDisposable
     {
         // A lost lease ends every wait, also one that nobody else would end.
         using var lost = lostToken.Register(_abort.Cancel);
+        using var aborted = _abort.Token.UnsafeRegister(static pulse => ((Pulse)pulse!).Set(), _pulse);
+        using var stopping = stoppingToken.UnsafeRegister(static pulse => ((Pulse)pulse!).Set(), _pulse);
         try
         {
             while (!stoppingToken.IsCancellationRequested)
             {
                 lostToken.ThrowIfCancellationRequested();
                 if (!Step())
-                    await WaitAsync(isReading: true, stoppingToken).ConfigureAwait(false);
+                    await WaitAsync(isReading: true).ConfigureAwait(false);
             }
             await FinishAsync(lostToken).ConfigureAwait(false);
         }
@@ -110,15 +114,14 @@ internal sealed class PartitionDrainer : IDisposable
             return;
         if (_aside.NextRead() is { } read)
         {
-            _reading = Task.Run(async () => new ReadResult(null, null, [], [], [], await read(_abort.Token).ConfigureAwait(false)), CancellationToken.None);
+            Read(async () => new ReadResult(null, null, [], [], [], await read(_abort.Token).ConfigureAwait(false)));
             return;
         }
         if (_rows.HasToFetch)
         {
             var wanted = _rows.TakeToFetch();
             var behind = wanted.Where(r => r.Key is not null).SelectMany(r => _rows.BareBehind(r.Key!)).ToList();
-            // A driver without true asynchrony must not stop the loop.
-            _reading = Task.Run(() => FetchAsync(wanted, behind), CancellationToken.None);
+            Read(() => FetchAsync(wanted, behind));
             return;
         }
         var isSignalled = _signal.IsCompleted;
@@ -131,9 +134,18 @@ internal sealed class PartitionDrainer : IDisposable
         }
         Interlocked.Exchange(ref _asleepAbove, -1);
         // Taken before the read: a commit during it raises the next signal.
-        _signal = _isWatched ? _wake.Next : _source.Signal.Next;
+        var signal = _isWatched ? _wake.Next : _source.Signal.Next;
+        if (signal != _signal)
+            _pulse.SetAfter(_signal = signal);
         var (known, limit) = (_rows.Count, Math.Min(_rows.Room, _source.Options.BatchSize));
-        _reading = Task.Run(() => LookAsync(known, limit), CancellationToken.None);
+        Read(() => LookAsync(known, limit));
+    }
+
+    private void Read(Func<Task<ReadResult>> read)
+    {
+        // A driver without true asynchrony must not stop the loop.
+        _reading = Task.Run(read, CancellationToken.None);
+        _pulse.SetAfter(_reading);
     }
 
     private async Task<ReadResult> LookAsync(int known, int limit)
@@ -170,7 +182,7 @@ internal sealed class PartitionDrainer : IDisposable
             if (result.Late is null && look.Low.Where(s => !_rows.Knows(s)).ToList() is { Count: > 0 } late)
             {
                 // G3: what lies below goes before what was read above, so the whole look waits for it.
-                _reading = Task.Run(() => FetchLateAsync(result, look, late), CancellationToken.None);
+                Read(() => FetchLateAsync(result, look, late));
                 return true;
             }
             Take(look, result.Late ?? []);
@@ -275,7 +287,7 @@ internal sealed class PartitionDrainer : IDisposable
 
     // ── Waiting and ending ──────────────────────────────────────────────────────────────────────────────────────
 
-    private async Task WaitAsync(bool isReading, CancellationToken stoppingToken)
+    private ValueTask WaitAsync(bool isReading)
     {
         var wake = TimeSpan.FromSeconds(10);
         void Until(long timestamp) => wake = TimeSpan.FromTicks(Math.Min(wake.Ticks, Math.Max(0, _time.GetElapsedTime(_time.GetTimestamp(), timestamp).Ticks)));
@@ -287,28 +299,17 @@ internal sealed class PartitionDrainer : IDisposable
             Until(read);
         if (_settler.DueAt is { } settle)
             Until(settle);
-        var waits = new List<Task>(7);
-        if (_publisher.AddWaits(waits) is { } more && (isReading || _publisher.IsSending))
+        if (_publisher.Listen() is { } more && (isReading || _publisher.IsSending))
             Until(more);
         // Rows may have been given up since settling was looked at.
-        if (wake <= TimeSpan.Zero || (_settler.Current is null && _rows.HasDead))
-            return;
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, _abort.Token);
-        waits.Add(Task.Delay(wake, _time, ended.Token));
-        if (_settler.Current is { } settling)
-            waits.Add(settling);
-        if (isReading && _reading is not null)
-            waits.Add(_reading);
-        else if (isReading && _rows.HasRoom)
-            waits.Add(_signal);
-        await Task.WhenAny(waits).ConfigureAwait(false);
-        await ended.CancelAsync().ConfigureAwait(false);
+        return wake <= TimeSpan.Zero || (_settler.Current is null && _rows.HasDead) ? ValueTask.CompletedTask : _pulse.WaitAsync(wake);
     }
 
     /// <summary>Waits for the answers to what was sent and settles them.</summary>
     private async Task FinishAsync(CancellationToken lostToken)
     {
         using var limit = new CancellationTokenSource(_source.Options.DrainTimeout, _time);
+        using var late = limit.Token.UnsafeRegister(static pulse => ((Pulse)pulse!).Set(), _pulse);
         while (_publisher.IsSending || _publisher.Unanswered > 0 || _settler.HasWork)
         {
             lostToken.ThrowIfCancellationRequested();
@@ -320,7 +321,7 @@ internal sealed class PartitionDrainer : IDisposable
                 return;
             _settler.Begin(atOnce: _publisher.Unanswered == 0);
             if (!progress)
-                await WaitAsync(isReading: false, limit.IsCancellationRequested ? CancellationToken.None : limit.Token).ConfigureAwait(false);
+                await WaitAsync(isReading: false).ConfigureAwait(false);
         }
     }
 
@@ -335,7 +336,11 @@ internal sealed class PartitionDrainer : IDisposable
         }
     }
 
-    public void Dispose() => _abort.Dispose();
+    public void Dispose()
+    {
+        _abort.Dispose();
+        _pulse.Dispose();
+    }
 
     private long After(TimeSpan delay) => _time.GetTimestamp() + (long)(delay.TotalSeconds * _time.TimestampFrequency);
 }

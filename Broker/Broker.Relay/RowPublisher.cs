@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
@@ -6,7 +7,7 @@ using Outbox.Transport;
 namespace Broker.Relay;
 
 /// <summary>Sends the rows that are ready through one channel after another, and takes their fates. Owned by one drainer; nothing here waits.</summary>
-internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<OutboxRow> onConfirmed, TimeProvider time, ILogger logger, StepSignals steps, CancellationToken aborted)
+internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<OutboxRow> onConfirmed, Pulse pulse, TimeProvider time, ILogger logger, StepSignals steps, CancellationToken aborted)
 {
     private const int SendSize = 512;
     private static readonly TimeSpan FirstReopen = TimeSpan.FromMilliseconds(200);
@@ -20,7 +21,9 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     private IPublishChannel? _channel;
     private Task<IPublishChannel>? _opening;
     private Task<int>? _sending;
-    private Task<bool>? _results;
+    private ValueTaskAwaiter<bool> _answer;
+    private Action? _onAnswer;
+    private bool _isListening;
     private Task? _closing;
     private List<OutboxRow> _sendingRows = [];
     private int _handedOver;
@@ -63,25 +66,37 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         return _sending is { IsCompleted: true };
     }
 
-    /// <summary>What to wait for, and the time after which there may be more to do.</summary>
-    public long? AddWaits(List<Task> waits)
+    /// <summary>Sets the pulse when there is something to take, and tells the time after which there may be more to do.</summary>
+    public long? Listen()
     {
-        if (_opening is not null)
-            waits.Add(_opening);
+        // The window is full, so nothing is lost by taking the answers in larger portions: waking for each one costs more than it does.
         if (_sending is not null)
-        {
-            // The window is full, so nothing is lost by taking the answers in larger portions: waking for each one costs more than it does.
-            waits.Add(_sending);
             return After(AnswersInterval);
-        }
-        if (_channel is { } channel)
+        if (_channel is not { } channel)
+            return _opening is null ? _nextOpenAt : null;
+        if (Volatile.Read(ref _isListening))
+            return null;
+#pragma warning disable CA2012 // Awaited by hand, once: an async method would make a task for each portion of answers.
+        _answer = channel.Results.WaitToReadAsync(CancellationToken.None).GetAwaiter();
+#pragma warning restore CA2012
+        if (_answer.IsCompleted)
         {
-            if (_results is not { IsCompleted: false })
-                _results = channel.Results.WaitToReadAsync(CancellationToken.None).AsTask();
-            waits.Add(_results);
+            _answer.GetResult();
+            pulse.Set();
             return null;
         }
-        return _opening is null ? _nextOpenAt : null;
+        _isListening = true;
+        _answer.UnsafeOnCompleted(_onAnswer ??= Answered);
+        return null;
+    }
+
+    /// <summary>Runs on a thread of the pool that has nothing else to do.</summary>
+    private void Answered()
+    {
+        // Gives the channel back what it waits with; the answers, or the channel's end, are found by looking.
+        _answer.GetResult();
+        Volatile.Write(ref _isListening, false);
+        pulse.SetHere();
     }
 
     /// <summary>Stops waiting for answers: the rows stay in the outbox and are published again. False when there was nothing to wait for.</summary>
@@ -110,6 +125,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         if (_channel is not null || _opening is not null || _sending is not null || time.GetTimestamp() < _nextOpenAt)
             return;
         _opening = source.Transport.OpenPublishChannelAsync(new PublishChannelOptions { Exchange = source.Exchange, Window = source.Options.Window }, aborted);
+        pulse.SetAfter(_opening);
     }
 
     private bool EndOpening()
@@ -161,6 +177,8 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
         _sendingRows = batch;
         Volatile.Write(ref _handedOver, 0);
         _sending = SendAsync(channel, batch);
+        if (!_sending.IsCompleted)
+            pulse.SetAfter(_sending);
     }
 
     /// <summary>Sends rows in order and tells how many were handed over before the channel was lost.</summary>
@@ -296,7 +314,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     {
         if (_givenUpAfter is null)
             _closing = channel.DisposeAsync().AsTask();
-        (_channel, _results) = (null, null);
+        _channel = null;
         ReopenLater();
     }
 

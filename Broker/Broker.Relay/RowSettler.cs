@@ -3,7 +3,7 @@ using Outbox.Diagnostics;
 namespace Broker.Relay;
 
 /// <summary>Stage 3, settling: takes rows out of the outbox, those that the broker has confirmed and those that leave it on another way, one batch at a time. Owned by one drainer; nothing here waits.</summary>
-internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAside aside, TimeProvider time, StepSignals steps, CancellationToken aborted)
+internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAside aside, Pulse pulse, TimeProvider time, StepSignals steps, CancellationToken aborted)
 {
     private const int Size = 1_000;
 
@@ -44,7 +44,7 @@ internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAsi
         if ((!_wasAside || _confirmed.Count == 0) && aside.NextMove(isFree: _confirmed.Count == 0) is { } move)
         {
             (_batch, _onMoved, _wasAside) = (move.Sequences, move.Done, true);
-            Current = Task.Run(() => MoveAsync(move), CancellationToken.None);
+            Run(() => MoveAsync(move));
             return;
         }
         _wasAside = false;
@@ -53,8 +53,14 @@ internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAsi
         var batch = _confirmed.GetRange(0, Math.Min(_confirmed.Count, Size));
         _confirmed.RemoveRange(0, batch.Count);
         (_batch, _onMoved) = (batch, null);
-        Current = Task.Run(() => SettleAsync(batch), CancellationToken.None);
+        Run(() => SettleAsync(batch));
         _firstConfirmAt = time.GetTimestamp();
+    }
+
+    private void Run(Func<Task<bool>> work)
+    {
+        Current = Task.Run(work, CancellationToken.None);
+        pulse.SetAfter(Current);
     }
 
     /// <summary>Takes the end of a batch: the rows that are gone, and whether others came back above everything that was read. Null when there was none.</summary>
