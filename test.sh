@@ -64,6 +64,11 @@ sum_of() {
     cat "$RESULTS"/*.trx 2>/dev/null | grep -o '<Counters [^>]*' | grep -o " $1=\"[0-9]*\"" | tr -cd '0-9\n' | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
+# What failed, once more at the end, where it is not lost between a thousand lines.
+failures() {
+    cat "$RESULTS"/*.trx 2>/dev/null | grep -o '<UnitTestResult [^>]*outcome="Failed"[^>]*' | grep -o ' testName="[^"]*"' | sed -e 's/^ testName="/  /' -e 's/"$//' -e 's/&quot;/"/g'
+}
+
 finish() {
     local code=$? passed failed skipped
     trap '' INT TERM HUP
@@ -78,6 +83,7 @@ finish() {
         failed=1
     fi
     ((failed == 0 || code != 0)) || code=1
+    ((failed == 0)) || { echo "Failed:"; failures; }
     echo "$passed passed, $failed failed, $skipped skipped"
     exit "$code"
 }

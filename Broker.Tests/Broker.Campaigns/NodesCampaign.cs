@@ -109,7 +109,7 @@ internal sealed class NodesCampaign(NodesCampaign.Plan plan, Action<string> say)
             RabbitMq = new { Uri = rabbitMq.ToString() },
             Exchange = exchange,
             Relay = new { LeaseDuration = plan.Lease.ToString("c", CultureInfo.InvariantCulture) },
-            Sources = new { campaign = new { Database = plan.Dialect.Name, ConnectionString = database.ConnectionStringOf(name), plan.Partitions } },
+            Sources = new { campaign = new { Database = plan.Dialect.Name, ConnectionString = database.ConnectionStringOf(name) } },
         }, clock);
         _nodes[node] = worker;
         _all.Add(worker);

@@ -22,6 +22,8 @@ internal sealed class Worker : IAsyncDisposable
         Id = process.Id;
         process.OutputDataReceived += (_, line) => Take(line.Data);
         process.ErrorDataReceived += (_, line) => Take(line.Data);
+        process.Exited += (_, _) => Ended();
+        process.EnableRaisingEvents = true;
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
     }
@@ -118,6 +120,15 @@ internal sealed class Worker : IAsyncDisposable
             await KillAsync();
         _process.Dispose();
         Directory.Delete(_folder, recursive: true);
+    }
+
+    private void Ended()
+    {
+        if (_started.Task.IsCompleted)
+            return;
+        // All of its output has been read then.
+        _process.WaitForExit();
+        _started.TrySetException(new InvalidOperationException($"{Name} ended before it relayed: {string.Join(Environment.NewLine, _lines.TakeLast(10))}"));
     }
 
     private void Signal(string signal)

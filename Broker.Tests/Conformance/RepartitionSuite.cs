@@ -16,6 +16,8 @@ using Partitioner = Outbox.Messages.Partitioner;
 namespace Broker.Tests.Conformance;
 
 /// <summary>The number of partitions changes under load, and nothing is lost, doubled or overtaken. An engine's class derives from this one and adds nothing.</summary>
+// Most of its time is waiting for writers to learn the new number, and nothing but the machine is shared.
+[Parallelizable(ParallelScope.All)]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal abstract class RepartitionSuite(SqlDialect dialect)
 {
