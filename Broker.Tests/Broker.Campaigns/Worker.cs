@@ -82,6 +82,8 @@ internal sealed class Worker : IAsyncDisposable
             start.Environment["LD_PRELOAD"] = FakeTime;
             start.Environment["FAKETIME"] = string.Create(CultureInfo.InvariantCulture, $"{(clock > default(TimeSpan) ? "+" : "-")}{clock.Duration().TotalSeconds:0}s");
             // Wrong is the time of day. No host's monotonic clock jumps.
+            // Its default mends the waits of another C library; on this one every timed wait would end at once.
+            start.Environment["FAKETIME_FORCE_MONOTONIC_FIX"] = "0";
             start.Environment["DONT_FAKE_MONOTONIC"] = start.Environment["FAKETIME_DONT_FAKE_MONOTONIC"] = "1";
         }
         return new Worker(name, Process.Start(start)!, folder);
