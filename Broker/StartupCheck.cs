@@ -25,7 +25,7 @@ internal static partial class StartupCheck
         limit.CancelAfter(Patience);
         try
         {
-            await Task.Run(() => SourceRelay.CheckAsync(source, logger, limit.Token), limit.Token).WaitAsync(limit.Token);
+            await Task.Run(() => BeatConnection.CheckAsync(source, logger, limit.Token), limit.Token).WaitAsync(limit.Token);
         }
         catch (Exception exception) when (SqlErrors.IsAccessDenied(exception))
         {

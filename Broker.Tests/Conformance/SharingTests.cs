@@ -1,6 +1,7 @@
 using Broker.Relay;
 using Broker.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Outbox.Diagnostics;
 using Outbox.Locks;
 using Outbox.Sql;
@@ -30,5 +31,29 @@ internal sealed class SharingTests
         await relay;
         Assert.That(collector.Arrived.Single().Id, Is.EqualTo(id));
         Assert.That(await database.ScalarAsync<long>("SELECT token FROM leases"), Is.GreaterThan(left.Token), "a drainer of before could still settle");
+    }
+
+    [Test]
+    public async Task A_relay_that_ends_tells_the_others_and_they_need_not_find_it_out([ValueSource(typeof(TestDatabase), nameof(TestDatabase.Engines))] SqlDialect engine)
+    {
+        await using var database = await TestDatabase.CreateAsync(engine);
+        await using var transport = new InMemoryTransport();
+        using var stopFirst = new CancellationTokenSource();
+        using var stopSecond = new CancellationTokenSource();
+        RelaySource Source() => new() { Name = "tests", Dialect = engine, DataSource = database.DataSource, Transport = transport };
+        using var firstLog = new TestLog();
+        using var secondLog = new TestLog();
+        var first = new SourceRelay(Source(), "first", TimeProvider.System, firstLog.CreateLogger("first"), StepSignals.None).RunAsync(stopFirst.Token);
+        await firstLog.FirstAsync("draining partition 0");
+        // Time stands still for it, so it does not look by itself.
+        var second = new SourceRelay(Source(), "second", new FakeTimeProvider(), secondLog.CreateLogger("second"), StepSignals.None).RunAsync(stopSecond.Token);
+        await secondLog.FirstAsync("standing by");
+
+        await stopFirst.CancelAsync();
+        await first;
+
+        await secondLog.FirstAsync("draining partition 0");
+        await stopSecond.CancelAsync();
+        await second;
     }
 }

@@ -195,6 +195,8 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
                 return i;
             }
             Volatile.Write(ref _handedOver, i + 1);
+            if ((i & 31) == 31)
+                await Task.Yield();
             await steps.ReachedAsync("published").ConfigureAwait(false);
         }
         return batch.Count;

@@ -1,6 +1,5 @@
 using System.Data.Common;
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Outbox;
 using Outbox.Diagnostics;
@@ -36,12 +35,11 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private readonly Dictionary<short, long> _freeSince = [];
     private readonly Dictionary<short, int> _failures = [];
     private readonly Dictionary<short, long> _notBefore = [];
-    private DbConnection? _connection;
-    private Task _late = Task.CompletedTask;
+    private readonly BeatConnection _beats = new(source, logger);
     private RelayBeat? _last;
     private int _beatFailures;
-    private bool _hasBegun;
     private bool _isStandby;
+    private bool _areLeasesFree;
     private long _nextBeatAt = time.GetTimestamp();
     private long _nextPollAt = long.MaxValue;
     private long _attentiveUntil = time.GetTimestamp();
@@ -49,17 +47,11 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private int _emptyPolls;
     private readonly RepartitionWatch _repartition = new(source, owner, time, logger);
 
+    /// <summary>Under this name relays tell each other that leases are free before they end: no source can have it.</summary>
+    private string LeaseBell => source.Name + "/leases";
+
     /// <summary>What does not flow in the partitions that this relay drains: those that most rows wait for, at most <see cref="BlockedWatch.Most"/>. For the loop only.</summary>
     private IEnumerable<BlockedKey> Blocked => _held.Values.SelectMany(h => h.Blocked).OrderByDescending(b => b.Waiting).Take(BlockedWatch.Most);
-
-    /// <summary>Checks that the tables are there, and that no row lies where nobody reads.</summary>
-    /// <exception cref="OutboxConfigurationException">They are not, or are of another version, or the user may not use them.</exception>
-    public static async Task CheckAsync(RelaySource source, ILogger logger, CancellationToken cancellationToken)
-    {
-        var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-        await using var _ = connection.ConfigureAwait(false);
-        await CheckAsync(connection, source, logger, refusesNewer: true, cancellationToken).ConfigureAwait(false);
-    }
 
     /// <summary>Runs until told to stop; then finishes what is on its way and gives its leases up.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
@@ -67,6 +59,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         // Rings of many writers come as one: a look finds what all of them have committed.
         using var heard = new Throttle(MinRingInterval, time, source.Signal.Wake);
         using var doorbell = source.Doorbell ? source.Transport.Doorbell.Listen(source.Name, heard.Call) : null;
+        using var others = source.Doorbell ? source.Transport.Doorbell.Listen(LeaseBell, LeasesAreFree) : null;
         try
         {
             while (!stoppingToken.IsCancellationRequested)
@@ -103,7 +96,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         // Taken before looking: a commit during it raises the next signal.
         var signal = source.Signal.Next;
         await ReapAsync().ConfigureAwait(false);
-        if (time.GetTimestamp() >= _nextBeatAt)
+        if (Interlocked.Exchange(ref _areLeasesFree, false) || time.GetTimestamp() >= _nextBeatAt)
             await BeatAsync(stoppingToken).ConfigureAwait(false);
         else if (time.GetTimestamp() >= _nextPollAt)
             await PollAsync(stoppingToken).ConfigureAwait(false);
@@ -111,6 +104,13 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         await WaitAsync(stoppingToken, signal).ConfigureAwait(false);
         if (signal.IsCompleted)
             Signalled();
+    }
+
+    /// <summary>For any thread.</summary>
+    private void LeasesAreFree()
+    {
+        Interlocked.Exchange(ref _areLeasesFree, true);
+        source.Signal.Wake();
     }
 
     private void Signalled()
@@ -158,7 +158,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private async Task PollAsync(CancellationToken stoppingToken)
     {
         var sleepers = Sleepers();
-        var found = sleepers.Count == 0 ? [] : await OnConnectionAsync(
+        var found = sleepers.Count == 0 ? [] : await _beats.UseAsync(
             (connection, cancellationToken) => RelayBeat.FindRowsAsync(connection, sleepers, cancellationToken), stoppingToken).ConfigureAwait(false);
         Woken(found);
         if (found.Count > 0)
@@ -188,7 +188,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         var floors = isFull ? [.. Sleepers().Select(s => (s.Partition, 0L))] : Sleepers();
         var held = _held.Values.Where(h => !h.Ended.IsCompleted).ToList();
         var asked = time.GetTimestamp();
-        var beat = await OnConnectionAsync(
+        var beat = await _beats.UseAsync(
             (connection, cancellationToken) => RelayBeat.SendAsync(connection, owner, source.Options.LeaseDuration, RelayStatus.Write([.. Blocked]), [.. held.Select(h => (h.Lease.Name, h.Lease.Token))], floors, cancellationToken),
             stoppingToken).ConfigureAwait(false);
         if (isFull)
@@ -296,6 +296,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             if (held.Ended.Exception?.InnerException is not { } exception)
             {
                 _failures.Remove(held.Partition);
+                RingForLeases();
                 continue;
             }
             var failures = _failures[held.Partition] = _failures.GetValueOrDefault(held.Partition) + 1;
@@ -309,89 +310,39 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     {
         foreach (var held in _held.Values)
             held.Stop();
+        // First of all, so that the others leave it no share of what its drainers give up one after another.
+        await SignOffAsync().ConfigureAwait(false);
         foreach (var held in _held.Values)
             await held.DisposeAsync().ConfigureAwait(false);
+        if (_held.Count > 0)
+            RingForLeases();
         await _repartition.Ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (_last is not null)
-        {
-            // A beat under way would put it on the list again, and the others would leave it a share.
-            await Task.WhenAny(_late, Task.Delay(LongestLate, time)).ConfigureAwait(false);
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
-            try
-            {
-                await OnConnectionAsync((connection, cancellationToken) => connection.Command(source.Dialect.RemoveRelay).With("owner", owner).ExecuteAsync(cancellationToken), limit.Token).ConfigureAwait(false);
-            }
-            catch (Exception exception) when (exception is DbException or OperationCanceledException or InvalidOperationException or TimeoutException or OutboxConfigurationException)
-            {
-                // It counts as dead after a while.
-            }
-        }
-        if (Interlocked.Exchange(ref _connection, null) is { } connection)
-            await connection.DisposeAsync().ConfigureAwait(false);
+        await _beats.DisposeAsync().ConfigureAwait(false);
         await _connections.DisposeAsync().ConfigureAwait(false);
     }
 
-    // ── The connection of the beat ──────────────────────────────────────────────────────────────────────────────
-
-    /// <summary>Uses the loop's own connection, so that no drainer can keep it from renewing its leases, and not for so long that they run out meanwhile.</summary>
-    private async Task<T> OnConnectionAsync<T>(Func<DbConnection, CancellationToken, Task<T>> use, CancellationToken stoppingToken)
+    private async Task SignOffAsync()
     {
-        var connection = Interlocked.Exchange(ref _connection, null);
-        var limit = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
-        limit.CancelAfter(source.Options.LeaseDuration / 4);
-        // A driver that cannot wait, or does not give up when it is told to, must not hold up the loop. The connection is the work's own until it has ended.
-        var work = Task.Run(async () =>
-        {
-            var own = connection ?? await OpenAsync(limit.Token).ConfigureAwait(false);
-            try
-            {
-                return (Connection: own, Result: await use(own, limit.Token).ConfigureAwait(false));
-            }
-            catch
-            {
-                await own.DisposeAsync().ConfigureAwait(false);
-                throw;
-            }
-        }, CancellationToken.None);
+        if (_last is null)
+            return;
+        // A beat under way would put it on the list again, and the others would leave it a share.
+        await Task.WhenAny(_beats.Late, Task.Delay(LongestLate, time)).ConfigureAwait(false);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
         try
         {
-            (_connection, var result) = await work.WaitAsync(limit.Token).ConfigureAwait(false);
-            limit.Dispose();
-            return result;
+            await _beats.UseAsync((connection, cancellationToken) => connection.Command(source.Dialect.RemoveRelay).With("owner", owner).ExecuteAsync(cancellationToken), limit.Token).ConfigureAwait(false);
         }
-        catch when (!work.IsCompleted)
+        catch (Exception exception) when (exception is DbException or OperationCanceledException or InvalidOperationException or TimeoutException or OutboxConfigurationException)
         {
-            _late = work.ContinueWith(late => late.IsCompletedSuccessfully ? late.Result.Connection.DisposeAsync().AsTask() : Task.CompletedTask, TaskScheduler.Default).Unwrap();
-            throw;
+            // It counts as dead after a while.
         }
     }
 
-    private async Task<DbConnection> OpenAsync(CancellationToken cancellationToken)
+    /// <summary>Tells the other relays that leases are free, so that they need not find it out by looking.</summary>
+    private void RingForLeases()
     {
-        var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            // The tables may be upgraded while it runs; it goes on until it is replaced, through lost leases and connections.
-            await CheckAsync(connection, source, logger, refusesNewer: !_hasBegun, cancellationToken).ConfigureAwait(false);
-            await connection.Command(source.Dialect.PrepareRelayConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            await connection.Command(source.Dialect.PrepareBeatConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            _hasBegun = true;
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync().ConfigureAwait(false);
-            throw;
-        }
-    }
-
-    private static async Task CheckAsync(DbConnection connection, RelaySource source, ILogger logger, bool refusesNewer, CancellationToken cancellationToken)
-    {
-        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer, cancellationToken).ConfigureAwait(false);
-        var partitions = Convert.ToInt32(await connection.Command(source.Dialect.ReadPartitions).ScalarAsync(cancellationToken).ConfigureAwait(false) ?? 1, CultureInfo.InvariantCulture);
-        var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
-        if (stray is not null)
-            Log.StrayPartition(logger, source.Name, Convert.ToInt32(stray, CultureInfo.InvariantCulture), partitions);
+        if (source.Doorbell)
+            source.Transport.Doorbell.Ring(LeaseBell);
     }
 
     private long After(TimeSpan delay) => time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);

@@ -15,6 +15,7 @@ internal sealed class RabbitMqDoorbellSender : IAsyncDisposable
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan RetryAfterRefusal = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LongestSend = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestGoodbye = TimeSpan.FromMilliseconds(500);
 
     private static readonly BasicProperties NotKept = new() { DeliveryMode = DeliveryModes.Transient, Expiration = "10000" };
 
@@ -45,6 +46,8 @@ internal sealed class RabbitMqDoorbellSender : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _rings.Writer.TryComplete();
+        // A relay that ends rings at its very end; a broker that does not answer is not waited for.
+        await Task.WhenAny(_loop, Task.Delay(LongestGoodbye, _time)).ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
