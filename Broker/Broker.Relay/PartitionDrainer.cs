@@ -100,7 +100,8 @@ internal sealed class PartitionDrainer : IDisposable
         progress |= EndSettling();
         progress |= EndReading();
         _rows.Wake();
-        _settler.Begin(atOnce: _publisher.Unanswered == 0);
+        // A hot key has one message on its way at a time, so none is unanswered again and again: a statement for each of them would be most of the work.
+        _settler.Begin(atOnce: _publisher.Unanswered == 0 && !_rows.HasReady && !_rows.HasToFetch);
         BeginReading();
         _blocked.Draw();
         return _publisher.Begin() || progress;
