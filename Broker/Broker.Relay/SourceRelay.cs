@@ -59,6 +59,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         // Rings of many writers come as one: a look finds what all of them have committed.
         using var heard = new Throttle(MinRingInterval, time, source.Signal.Wake);
         using var doorbell = source.Doorbell ? source.Transport.Doorbell.Listen(source.Name, heard.Call) : null;
+        var listening = source.Notify ? Task.Run(() => new NotifyListener(source, heard.Call, time, logger).RunAsync(stoppingToken), CancellationToken.None) : Task.CompletedTask;
         using var others = source.Doorbell ? source.Transport.Doorbell.Listen(LeaseBell, LeasesAreFree) : null;
         try
         {
@@ -86,6 +87,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         {
             source.Signal.IsDrainedHere = false;
             await EndAsync().ConfigureAwait(false);
+            await listening.WaitAsync(LongestLate, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
