@@ -38,7 +38,7 @@ internal static class NotifyBenchmark
         using var servers = BenchServers.Find(("rabbitmq", null), ("postgres", null));
         await using var database = await BenchDatabase.CreateAsync(SqlDialect.PostgreSql, servers["postgres"], cancellationToken);
         await using var queue = await BenchQueue.CreateAsync(new Uri(servers["rabbitmq"]), cancellationToken);
-        await using var transport = new RabbitMqTransport(new RabbitMqOptions { Uri = new Uri(servers["rabbitmq"]) }, NullLoggerFactory.Instance, TimeProvider.System);
+        await using var transport = new RabbitMqTransport(new RabbitMqOptions { Uri = new Uri(servers["rabbitmq"]), Topology = TopologyMode.None }, NullLoggerFactory.Instance, TimeProvider.System);
         await database.ExecuteAsync("CREATE TABLE business (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, what text NOT NULL)", cancellationToken: cancellationToken);
         var commits = new[] { new List<double>(), new List<double>() };
         var (p50, p99) = (new[] { new List<double>(), new List<double>() }, new[] { new List<double>(), new List<double>() });

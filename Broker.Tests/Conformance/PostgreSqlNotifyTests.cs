@@ -167,6 +167,7 @@ internal sealed class PostgreSqlNotifyTests
             return asked.Count > 3;
         }, "it asks again and again");
         Assert.That(_log.Entries.Count(e => e.Id == 3207), Is.EqualTo(1));
+        Assert.That(_log.Entries.Where(e => e.Id == 3206), Is.Empty, "on one connection");
         await WokenAsync(wakes);
 
         await _database.ExecuteAsync(Dialect.CreateNotify!);
