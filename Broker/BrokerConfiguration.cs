@@ -62,7 +62,7 @@ internal static partial class BrokerConfiguration
         {
             // A list of objects with names, or an object whose keys are the names.
             var name = section["Name"] ?? section.Key;
-            RefuseUnknown(section, "Name", "Database", "ConnectionString", "Exchange", "Relay", "Doorbell");
+            RefuseUnknown(section, "Name", "Database", "ConnectionString", "Exchange", "Relay", "Doorbell", "Notify");
             if (!SourceName().IsMatch(name))
                 throw new OutboxConfigurationException($"{section.Path}: '{name}' cannot be a source's name. Use lower-case words of letters, digits, dots and hyphens, for example 'orders'.");
             if (sources.Any(s => s.Name == name))
@@ -75,8 +75,11 @@ internal static partial class BrokerConfiguration
             if (section["ConnectionString"] is not { Length: > 0 } connectionString)
                 throw new OutboxConfigurationException($"{section.Path}:ConnectionString is missing. For {dialect} it looks like '{DataSources.ExampleOf(dialect)}'.");
             DataSources.Check(section.Path, dialect, connectionString);
+            var notify = ReadSwitch(section, "Notify") ?? false;
+            if (notify)
+                dialect.CheckNotify($"{section.Path}:Notify");
             sources.Add(new SourceSettings(name, dialect, connectionString, section["Exchange"] ?? broker["Exchange"] ?? OutboxOptions.DefaultExchange,
-                ReadRelay(name, broker.GetSection("Relay"), section.GetSection("Relay")), ReadDoorbell(section) ?? ReadDoorbell(broker) ?? true, TextOf(section) + TextOf(broker.GetSection("Relay"))));
+                ReadRelay(name, broker.GetSection("Relay"), section.GetSection("Relay")), ReadSwitch(section, "Doorbell") ?? ReadSwitch(broker, "Doorbell") ?? true, notify, TextOf(section) + TextOf(broker.GetSection("Relay"))));
         }
         return sources.Count > 0
             ? sources
@@ -112,9 +115,9 @@ internal static partial class BrokerConfiguration
         return options;
     }
 
-    private static bool? ReadDoorbell(IConfigurationSection section) => section["Doorbell"] is not { } text ? null
+    private static bool? ReadSwitch(IConfigurationSection section, string key) => section[key] is not { } text ? null
         : bool.TryParse(text, out var value) ? value
-        : throw new OutboxConfigurationException($"{section.Path}:Doorbell is '{text}'. Use true or false.");
+        : throw new OutboxConfigurationException($"{section.Path}:{key} is '{text}'. Use true or false.");
 
     private static string TextOf(IConfigurationSection section) =>
         string.Join('\n', section.AsEnumerable(makePathsRelative: true).Where(c => c.Value is not null).OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => $"{c.Key}={c.Value}").Append(""));

@@ -27,8 +27,9 @@ internal sealed class BrokerSettings
 /// <param name="Exchange">The exchange that its events go to.</param>
 /// <param name="Relay">Settings of its relay: those of all sources, and its own before them.</param>
 /// <param name="Doorbell">Whether its relay hears the doorbell.</param>
+/// <param name="Notify">Whether its database wakes its relay.</param>
 /// <param name="Text">All that was written about it. Two settings are equal when this is. Never logged.</param>
-internal sealed record SourceSettings(string Name, SqlDialect Dialect, string ConnectionString, string Exchange, RelayOptions Relay, bool Doorbell, string Text)
+internal sealed record SourceSettings(string Name, SqlDialect Dialect, string ConnectionString, string Exchange, RelayOptions Relay, bool Doorbell, bool Notify, string Text)
 {
     public bool Equals(SourceSettings? other) => other is not null && (Name, Dialect, Exchange, Doorbell, Text) == (other.Name, other.Dialect, other.Exchange, other.Doorbell, other.Text);
 

@@ -43,5 +43,6 @@ internal sealed class RelaySources(ITransport transport)
         Exchange = source.Exchange,
         Options = source.Relay,
         Doorbell = source.Doorbell,
+        Notify = source.Notify,
     };
 }

@@ -26,6 +26,11 @@ public sealed class OutboxOptions
     /// <remarks>At most 100 a second from each process that writes, none from one that drains all partitions itself. Without it, or while the broker is away, relays look by themselves, an idle one about once a second. It never delays or fails a commit.</remarks>
     public bool Doorbell { get; set; } = true;
 
+    /// <summary>Whether the database itself wakes the relay of this process, by NOTIFY: PostgreSQL alone, and only after <c>broker schema --set-notify on</c>.</summary>
+    /// <value>Default: <see langword="false"/>.</value>
+    /// <remarks>For commits of programs that ring no doorbell. It takes one more connection, and costs the writers much of their commit rate: see docs/performance.md.</remarks>
+    public bool Notify { get; set; }
+
     /// <summary>The message classes that this service writes or reads.</summary>
     /// <remarks>Handled classes are added by themselves; add the written ones too to have their names checked at start.</remarks>
     public MessageTypeRegistry MessageTypes { get; } = new();

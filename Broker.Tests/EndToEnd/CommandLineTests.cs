@@ -62,7 +62,7 @@ internal sealed class CommandLineTests
         Assert.That(await RunAsync(TestServers.Folder, "schema", "--database", "mariadb", "--script"), Is.EqualTo(ExitCodes.Ok));
         Assert.That(await RunAsync(TestServers.Folder, "schema", "--database", "oracle"), Is.EqualTo(ExitCodes.Misconfigured));
         Assert.That(await RunAsync(TestServers.Folder, "schema", "--database", "sqlite", "--create", "--check"), Is.Not.Zero);
-        Assert.That(_output, Does.Contain("Use one of --create, --script, --check and --set-partitions"));
+        Assert.That(_output, Does.Contain("Use one of --create, --script, --check, --set-partitions and --set-notify"));
     }
 
     [Test]
@@ -82,6 +82,44 @@ internal sealed class CommandLineTests
         Assert.That(_output, Does.Contain("changed from 1 to 4").And.Contain("the outbox has 4 partition(s)"));
         Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-partitions", "4"), Is.EqualTo(ExitCodes.Ok), "safe to repeat");
         Assert.That(_output, Does.Not.Contain("changed from"));
+    }
+
+    [Test]
+    public async Task Notifications_are_switched_on_and_off_again_and_again_and_the_check_has_nothing_against_them()
+    {
+        await using var orders = await TestDatabase.CreateAsync(SqlDialect.PostgreSql);
+        var folder = Configure(orders);
+        Task<long> TriggersAsync() => orders.ScalarAsync<long>("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'outbox_messages'::regclass AND NOT tgisinternal");
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-notify", "on"), Is.EqualTo(ExitCodes.Ok));
+            Assert.That(_output, Does.Contain("inserts into the outbox notify relays that listen"));
+            Assert.That(await TriggersAsync(), Is.EqualTo(1));
+        }
+        Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--check"), Is.EqualTo(ExitCodes.Ok));
+        Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--create"), Is.EqualTo(ExitCodes.Ok));
+        Assert.That(await TriggersAsync(), Is.EqualTo(1), "creating what is missing leaves it alone");
+
+        // A writer that does not end keeps nobody waiting for long.
+        await using (var connection = await orders.DataSource.OpenConnectionAsync())
+        await using (var transaction = await connection.BeginTransactionAsync())
+        {
+            await orders.InsertAsync(transaction: transaction);
+            Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-notify", "off"), Is.EqualTo(ExitCodes.Failed));
+            Assert.That(_output, Does.Contain("nothing was changed, because open transactions use outbox_messages"));
+        }
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.That(await RunAsync(folder, "schema", "--database", "postgresql", "--connection-string", orders.ConnectionString, "--set-notify", "off"), Is.EqualTo(ExitCodes.Ok));
+            Assert.That(await TriggersAsync(), Is.Zero);
+        }
+        Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-notify", "perhaps"), Is.Not.Zero);
+        Assert.That(await RunAsync(folder, "schema", "--source", "orders", "--set-notify", "on", "--check"), Is.Not.Zero);
+        foreach (var engine in (string[])["SqlServer", "MySql", "Sqlite"])
+        {
+            Assert.That(await RunAsync(folder, "schema", "--database", engine, "--set-notify", "on"), Is.EqualTo(ExitCodes.Misconfigured));
+            Assert.That(_output, Does.Contain($"--set-notify: {engine} has no LISTEN and NOTIFY"));
+        }
     }
 
     [Test]

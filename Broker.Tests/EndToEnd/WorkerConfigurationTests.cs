@@ -41,6 +41,8 @@ internal sealed class WorkerConfigurationTests
         yield return Case("policy of a type that is none", "{ \"Broker\": { " + RabbitMq + ", \"Relay\": { \"OnDeadLetterByType\": { \"orders.order-placed.v1\": \"Forget\" } }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:Relay:OnDeadLetterByType", "BlockKey, Continue");
         yield return Case("setting that is no number", "{ \"Broker\": { " + RabbitMq + ", \"Relay\": { \"BatchSize\": \"many\" }, \"Sources\": { \"orders\": { " + Orders + " } } } }", "Broker:Relay:BatchSize is 'many'", "whole number");
         yield return Case("database in memory", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { \"Database\": \"Sqlite\", \"ConnectionString\": \"Data Source=:memory:\" } } } }", "in memory cannot be shared");
+        yield return Case("notifications of an engine without", MySql("Server=db;Database=orders;Password=s3cret\", \"Notify\": \"true"), "Broker:Sources:orders:Notify: MySql has no LISTEN and NOTIFY");
+        yield return Case("switch that is none", "{ \"Broker\": { " + RabbitMq + ", \"Sources\": { \"orders\": { " + Orders + ", \"Notify\": \"perhaps\" } } } }", "Broker:Sources:orders:Notify is 'perhaps'. Use true or false");
         yield return Case("no JSON", "{ \"Broker\": ", "worker.json");
     }
 

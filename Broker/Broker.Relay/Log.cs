@@ -65,6 +65,15 @@ internal static partial class Log
     [LoggerMessage(3204, LogLevel.Warning, "Source '{Source}': old archived rows could not be removed; tried again in an hour. {Error}")]
     public static partial void RetentionFailed(ILogger logger, string source, string error);
 
+    [LoggerMessage(3205, LogLevel.Information, "Source '{Source}': the database tells of commits; listening.")]
+    public static partial void Listening(ILogger logger, string source);
+
+    [LoggerMessage(3206, LogLevel.Warning, "Source '{Source}': the database cannot tell of commits now, and the relay looks by itself; listening is tried again. {Error}")]
+    public static partial void NotificationsLost(ILogger logger, string source, string error);
+
+    [LoggerMessage(3207, LogLevel.Warning, "Source '{Source}': Notify is on, but inserts into the outbox notify nobody, so the relay looks by itself. Type 'broker schema --source {Source} --set-notify on', or turn Notify off.")]
+    public static partial void NoNotifications(ILogger logger, string source);
+
     [LoggerMessage(3202, LogLevel.Error, "Source '{Source}', partition {Partition}: unexpected error; draining starts again in {Delay:0.0} s.")]
     public static partial void Unexpected(ILogger logger, Exception exception, string source, int partition, double delay);
 }

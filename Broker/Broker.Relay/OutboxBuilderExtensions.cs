@@ -22,15 +22,19 @@ public static class OutboxBuilderExtensions
         var registration = builder.Registration;
         builder.Services.AddSingleton<IHostedService>(services =>
         {
+            var dialect = registration.Dialect(services);
+            if (registration.Options.Notify)
+                dialect.CheckNotify($"Outbox '{registration.Source}', {nameof(OutboxOptions.Notify)}");
             var source = new RelaySource
             {
                 Name = registration.Source,
-                Dialect = registration.Dialect(services),
+                Dialect = dialect,
                 DataSource = registration.DataSource(services),
                 Transport = services.TransportOf(registration),
                 Exchange = registration.Options.Exchange,
                 Options = options,
                 Doorbell = registration.Options.Doorbell,
+                Notify = registration.Options.Notify,
                 Signal = registration.Signal,
             };
             return new RelayService(

@@ -31,6 +31,11 @@ public sealed class RelaySource
     /// <value>Default: <see langword="true"/>.</value>
     public bool Doorbell { get; init; } = true;
 
+    /// <summary>Whether the database itself wakes its relay, by NOTIFY: PostgreSQL alone, and only after <c>broker schema --set-notify on</c>.</summary>
+    /// <value>Default: <see langword="false"/>.</value>
+    /// <remarks>For commits of programs that ring no doorbell. It takes one more connection, and costs the writers much of their commit rate: see docs/performance.md.</remarks>
+    public bool Notify { get; init; }
+
     /// <summary>Raised when rows were, or may soon be, committed in this process.</summary>
     internal OutboxSignal Signal { get; init; } = new();
 }

@@ -59,6 +59,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         // Rings of many writers come as one: a look finds what all of them have committed.
         using var heard = new Throttle(MinRingInterval, time, source.Signal.Wake);
         using var doorbell = source.Doorbell ? source.Transport.Doorbell.Listen(source.Name, heard.Call) : null;
+        // Not the relay's own token: whoever cancels waits for the driver, and a driver has been known to hang when its wait for notifications was cancelled (npgsql#5975).
+        var deaf = new CancellationTokenSource();
+        var listening = source.Notify ? Task.Run(() => new NotifyListener(source, heard.Call, time, logger).RunAsync(deaf.Token), CancellationToken.None) : Task.CompletedTask;
         using var others = source.Doorbell ? source.Transport.Doorbell.Listen(LeaseBell, LeasesAreFree) : null;
         try
         {
@@ -85,7 +88,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         finally
         {
             source.Signal.IsDrainedHere = false;
+            _ = deaf.CancelAsync();
             await EndAsync().ConfigureAwait(false);
+            await listening.WaitAsync(LongestLate, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -1,10 +1,11 @@
 using System.CommandLine;
+using System.Data.Common;
 using Outbox;
 using Outbox.Sql;
 
 namespace Broker.Commands;
 
-/// <summary><c>broker schema</c>: prints, creates, upgrades or checks the tables of a database, and sets the number of its partitions.</summary>
+/// <summary><c>broker schema</c>: prints, creates, upgrades or checks the tables of a database, sets the number of its partitions, and lets it notify relays.</summary>
 internal static class SchemaCommand
 {
     private const string ConnectionVariable = "BROKER_CONNECTION_STRING";
@@ -21,11 +22,13 @@ internal static class SchemaCommand
         var script = new Option<bool>("--script") { Description = "Print the script that --create runs. The default." };
         var check = new Option<bool>("--check") { Description = "Compare the tables with what this version expects and list every difference. Changes nothing; the exit code is 1 if there is one." };
         var partitions = new Option<int?>("--set-partitions") { Description = $"Change the number of the outbox's partitions, 1 to {OutboxOptions.MaxPartitions}: more of them spread it over more relays. Relays and services may run meanwhile; nothing is published for some ten seconds. Safe to stop and to repeat.", HelpName = "number" };
-        var command = new Command("schema", "Print the script that creates or upgrades the outbox's tables, run it, check the tables, or set the number of partitions.") { config, source, database, connection, create, script, check, partitions };
+        var notify = new Option<string?>("--set-notify") { Description = "Let the database notify relays of each commit (on), or no longer (off). PostgreSQL alone; it costs writers much of their commit rate. Safe to repeat.", HelpName = "on|off" };
+        notify.AcceptOnlyFromAmong("on", "off");
+        var command = new Command("schema", "Print the script that creates or upgrades the outbox's tables, run it, check the tables, or set what is in the database.") { config, source, database, connection, create, script, check, partitions, notify };
         command.Validators.Add(result =>
         {
-            if (new[] { create, script, check }.Count(result.GetValue) + (result.GetResult(partitions) is null ? 0 : 1) > 1)
-                result.AddError("Use one of --create, --script, --check and --set-partitions.");
+            if (new[] { create, script, check }.Count(result.GetValue) + new Option[] { partitions, notify }.Count(o => result.GetResult(o) is not null) > 1)
+                result.AddError("Use one of --create, --script, --check, --set-partitions and --set-notify.");
             if (result.GetResult(partitions) is { } set && !set.Errors.Any() && set.Tokens.Count > 0 && result.GetValue(partitions) is not (>= 1 and <= OutboxOptions.MaxPartitions))
                 result.AddError($"--set-partitions {set.Tokens[0].Value}: use a whole number from 1 to {OutboxOptions.MaxPartitions}.");
             if ((result.GetValue(source) is null) == (result.GetValue(database) is null))
@@ -40,6 +43,8 @@ internal static class SchemaCommand
                 return await CreateAsync(target, cancellationToken);
             if (parsed.GetValue(check))
                 return await CheckAsync(target, cancellationToken);
+            if (parsed.GetValue(notify) is { } wanted)
+                return await SetNotifyAsync(target, wanted == "on", cancellationToken);
             if (parsed.GetValue(partitions) is { } number)
             {
                 await using var dataSource = DataSources.Create(target.Dialect, ConnectionStringOf(target));
@@ -87,6 +92,25 @@ internal static class SchemaCommand
         if (differences.Count > 0)
             return Report(target, differences, "differ from what this version expects");
         Console.WriteLine($"{target.Name} ({target.Dialect}): the tables are as this version expects them, schema version {SchemaVersion.Current}.");
+        return ExitCodes.Ok;
+    }
+
+    private static async Task<int> SetNotifyAsync(Target target, bool isOn, CancellationToken cancellationToken)
+    {
+        target.Dialect.CheckNotify("--set-notify");
+        await using var dataSource = DataSources.Create(target.Dialect, ConnectionStringOf(target));
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await OutboxSchema.CheckAsync(connection, target.Name, "'broker schema --create' for it", refusesNewer: true, cancellationToken);
+        try
+        {
+            await connection.Command((isOn ? target.Dialect.CreateNotify : target.Dialect.DropNotify)!).ExecuteAsync(cancellationToken);
+        }
+        catch (DbException exception) when (SqlErrors.IsTransient(exception))
+        {
+            Console.Error.WriteLine($"broker: {target.Name} ({target.Dialect}): nothing was changed, because open transactions use outbox_messages ({SqlErrors.TextOf(exception)}). Try again; no writer is kept waiting for longer than three seconds.");
+            return ExitCodes.Failed;
+        }
+        Console.WriteLine($"{target.Name} ({target.Dialect}): inserts into the outbox {(isOn ? "notify relays that listen (Notify: true)" : "notify nobody")}.");
         return ExitCodes.Ok;
     }
 
