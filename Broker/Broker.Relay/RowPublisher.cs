@@ -10,7 +10,7 @@ namespace Broker.Relay;
 internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<OutboxRow> onConfirmed, Pulse pulse, TimeProvider time, ILogger logger, StepSignals steps, CancellationToken aborted)
 {
     private const int SendSize = 512;
-    private const int Stretch = 128;
+    private const int Stretch = 64;
     private static readonly TimeSpan FirstReopen = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestReopen = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswersInterval = TimeSpan.FromMilliseconds(5);
