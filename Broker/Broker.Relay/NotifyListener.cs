@@ -54,6 +54,8 @@ internal sealed class NotifyListener(RelaySource source, Action wake, TimeProvid
         await using var _ = connection.ConfigureAwait(false);
         try
         {
+            // Not only while it waits: one that comes during a command is no reason for the next wait to end.
+            source.Dialect.WhenNotified(connection, wake);
             await AskAsync(connection, stoppingToken).ConfigureAwait(false);
             // Of what was committed until now nobody has told it.
             wake();
@@ -61,9 +63,7 @@ internal sealed class NotifyListener(RelaySource source, Action wake, TimeProvid
             Log.Listening(logger, source.Name);
             while (true)
             {
-                if (await source.Dialect.WaitForNotificationAsync(connection, Quiet, stoppingToken).ConfigureAwait(false))
-                    wake();
-                else
+                if (!await source.Dialect.WaitForNotificationAsync(connection, Quiet, stoppingToken).ConfigureAwait(false))
                     await AskAsync(connection, stoppingToken).ConfigureAwait(false);
                 // Not before: a connection that dies as soon as it listens is not opened again and again without a pause.
                 _failures = 0;
