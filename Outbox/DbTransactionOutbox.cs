@@ -29,8 +29,8 @@ internal sealed class DbTransactionOutbox(OutboxRegistration registration, IServ
             .With("not_before", row.NotBefore, DbType.DateTime)
             .With("expires_at", row.ExpiresAt, DbType.DateTime)
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
-        // The commit is the caller's and says nothing to us: a relay that looks now is early, but stays attentive for a while.
-        registration.Signal.Raise();
+        // The commit may be the caller's own and say nothing to us.
+        registration.Signal.RaiseSoon();
         return row.MessageId;
     }
 

@@ -142,9 +142,9 @@ internal sealed class OutboxInterceptor(OutboxRegistration registration) : ISave
         if (context.Database.CurrentTransaction is { } transaction)
         {
             _uncommitted.AddOrUpdate(context, registration);
-            // Whoever made it may commit it without the context's knowledge: a relay that looks now is early, but stays attentive for a while.
+            // Whoever made it may commit it without the context's knowledge.
             if (_foreign.TryGetValue(transaction.GetDbTransaction(), out _))
-                registration.Signal.Raise();
+                registration.Signal.RaiseSoon();
         }
         else if ((context.Database.GetEnlistedTransaction() ?? Transaction.Current) is { } ambient)
         {

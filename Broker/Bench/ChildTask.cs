@@ -24,6 +24,9 @@ internal sealed record ChildTask
 
     public int Bytes { get; init; }
 
+    /// <summary>Unconfirmed messages of the raw publisher.</summary>
+    public int Window { get; init; } = RawPublisher.StandardWindow;
+
     /// <summary>Writers, or handlers at once.</summary>
     public int Concurrency { get; init; } = 1;
 

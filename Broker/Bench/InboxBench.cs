@@ -30,7 +30,7 @@ internal static class InboxBench
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
         await database.CreateBusinessTablesAsync(session.CancellationToken);
-        await using var publisher = await RawPublisher.OpenAsync(new Uri(session.RabbitMq), queue.Name, session.CancellationToken);
+        await using var publisher = await RawPublisher.OpenAsync(new Uri(session.RabbitMq), queue.Name, RawPublisher.StandardWindow, session.CancellationToken);
         var samples = new List<BenchSample>();
         for (var pair = 0; pair <= settings.Pairs; pair++)
         {

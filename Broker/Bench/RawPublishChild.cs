@@ -10,7 +10,7 @@ internal sealed class RawPublishChild(ChildTask task) : IChild
 
     public async Task WarmUpAsync(CancellationToken cancellationToken)
     {
-        _publisher = await RawPublisher.OpenAsync(new Uri(task.RabbitMq), task.Exchange, cancellationToken);
+        _publisher = await RawPublisher.OpenAsync(new Uri(task.RabbitMq), task.Exchange, task.Window, cancellationToken);
         // The compiler makes hot code in two stages, each after a burst of calls and a pause.
         for (var stage = 0; stage < 2 && task.WarmUp > 1; stage++)
         {

@@ -2,24 +2,24 @@ using RabbitMQ.Client;
 
 namespace Broker.Bench;
 
-/// <summary>The fastest safe way to publish that is known: persistent, mandatory, confirms in a window of 1,024, one channel. The measure for the relay; shares no code with it.</summary>
+/// <summary>The fastest safe way to publish that is known: persistent, mandatory, confirms in a window, one channel. The measure for the relay; shares no code with it.</summary>
 internal sealed class RawPublisher : IAsyncDisposable
 {
-    private const int Window = 1_024;
+    public const int StandardWindow = 1_024;
 
     private readonly IConnection _connection;
     private readonly IChannel _channel;
     private readonly string _exchange;
-    private readonly SemaphoreSlim _window = new(Window);
+    private readonly SemaphoreSlim _window;
     private ulong _published;
     private ulong _confirmed;
     private ulong _target;
     private TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _closing;
 
-    private RawPublisher(IConnection connection, IChannel channel, string exchange)
+    private RawPublisher(IConnection connection, IChannel channel, string exchange, int window)
     {
-        (_connection, _channel, _exchange) = (connection, channel, exchange);
+        (_connection, _channel, _exchange, _window) = (connection, channel, exchange, new SemaphoreSlim(window));
         channel.BasicAcksAsync += (_, ack) =>
         {
             var places = ack.Multiple ? (int)(ack.DeliveryTag - _confirmed) : 1;
@@ -34,10 +34,10 @@ internal sealed class RawPublisher : IAsyncDisposable
         channel.ChannelShutdownAsync += (_, shutdown) => _closing ? Task.CompletedTask : Fail(shutdown.ReplyText);
     }
 
-    public static async Task<RawPublisher> OpenAsync(Uri uri, string exchange, CancellationToken cancellationToken)
+    public static async Task<RawPublisher> OpenAsync(Uri uri, string exchange, int window, CancellationToken cancellationToken)
     {
         var connection = await new ConnectionFactory { Uri = uri, AutomaticRecoveryEnabled = false, ClientProvidedName = "broker bench (raw)" }.CreateConnectionAsync(cancellationToken);
-        return new RawPublisher(connection, await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: false), cancellationToken), exchange);
+        return new RawPublisher(connection, await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: false), cancellationToken), exchange, window);
     }
 
     /// <summary>Publishes and waits for all confirms.</summary>

@@ -7,6 +7,7 @@ namespace Broker.Bench;
 internal static class RelayBench
 {
     private const string Raw = "raw publisher";
+    private const string OneAtATime = "raw, one at a time";
     private const string Relay = "relay";
     private const string Naive = "naive loop";
     private const string Backlog = "relay, backlog";
@@ -15,7 +16,7 @@ internal static class RelayBench
 
     private sealed record Settings(int Messages, int Bytes, int Keys, int Partitions, int Pairs, int Naive, int Backlog)
     {
-        public int WarmUp => Math.Min(Messages, 10_000);
+        public int WarmUp => Math.Min(Messages, 40_000);
     }
 
     public static Command Create()
@@ -33,7 +34,8 @@ internal static class RelayBench
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
-        string[] things = settings.Naive > 0 ? [Raw, Relay, Naive] : [Raw, Relay];
+        // Of one key only one message may be on its way, so a publisher that waits for each confirm is the limit.
+        string[] things = [Raw, .. settings.Keys == 1 ? [OneAtATime] : Array.Empty<string>(), Relay, .. settings.Naive > 0 ? [Naive] : Array.Empty<string>()];
         session.Plan((things.Length * (settings.Pairs + 1)) + (settings.Backlog > 0 ? 1 : 0));
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
@@ -44,7 +46,7 @@ internal static class RelayBench
             foreach (var thing in things)
             {
                 session.Begin(pair == 0 ? $"warm-up: {thing}" : $"round {pair} of {settings.Pairs}: {thing}");
-                samples.Add(await RunAsync(thing, pair, thing == Naive ? settings.Naive : settings.Messages, settings, session, queue, database));
+                samples.Add(await RunAsync(thing, pair, thing == Naive ? settings.Naive : thing == OneAtATime ? Math.Min(settings.Messages, 10_000) : settings.Messages, settings, session, queue, database));
                 session.End();
             }
         }
@@ -60,16 +62,16 @@ internal static class RelayBench
     private static async Task<BenchSample> RunAsync(string thing, int pair, int messages, Settings settings, BenchSession session, BenchQueue queue, BenchDatabase database)
     {
         var cancellationToken = session.CancellationToken;
-        var warmUp = thing == Naive ? Math.Min(300, messages) : Math.Min(settings.WarmUp, messages);
+        var warmUp = thing is Naive or OneAtATime ? Math.Min(300, messages) : Math.Min(settings.WarmUp, messages);
         // The naive loop knows no keys and no partitions.
         var (keys, partitions) = thing == Naive ? (0, 1) : (settings.Keys, settings.Partitions);
-        var readsDatabase = thing != Raw;
+        var readsDatabase = thing is not (Raw or OneAtATime);
         var twice = thing is Relay or Backlog && warmUp >= TwoStages;
         if (readsDatabase)
             await database.FillAsync(twice ? warmUp / 2 : warmUp, settings.Bytes, keys, partitions, cancellationToken);
         var starting = ChildProcess.StartAsync(new ChildTask
         {
-            Kind = thing switch { Raw => ChildKind.RawPublish, Naive => ChildKind.NaiveRelay, _ => ChildKind.Relay },
+            Kind = thing switch { Raw or OneAtATime => ChildKind.RawPublish, Naive => ChildKind.NaiveRelay, _ => ChildKind.Relay },
             RabbitMq = session.RabbitMq,
             Exchange = queue.Name,
             Engine = session.Dialect.Name,
@@ -78,6 +80,7 @@ internal static class RelayBench
             Messages = messages,
             WarmUp = warmUp,
             Bytes = settings.Bytes,
+            Window = thing == OneAtATime ? 1 : RawPublisher.StandardWindow,
         }, cancellationToken);
         if (twice)
             await FillLaterAsync(starting, database, warmUp - (warmUp / 2), settings.Bytes, keys, partitions, cancellationToken);
@@ -141,6 +144,12 @@ internal static class RelayBench
         report.Results["relay CPU / raw publisher CPU"] = cpu.Median;
         report.Results["relay allocation - raw publisher allocation, bytes a message"] = more.Median;
         report.Findings.Add($"relay / raw = {rate.ToString("0.00")}; client CPU relay / raw = {cpu.ToString("0.00")}; allocation relay − raw = {more.ToString("N0")} bytes a message");
+        if (things.Contains(OneAtATime))
+        {
+            var overOne = RateTable.Over(samples, Relay, OneAtATime, r => r.Rate)!;
+            report.Results[$"{Relay} / {OneAtATime}"] = overOne.Median;
+            report.Findings.Add($"relay / raw, one at a time = {overOne.ToString("0.00")}");
+        }
         if (settings.Naive > 0)
         {
             var overNaive = RateTable.Over(samples, Relay, Naive, r => r.Rate)!;

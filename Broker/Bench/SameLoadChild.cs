@@ -11,7 +11,7 @@ internal sealed class SameLoadChild(ChildTask task) : IChild
 
     public async Task WarmUpAsync(CancellationToken cancellationToken)
     {
-        _publisher = await RawPublisher.OpenAsync(new Uri(task.RabbitMq), task.Exchange, cancellationToken);
+        _publisher = await RawPublisher.OpenAsync(new Uri(task.RabbitMq), task.Exchange, task.Window, cancellationToken);
         await _publisher.PublishAsync(_body, 2_000, cancellationToken);
     }
 

@@ -15,10 +15,10 @@ internal sealed class HeldPartition : IAsyncDisposable
     private readonly Lock _stopping = new();
     private bool _disposed;
 
-    public HeldPartition(RelaySource source, short partition, Lease lease, RelayConnections connections, TimeProvider time, ILogger logger, StepSignals steps)
+    public HeldPartition(RelaySource source, short partition, Lease lease, RelayConnections connections, Action onAsleep, TimeProvider time, ILogger logger, StepSignals steps)
     {
         (_source, Partition, Lease, _time, _logger) = (source, partition, lease, time, logger);
-        _drainer = new PartitionDrainer(source, new SqlOutboxStore(source, partition, lease.Name, lease.Token, connections), time, logger, steps, isWatched: true);
+        _drainer = new PartitionDrainer(source, new SqlOutboxStore(source, partition, lease.Name, lease.Token, connections), time, logger, steps, onAsleep);
         Ended = Task.Run(RunAsync);
     }
 

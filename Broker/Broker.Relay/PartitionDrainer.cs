@@ -34,7 +34,7 @@ internal sealed class PartitionDrainer : IDisposable
     private int _emptyReads;
     private long _nextReadAt;
     private readonly OutboxSignal _wake = new();
-    private readonly bool _isWatched;
+    private readonly Action? _onAsleep;
     private long _asleepAbove = -1;
     private Task _signal = Task.CompletedTask;
 
@@ -45,10 +45,10 @@ internal sealed class PartitionDrainer : IDisposable
     /// <param name="time">The clock.</param>
     /// <param name="logger">Where to tell.</param>
     /// <param name="steps">For tests.</param>
-    /// <param name="isWatched">Whether somebody else looks for new rows while it has nothing to do, for all drainers of the source at once, and then calls <see cref="Wake"/>.</param>
-    public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps, bool isWatched = false)
+    /// <param name="onAsleep">Called when it has nothing to do: from then on somebody else looks for new rows, for all drainers of the source at once, and then calls <see cref="Wake"/>. Null: it looks itself.</param>
+    public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps, Action? onAsleep = null)
     {
-        (_source, _store, _time, _logger, _steps, _isWatched) = (source, store, time, logger, steps, isWatched);
+        (_source, _store, _time, _logger, _steps, _onAsleep) = (source, store, time, logger, steps, onAsleep);
         _pulse = new Pulse(time);
         _reader = new OutboxReader(store, time);
         _rows = new RowQueues(source.Options, time);
@@ -100,7 +100,8 @@ internal sealed class PartitionDrainer : IDisposable
         progress |= EndSettling();
         progress |= EndReading();
         _rows.Wake();
-        _settler.Begin(atOnce: _publisher.Unanswered == 0);
+        // A hot key has one message on its way at a time, so none is unanswered again and again: a statement for each of them would be most of the work.
+        _settler.Begin(atOnce: _publisher.Unanswered == 0 && !_rows.HasReady && !_rows.HasToFetch);
         BeginReading();
         _blocked.Draw();
         return _publisher.Begin() || progress;
@@ -134,7 +135,7 @@ internal sealed class PartitionDrainer : IDisposable
         }
         Interlocked.Exchange(ref _asleepAbove, -1);
         // Taken before the read: a commit during it raises the next signal.
-        var signal = _isWatched ? _wake.Next : _source.Signal.Next;
+        var signal = _onAsleep is not null ? _wake.Next : _source.Signal.Next;
         if (signal != _signal)
             _pulse.SetAfter(_signal = signal);
         var (known, limit) = (_rows.Count, Math.Min(_rows.Room, _source.Options.BatchSize));
@@ -223,10 +224,11 @@ internal sealed class PartitionDrainer : IDisposable
             _nextReadAt = look.IsEnd ? After(FirstPoll) : _time.GetTimestamp();
             return;
         }
-        if (_isWatched && !_reader.MayBeLate && _rows.Count == 0)
+        if (_onAsleep is not null && !_reader.MayBeLate && _rows.Count == 0)
         {
             _nextReadAt = long.MaxValue;
             Interlocked.Exchange(ref _asleepAbove, _reader.Floor);
+            _onAsleep();
             return;
         }
         var longest = _reader.MayBeLate && LatePoll < _source.Options.IdlePoll ? LatePoll : _source.Options.IdlePoll;

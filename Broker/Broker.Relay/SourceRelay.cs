@@ -26,6 +26,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private static readonly TimeSpan Attention = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan FullLookInterval = TimeSpan.FromSeconds(60);
 
+    /// <summary>A drainer that falls asleep has just looked: the next look is as long after as if it had looked so often before. Those who write often meet it, the others seldom pay for it.</summary>
+    private const int PollsBeforeSleep = 2;
+
     /// <summary>A statement looks for at most so many partitions.</summary>
     private const int MaxFloors = 200;
 
@@ -40,6 +43,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private int _beatFailures;
     private bool _isStandby;
     private bool _areLeasesFree;
+    private TaskCompletionSource _asleep = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _nextBeatAt = time.GetTimestamp();
     private long _nextPollAt = long.MaxValue;
     private long _attentiveUntil = time.GetTimestamp();
@@ -99,16 +103,18 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private async Task StepAsync(CancellationToken stoppingToken)
     {
         // Taken before looking: a commit during it raises the next signal.
-        var signal = source.Signal.Next;
+        var (signal, asleep) = (source.Signal.Next, Volatile.Read(ref _asleep).Task);
         await ReapAsync().ConfigureAwait(false);
         if (Interlocked.Exchange(ref _areLeasesFree, false) || time.GetTimestamp() >= _nextBeatAt)
             await BeatAsync(stoppingToken).ConfigureAwait(false);
         else if (time.GetTimestamp() >= _nextPollAt)
             await PollAsync(stoppingToken).ConfigureAwait(false);
         source.Signal.IsDrainedHere = _last is { } beat && _held.Count >= beat.Partitions;
-        await WaitAsync(stoppingToken, signal).ConfigureAwait(false);
+        await WaitAsync(stoppingToken, signal, asleep).ConfigureAwait(false);
         if (signal.IsCompleted)
             Signalled();
+        else if (asleep.IsCompleted)
+            (_emptyPolls, _nextPollAt) = (PollsBeforeSleep + 1, After(FirstPoll * Math.Pow(2, PollsBeforeSleep)));
     }
 
     /// <summary>For any thread.</summary>
@@ -117,6 +123,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         Interlocked.Exchange(ref _areLeasesFree, true);
         source.Signal.Wake();
     }
+
+    /// <summary>A drainer has nothing to do any more, so this loop looks for it. For any thread.</summary>
+    private void FellAsleep() => Interlocked.Exchange(ref _asleep, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 
     private void Signalled()
     {
@@ -131,16 +140,18 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             _nextPollAt = After(FirstPoll);
     }
 
-    private async Task WaitAsync(CancellationToken stoppingToken, Task? signal = null)
+    private async Task WaitAsync(CancellationToken stoppingToken, Task? signal = null, Task? asleep = null)
     {
         var until = Math.Min(_nextBeatAt, Sleepers().Count > 0 ? _nextPollAt : long.MaxValue);
         var wait = time.GetElapsedTime(time.GetTimestamp(), until);
-        if (wait <= TimeSpan.Zero || signal is { IsCompleted: true })
+        if (wait <= TimeSpan.Zero || signal is { IsCompleted: true } || asleep is { IsCompleted: true })
             return;
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
-        var waits = new List<Task>(_held.Count + 2) { Task.Delay(wait, time, ended.Token) };
+        var waits = new List<Task>(_held.Count + 3) { Task.Delay(wait, time, ended.Token) };
         if (signal is not null)
             waits.Add(signal);
+        if (asleep is not null)
+            waits.Add(asleep);
         waits.AddRange(_held.Values.Select(h => h.Ended));
         await Task.WhenAny(waits).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
@@ -277,7 +288,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
                 continue;
             if (await _leases.TryAcquireAsync(RelayBeat.LeaseOf(partition), owner, source.Options.LeaseDuration, stoppingToken, renews: false).ConfigureAwait(false) is not { } lease)
                 continue;
-            _held.Add(partition, new HeldPartition(source, partition, lease, _connections, time, logger, steps));
+            _held.Add(partition, new HeldPartition(source, partition, lease, _connections, FellAsleep, time, logger, steps));
             _freeSince.Remove(partition);
             taken++;
         }
