@@ -101,7 +101,7 @@ internal sealed class PostgreSqlNotifyTests
         await using var proxy = TcpProxy.To(server.Host!, server.Port);
         await using var dataSource = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(_database.ConnectionString) { Host = "127.0.0.1", Port = proxy.Port, SslMode = SslMode.Disable, Timeout = 2 });
         var wakes = new SemaphoreSlim(0);
-        _running.Add(Listen(dataSource, () => wakes.Release(), TimeSpan.FromMilliseconds(600)));
+        _running.Add(Listen(dataSource, () => wakes.Release(), TimeSpan.FromMilliseconds(200), TimeSpan.FromMilliseconds(500)));
         await _log.FirstAsync("the database tells of commits");
         await WokenAsync(wakes);
 
@@ -241,9 +241,9 @@ internal sealed class PostgreSqlNotifyTests
 
     private Task Relay(RelaySource source) => new SourceRelay(source, "relay", _time, _log.CreateLogger("relay"), StepSignals.None).RunAsync(_stop.Token);
 
-    private Task Listen(DbDataSource dataSource, Action wake, TimeSpan? quiet = null, CancellationToken? stoppingToken = null)
+    private Task Listen(DbDataSource dataSource, Action wake, TimeSpan? quiet = null, TimeSpan? patience = null, CancellationToken? stoppingToken = null)
     {
-        var listener = new NotifyListener(Source(notify: true, dataSource), wake, TimeProvider.System, _log.CreateLogger("listener")) { Quiet = quiet ?? TimeSpan.FromSeconds(30) };
+        var listener = new NotifyListener(Source(notify: true, dataSource), wake, TimeProvider.System, _log.CreateLogger("listener")) { Quiet = quiet ?? TimeSpan.FromSeconds(30), Patience = patience ?? TimeSpan.FromSeconds(10) };
         return listener.RunAsync(stoppingToken ?? _stop.Token);
     }
 

@@ -21,8 +21,11 @@ internal sealed class NotifyListener(RelaySource source, Action wake, TimeProvid
     private bool _isDeaf;
     private bool _isWarned;
 
-    /// <summary>After so long without a notification it asks the database whether it still hears anything, and waits a third of it for the answer: a connection can be dead without anybody having closed it.</summary>
+    /// <summary>After so long without a notification it asks the database whether it still hears anything: a connection can be dead without anybody having closed it.</summary>
     public TimeSpan Quiet { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long it waits for the answer.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Listens until told to stop. Fails never.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
@@ -77,7 +80,7 @@ internal sealed class NotifyListener(RelaySource source, Action wake, TimeProvid
 
     private async Task AskAsync(DbConnection connection, CancellationToken stoppingToken)
     {
-        using var limit = new CancellationTokenSource(Quiet / 3, time);
+        using var limit = new CancellationTokenSource(Patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stoppingToken);
         var isTold = await connection.Command(source.Dialect.Listen!).ScalarAsync(either.Token).ConfigureAwait(false) is true;
         if (!isTold && !_isWarned)
