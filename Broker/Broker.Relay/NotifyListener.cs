@@ -21,8 +21,11 @@ internal sealed class NotifyListener(RelaySource source, Action wake, TimeProvid
     private bool _isDeaf;
     private bool _isWarned;
 
-    /// <summary>After so long without a notification it asks the database whether it still hears anything, and waits a third of it for the answer: a connection can be dead without anybody having closed it.</summary>
+    /// <summary>After so long without a notification it asks the database whether it still hears anything: a connection can be dead without anybody having closed it.</summary>
     public TimeSpan Quiet { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long it waits for the answer.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Listens until told to stop. Fails never.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
@@ -54,6 +57,8 @@ internal sealed class NotifyListener(RelaySource source, Action wake, TimeProvid
         await using var _ = connection.ConfigureAwait(false);
         try
         {
+            // Not only while it waits: one that comes during a command is no reason for the next wait to end.
+            source.Dialect.WhenNotified(connection, wake);
             await AskAsync(connection, stoppingToken).ConfigureAwait(false);
             // Of what was committed until now nobody has told it.
             wake();
@@ -61,9 +66,7 @@ internal sealed class NotifyListener(RelaySource source, Action wake, TimeProvid
             Log.Listening(logger, source.Name);
             while (true)
             {
-                if (await source.Dialect.WaitForNotificationAsync(connection, Quiet, stoppingToken).ConfigureAwait(false))
-                    wake();
-                else
+                if (!await source.Dialect.WaitForNotificationAsync(connection, Quiet, stoppingToken).ConfigureAwait(false))
                     await AskAsync(connection, stoppingToken).ConfigureAwait(false);
                 // Not before: a connection that dies as soon as it listens is not opened again and again without a pause.
                 _failures = 0;
@@ -77,7 +80,7 @@ internal sealed class NotifyListener(RelaySource source, Action wake, TimeProvid
 
     private async Task AskAsync(DbConnection connection, CancellationToken stoppingToken)
     {
-        using var limit = new CancellationTokenSource(Quiet / 3, time);
+        using var limit = new CancellationTokenSource(Patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stoppingToken);
         var isTold = await connection.Command(source.Dialect.Listen!).ScalarAsync(either.Token).ConfigureAwait(false) is true;
         if (!isTold && !_isWarned)

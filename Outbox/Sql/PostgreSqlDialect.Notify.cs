@@ -52,9 +52,18 @@ internal sealed partial class PostgreSqlDialect
 
     private static string FindNotify => "SELECT 1 FROM pg_trigger WHERE tgrelid = 'outbox_messages'::regclass AND tgname = 'outbox_notify' AND tgenabled IN ('O', 'A')";
 
-    // ADO.NET has no notifications, and this assembly references no driver: the one method is found by its name, and so a service's own connections serve as well as the worker's.
+    // ADO.NET has no notifications, and this assembly references no driver: its two members are found by name, and so a service's own connections serve as well as the worker's.
+    internal override void WhenNotified(DbConnection connection, Action notified)
+    {
+        EventHandler handler = (_, _) => notified();
+        var notification = connection.GetType().GetEvent("Notification") ?? throw CannotListen(connection);
+        notification.AddEventHandler(connection, Delegate.CreateDelegate(notification.EventHandlerType!, handler.Target, handler.Method));
+    }
+
     internal override Task<bool> WaitForNotificationAsync(DbConnection connection, TimeSpan longest, CancellationToken cancellationToken) =>
-        (connection.GetType().GetMethod("WaitAsync", [typeof(TimeSpan), typeof(CancellationToken)])
-            ?? throw new OutboxConfigurationException($"{connection.GetType().FullName} has no WaitAsync(TimeSpan, CancellationToken): it cannot wait for notifications. Use Npgsql 5 or later, or leave Notify off."))
+        (connection.GetType().GetMethod("WaitAsync", [typeof(TimeSpan), typeof(CancellationToken)]) ?? throw CannotListen(connection))
         .CreateDelegate<Func<TimeSpan, CancellationToken, Task<bool>>>(connection)(longest, cancellationToken);
+
+    private static OutboxConfigurationException CannotListen(DbConnection connection) =>
+        new($"{connection.GetType().FullName} cannot wait for notifications: it has no event Notification, or no WaitAsync(TimeSpan, CancellationToken). Use Npgsql 5 or later, or leave Notify off.");
 }

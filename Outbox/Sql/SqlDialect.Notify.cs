@@ -17,6 +17,9 @@ public abstract partial class SqlDialect
     /// <summary>Ends that.</summary>
     internal virtual string? Unlisten => null;
 
+    /// <summary>Says what to do for each notification that a connection hears, while it waits for one or at any other command.</summary>
+    internal virtual void WhenNotified(DbConnection connection, Action notified) => throw new NotSupportedException($"{Name} has no notifications.");
+
     /// <summary>Waits until a connection that listens hears something. False: it heard nothing in time, and can be used on.</summary>
     internal virtual Task<bool> WaitForNotificationAsync(DbConnection connection, TimeSpan longest, CancellationToken cancellationToken) => throw new NotSupportedException($"{Name} has no notifications.");
 
