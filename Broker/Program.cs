@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
+using Broker;
 using Broker.Commands;
 
 // What it writes is for people and for programs everywhere alike, whatever the language of the machine.
 CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
+SharedBuffers.KeepMore();
 
 var root = new RootCommand("Relays committed outbox events of many services' databases to RabbitMQ.")
 {

@@ -10,10 +10,28 @@ namespace Broker.Relay;
 internal sealed class BodyPool
 {
     private const int BlockSize = 64 * 1024;
-    private const int MaxFree = 256;
+    private const int MaxFree = 512;
 
-    private readonly ConcurrentQueue<Block> _free = new();
+    private readonly Free _free;
     private Block? _current;
+
+    /// <summary>A pool with free blocks of its own.</summary>
+    public BodyPool()
+        : this(new Free())
+    {
+    }
+
+    /// <summary>A pool that shares its free blocks with others.</summary>
+    public BodyPool(Free free) => _free = free;
+
+    /// <summary>Blocks that nobody uses.</summary>
+    internal sealed class Free
+    {
+        /// <summary>Those of the whole process: what a node keeps does not grow with its partitions.</summary>
+        public static Free Shared { get; } = new();
+
+        internal ConcurrentQueue<Block> Blocks { get; } = new();
+    }
 
     /// <summary>A piece of memory shared by several bodies.</summary>
     internal sealed class Block(BodyPool pool, byte[] bytes)
@@ -29,10 +47,10 @@ internal sealed class BodyPool
 
         public void GiveBack()
         {
-            if (Interlocked.Decrement(ref _users) > 0 || bytes.Length != BlockSize || pool._free.Count >= MaxFree)
+            if (Interlocked.Decrement(ref _users) > 0 || bytes.Length != BlockSize || pool._free.Blocks.Count >= MaxFree)
                 return;
             (Used, _users) = (0, 1);
-            pool._free.Enqueue(this);
+            pool._free.Blocks.Enqueue(this);
         }
     }
 
@@ -44,7 +62,7 @@ internal sealed class BodyPool
         if (_current is null || BlockSize - _current.Used < length)
         {
             _current?.GiveBack();
-            _current = _free.TryDequeue(out var free) ? free : new Block(this, GC.AllocateUninitializedArray<byte>(BlockSize));
+            _current = _free.Blocks.TryDequeue(out var free) ? free : new Block(this, GC.AllocateUninitializedArray<byte>(BlockSize));
         }
         var offset = _current.Used;
         _current.Used += length;

@@ -6,10 +6,9 @@ namespace Broker.Relay;
 /// <remarks>There are as many of them as messages, so what few of them need lies in an object of its own.</remarks>
 internal sealed class OutboxRow
 {
-    private readonly TimeSpan _dueIn;
     private Trouble? _trouble;
 
-    /// <summary>What only a row knows that could not be published at once.</summary>
+    /// <summary>What only a row knows that cannot be published at once.</summary>
     private sealed class Trouble
     {
         public string? Unreadable { get; set; }
@@ -21,6 +20,10 @@ internal sealed class OutboxRow
         public long FirstFailedAt { get; set; }
 
         public TimeSpan HeldFrom { get; set; }
+
+        public TimeSpan DueIn { get; set; }
+
+        public bool Expired { get; set; }
     }
 
     public required long Sequence { get; init; }
@@ -67,15 +70,23 @@ internal sealed class OutboxRow
     /// <summary>How long it must not be published yet; zero when it is due.</summary>
     public TimeSpan DueIn
     {
-        get => Expired ? TimeSpan.Zero : _dueIn;
-        init => _dueIn = value;
+        get => _trouble is { Expired: false } trouble ? trouble.DueIn : TimeSpan.Zero;
+        init
+        {
+            if (value > TimeSpan.Zero)
+                Troubled.DueIn = value;
+        }
     }
 
     /// <summary>Its time has passed: delete it unpublished. When it was due says nothing then.</summary>
     public bool Expired
     {
-        get => _dueIn < TimeSpan.Zero;
-        init => _dueIn = value ? TimeSpan.MinValue : _dueIn;
+        get => _trouble is { Expired: true };
+        init
+        {
+            if (value)
+                Troubled.Expired = true;
+        }
     }
 
     /// <summary>Failures of this very row in a row.</summary>

@@ -10,7 +10,6 @@ namespace Broker.Relay;
 internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<OutboxRow> onConfirmed, Pulse pulse, TimeProvider time, ILogger logger, StepSignals steps, CancellationToken aborted)
 {
     private const int SendSize = 512;
-    private const int Stretch = 64;
     private static readonly TimeSpan FirstReopen = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestReopen = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswersInterval = TimeSpan.FromMilliseconds(5);
@@ -196,9 +195,6 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
                 return i;
             }
             Volatile.Write(ref _handedOver, i + 1);
-            // The client hands messages to its own writer: one that runs far ahead of it finds no used buffers, and each message costs a new one.
-            if ((i + 1) % Stretch == 0)
-                await Task.Yield();
             await steps.ReachedAsync("published").ConfigureAwait(false);
         }
         return batch.Count;

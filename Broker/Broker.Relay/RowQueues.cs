@@ -21,10 +21,13 @@ internal sealed partial class RowQueues(RelayOptions options, TimeProvider time)
 
     private const int FetchSize = 500;
 
+    private const int MaxEmptied = 1_000;
+
     private readonly Dictionary<string, Queue<OutboxRow>> _behind = new(StringComparer.Ordinal);
 
     /// <summary>What stands behind a key of which only one row is known, as for most: never filled.</summary>
     private readonly Queue<OutboxRow> _nobody = new(0);
+    private readonly Stack<Queue<OutboxRow>> _emptied = new();
     private readonly PriorityQueue<OutboxRow, long> _ready = new();
     private readonly PriorityQueue<OutboxRow, long> _toFetch = new();
     private readonly PriorityQueue<OutboxRow, long> _timed = new();
@@ -222,7 +225,7 @@ internal sealed partial class RowQueues(RelayOptions options, TimeProvider time)
             if (_behind.TryGetValue(row.Key, out var queue))
             {
                 if (ReferenceEquals(queue, _nobody))
-                    _behind[row.Key] = queue = new Queue<OutboxRow>();
+                    _behind[row.Key] = queue = _emptied.TryPop(out var emptied) ? emptied : new Queue<OutboxRow>();
                 if (queue.Count >= BodiesPerKey)
                     Drop(row);
                 queue.Enqueue(row);
@@ -242,7 +245,10 @@ internal sealed partial class RowQueues(RelayOptions options, TimeProvider time)
             MakeReady(next);
             return;
         }
-        _behind.Remove(row.Key);
+        _behind.Remove(row.Key, out var queue);
+        // Many keys have a second row now and then: a queue that has stayed small serves the next of them.
+        if (queue!.Capacity is > 0 and <= BodiesPerKey && _emptied.Count < MaxEmptied)
+            _emptied.Push(queue);
         if (Keys.TryGet(row.Key, out var entry) && entry.IsReleased)
             Feed(entry);
     }

@@ -23,7 +23,7 @@ internal sealed partial class SqlOutboxStore : IOutboxStore
     private readonly long _token;
     private readonly RelayConnections _connections;
     private readonly bool _ownsConnections;
-    private readonly BodyPool _bodies = new();
+    private readonly BodyPool _bodies = new(BodyPool.Free.Shared);
     private readonly TextCache _types = new();
     private readonly TextCache _contentTypes = new();
 

@@ -242,7 +242,7 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         """;
 
-    internal override object SequencesParameter(IReadOnlyList<long> sequences) => sequences.ToArray();
+    internal override object SequencesParameter(IReadOnlyList<long> sequences) => sequences is List<long> list ? list : sequences.ToArray();
 
     internal override void BindSpans(DbCommand command, IReadOnlyList<(long First, long Last)> spans) =>
         command.With("low", spans.Select(s => s.First).ToArray()).With("high", spans.Select(s => s.Last).ToArray());
