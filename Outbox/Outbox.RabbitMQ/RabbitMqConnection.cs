@@ -34,6 +34,7 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
         // A body that the broker carries must not cut the connection of its reader.
         MaxInboundMessageBodySize = 512 * 1024 * 1024,
         ClientProvidedName = $"{options.ClientName} ({purpose})",
+        SocketFactory = GatheringClient.Create,
     };
 
     /// <summary>An open connection, with the state of its flow control.</summary>
