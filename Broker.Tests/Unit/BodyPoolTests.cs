@@ -28,5 +28,19 @@ internal sealed class BodyPoolTests
         Assert.That(pool.Take(0).Block.Bytes, Is.Not.SameAs(large.Bytes));
     }
 
+    [Test]
+    public void Pools_that_share_their_free_memory_use_it_in_turns_and_no_body_of_another()
+    {
+        var free = new BodyPool.Free();
+        var (one, other) = (new BodyPool(free), new BodyPool(free));
+        var first = Enumerable.Range(0, 16).Select(_ => one.Take(4_096)).ToList();
+        var bytes = first[0].Block.Bytes;
+        Assert.That(Fill(other), Has.None.SameAs(bytes), "it is in use");
+        // The next body lets the full block go.
+        one.Take(4_096);
+        first.ForEach(b => b.Block.GiveBack());
+        Assert.That(Fill(other), Has.Some.SameAs(bytes));
+    }
+
     private static List<byte[]> Fill(BodyPool pool) => [.. Enumerable.Range(0, 48).Select(_ => pool.Take(4_096).Block.Bytes)];
 }

@@ -34,7 +34,7 @@ internal sealed class BodyPool
     }
 
     /// <summary>A piece of memory shared by several bodies.</summary>
-    internal sealed class Block(BodyPool pool, byte[] bytes)
+    internal sealed class Block(Free free, byte[] bytes)
     {
         /// <summary>One for each body, and one as long as more are added.</summary>
         private int _users = 1;
@@ -47,10 +47,10 @@ internal sealed class BodyPool
 
         public void GiveBack()
         {
-            if (Interlocked.Decrement(ref _users) > 0 || bytes.Length != BlockSize || pool._free.Blocks.Count >= MaxFree)
+            if (Interlocked.Decrement(ref _users) > 0 || bytes.Length != BlockSize || free.Blocks.Count >= MaxFree)
                 return;
             (Used, _users) = (0, 1);
-            pool._free.Blocks.Enqueue(this);
+            free.Blocks.Enqueue(this);
         }
     }
 
@@ -58,11 +58,11 @@ internal sealed class BodyPool
     public (Block Block, int Offset) Take(int length)
     {
         if (length > BlockSize / 4)
-            return (new Block(this, new byte[length]), 0);
+            return (new Block(_free, new byte[length]), 0);
         if (_current is null || BlockSize - _current.Used < length)
         {
             _current?.GiveBack();
-            _current = _free.Blocks.TryDequeue(out var free) ? free : new Block(this, GC.AllocateUninitializedArray<byte>(BlockSize));
+            _current = _free.Blocks.TryDequeue(out var used) ? used : new Block(_free, GC.AllocateUninitializedArray<byte>(BlockSize));
         }
         var offset = _current.Used;
         _current.Used += length;
