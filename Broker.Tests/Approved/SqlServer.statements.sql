@@ -520,6 +520,13 @@ UNION ALL SELECT 'settings', '', '', partitions, COALESCE(next_partitions, 0) FR
 UNION ALL SELECT 'rows', '', '', number, 0 FROM (SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1) AS found
 GO
 
+-- Look(floors)
+SELECT 'lease' AS what, name, owner, token AS number, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 AS seconds FROM leases WHERE name LIKE 'relay/%'
+UNION ALL SELECT 'relay', owner, owner, 0, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 FROM relays WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0 AND owner <> @owner
+UNION ALL SELECT 'settings', '', '', partitions, COALESCE(next_partitions, 0) FROM outbox_settings
+UNION ALL SELECT 'rows', '', '', number, 0 FROM (SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1) AS found
+GO
+
 -- FindRows(floors)
 SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1
 GO

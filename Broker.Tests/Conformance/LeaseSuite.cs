@@ -230,6 +230,30 @@ internal abstract class LeaseSuite(SqlDialect dialect)
     }
 
     [Test]
+    public async Task A_look_tells_what_a_beat_tells_and_writes_nothing()
+    {
+        await using var mine = (await _leases.TryAcquireAsync("relay/0", "me", Short, None, renews: false))!;
+        await _database.InsertAsync();
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await RelayBeat.SendAsync(connection, "other", Long, null, [], [], None);
+        await RelayBeat.SendAsync(connection, "me", Long, null, [], [], None);
+        const string Written = "SELECT max(expires_at) FROM (SELECT expires_at FROM leases UNION ALL SELECT expires_at FROM relays WHERE owner = 'me') AS written";
+        var before = await _database.ScalarAsync<object>(Written);
+
+        var look = await RelayBeat.LookAsync(connection, "me", [(0, 0), (1, 0)], None);
+
+        Assert.Multiple(() =>
+        {
+            Assert.That(look.Renewed, Is.Empty);
+            Assert.That(look.Leases.Select(l => (l.Name, l.Owner, l.Token)), Is.EqualTo(new[] { ("relay/0", "me", mine.Token) }));
+            Assert.That(look.Others, Is.EqualTo(new[] { "other" }));
+            Assert.That(look.WithRows, Is.EqualTo(new short[] { 0 }));
+            Assert.That((look.Partitions, look.NextPartitions), Is.EqualTo((1, (int?)null)));
+        });
+        Assert.That(await _database.ScalarAsync<object>(Written), Is.EqualTo(before));
+    }
+
+    [Test]
     public async Task A_beat_that_comes_after_the_release_does_not_bring_the_lease_back()
     {
         await using var connection = await _database.DataSource.OpenConnectionAsync();

@@ -56,4 +56,28 @@ internal sealed class SharingTests
         await stopSecond.CancelAsync();
         await second;
     }
+
+    [Test]
+    public async Task A_relay_that_only_looks_while_all_is_quiet_keeps_its_lease_and_sees_what_comes([ValueSource(typeof(TestDatabase), nameof(TestDatabase.Engines))] SqlDialect engine)
+    {
+        await using var database = await TestDatabase.CreateAsync(engine);
+        await using var transport = new InMemoryTransport();
+        await using var collector = await Collector.StartAsync(transport);
+        using var stop = new CancellationTokenSource();
+        using var log = new TestLog();
+        var source = new RelaySource { Name = "tests", Dialect = engine, DataSource = database.DataSource, Transport = transport };
+        (source.Options.LeaseDuration, source.Options.IdlePoll) = (TimeSpan.FromSeconds(3), TimeSpan.FromMilliseconds(200));
+        var relay = new SourceRelay(source, "me", TimeProvider.System, log.CreateLogger("relay"), StepSignals.None).RunAsync(stop.Token);
+        await log.FirstAsync("draining partition 0");
+
+        // Attentive for three seconds, and then longer than a lease lasts.
+        await Task.Delay(TimeSpan.FromSeconds(3 + 5));
+        var id = await database.InsertAsync();
+
+        await collector.ReachAsync(1);
+        await stop.CancelAsync();
+        await relay;
+        Assert.That(collector.Arrived.Single().Id, Is.EqualTo(id));
+        Assert.That(await database.ScalarAsync<long>("SELECT token FROM leases"), Is.EqualTo(1), "the lease was lost and taken again");
+    }
 }

@@ -41,6 +41,7 @@ internal sealed partial class TransactSqlTests
         ["ReadPartitions"] = [],
         ["RemoveRelay"] = ["owner"],
         ["Beat(held, floors)"] = ["owner", "milliseconds", "status", "n0", "t0", "n1", "t1", "p0", "f0", "p1", "f1"],
+        ["Look(floors)"] = ["owner", "p0", "f0", "p1", "f1"],
         ["FindRows(floors)"] = ["p0", "f0", "p1", "f1"],
         ["ReadSettings"] = [],
         ["PlanPartitions"] = ["partitions", "lease", "token"],

@@ -7,8 +7,8 @@ namespace Broker.Bench;
 /// <summary><c>idle</c>: what relays cost that have nothing to do: queries a second for each database, and CPU.</summary>
 internal static class IdleBench
 {
-    /// <summary>Leases are taken and first looks are over by then.</summary>
-    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(3);
+    /// <summary>Relays are attentive for some seconds after they took a lease, and PostgreSQL counts a transaction up to ten seconds after its end.</summary>
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(20);
 
     private sealed record Settings(int[] Nodes, int Sources, int Seconds);
 
@@ -97,6 +97,6 @@ internal static class IdleBench
         "PostgreSql" => "Queries: transactions of these databases (pg_stat_database), the server's own now and then included.",
         "MySql" => "Queries: those of the whole server (Questions).",
         "SqlServer" => "Queries: batches of the whole server (Batch Requests).",
-        _ => "Queries: statements, counted by the nodes.",
+        _ => "Queries: transactions, counted by the nodes.",
     };
 }

@@ -10,12 +10,12 @@ internal sealed class RelayNodeChild : IChild
 {
     private readonly ChildTask _task;
     private readonly RelayUnderTest _relay;
-    private long _statements;
+    private long _transactions;
 
     public RelayNodeChild(ChildTask task)
     {
         _task = task;
-        _relay = new RelayUnderTest(task, BenchDatabase.Engine(task.Engine) == SqlDialect.Sqlite ? dataSource => new Traced(dataSource, () => Interlocked.Increment(ref _statements)) : null);
+        _relay = new RelayUnderTest(task, BenchDatabase.Engine(task.Engine) == SqlDialect.Sqlite ? dataSource => new Traced(dataSource, () => Interlocked.Increment(ref _transactions)) : null);
     }
 
     public async Task WarmUpAsync(CancellationToken cancellationToken)
@@ -25,18 +25,18 @@ internal sealed class RelayNodeChild : IChild
         _relay.Start();
     }
 
-    /// <summary>Counts the statements on SQLite, which has no server to ask.</summary>
+    /// <summary>Counts the transactions on SQLite, which has no server to ask.</summary>
     public async Task<ChildResult> RunAsync(Task stop, CancellationToken cancellationToken)
     {
-        var before = Interlocked.Read(ref _statements);
+        var before = Interlocked.Read(ref _transactions);
         var start = TimeProvider.System.GetTimestamp();
         await stop.WaitAsync(cancellationToken);
-        return new ChildResult { Count = Interlocked.Read(ref _statements) - before, Seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds };
+        return new ChildResult { Count = Interlocked.Read(ref _transactions) - before, Seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds };
     }
 
     public ValueTask DisposeAsync() => _relay.DisposeAsync();
 
-    private sealed class Traced(DbDataSource inner, Action onStatement) : DbDataSource
+    private sealed class Traced(DbDataSource inner, Action onTransaction) : DbDataSource
     {
         public override string ConnectionString => inner.ConnectionString;
 
@@ -46,7 +46,12 @@ internal sealed class RelayNodeChild : IChild
             connection.StateChange += (_, change) =>
             {
                 if (change.CurrentState == ConnectionState.Open)
-                    SQLitePCL.raw.sqlite3_trace(connection.Handle!, (object _, string _) => onStatement(), null!);
+                    SQLitePCL.raw.sqlite3_trace(connection.Handle!, (object _, string _) =>
+                    {
+                        // What begins a transaction, or is one by itself.
+                        if (SQLitePCL.raw.sqlite3_get_autocommit(connection.Handle!) != 0)
+                            onTransaction();
+                    }, null!);
             };
             return connection;
         }

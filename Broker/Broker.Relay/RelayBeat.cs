@@ -28,16 +28,44 @@ internal sealed record RelayBeat(
     public static async Task<RelayBeat> SendAsync(
         DbConnection connection, string owner, TimeSpan duration, string? status, IReadOnlyList<(string Name, long Token)> held, IReadOnlyList<(short Partition, long Floor)> floors, CancellationToken cancellationToken)
     {
-        var command = connection.Command(SqlDialect.Of(connection).Beat(held.Count, floors.Count))
-            .With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds).With("status", status, System.Data.DbType.String);
+        var dialect = SqlDialect.Of(connection);
+        var transaction = dialect.BeatsInTransaction ? await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false) : null;
+        try
+        {
+            var command = connection.Command(dialect.Beat(held.Count, floors.Count), transaction)
+                .With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds).With("status", status, System.Data.DbType.String);
+            await using var _ = command.ConfigureAwait(false);
+            SqlDialect.BindHeld(command, held);
+            SqlDialect.BindFloors(command, floors);
+            var beat = await ReadAsync(command, cancellationToken).ConfigureAwait(false);
+            // G5: the leases are extended by the commit, whatever was read before it.
+            if (transaction is not null)
+                await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+            return beat;
+        }
+        finally
+        {
+            if (transaction is not null)
+                await transaction.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Reads how things stand, and writes nothing: no lease is extended.</summary>
+    public static async Task<RelayBeat> LookAsync(DbConnection connection, string owner, IReadOnlyList<(short Partition, long Floor)> floors, CancellationToken cancellationToken)
+    {
+        var command = connection.Command(SqlDialect.Of(connection).Look(floors.Count)).With("owner", owner);
         await using var _ = command.ConfigureAwait(false);
-        SqlDialect.BindHeld(command, held);
         SqlDialect.BindFloors(command, floors);
+        return await ReadAsync(command, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task<RelayBeat> ReadAsync(DbCommand command, CancellationToken cancellationToken)
+    {
         var renewed = new HashSet<(string, long)>();
         var (leases, others, withRows) = (new List<LeaseState>(), new List<string>(), new List<short>());
         int? partitions = null, next = null;
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using var __ = reader.ConfigureAwait(false);
+        await using var _ = reader.ConfigureAwait(false);
         do
         {
             while (reader.FieldCount == 5 && await reader.ReadAsync(cancellationToken).ConfigureAwait(false))

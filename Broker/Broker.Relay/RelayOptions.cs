@@ -37,9 +37,9 @@ public sealed class RelayOptions
     [Range(2, 1_000)]
     public int MaxConnections { get; set; } = 8;
 
-    /// <summary>About how often all relays of an idle outbox together look into it: five relays look every five seconds each, in turn.</summary>
+    /// <summary>About how often all relays of an idle outbox together look into it, rather less: five relays look every six seconds each, in turn.</summary>
     /// <value>Default: 1 second. Commits of the same process wake the relay at once.</value>
-    /// <remarks>Each look also renews the relay's leases, so it looks at least twice in <see cref="LeaseDuration"/>.</remarks>
+    /// <remarks>Each relay also renews its leases, and looks as it does so, about twice in <see cref="LeaseDuration"/>.</remarks>
     public TimeSpan IdlePoll { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>The wait after the first failure to publish a message; it doubles up to <see cref="MaxRetryDelay"/>, with a jitter of a fifth.</summary>

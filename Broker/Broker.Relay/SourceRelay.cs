@@ -26,6 +26,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private static readonly TimeSpan Attention = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan FullLookInterval = TimeSpan.FromSeconds(60);
 
+    /// <summary>The part of a lease's duration after which it is renewed at the latest.</summary>
+    private const double LongestBeat = 0.6;
+
     /// <summary>A drainer that falls asleep has just looked: the next look is as long after as if it had looked so often before. Those who write often meet it, the others seldom pay for it.</summary>
     private const int PollsBeforeSleep = 2;
 
@@ -45,6 +48,8 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private bool _areLeasesFree;
     private TaskCompletionSource _asleep = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _nextBeatAt = time.GetTimestamp();
+    private long _writeBy = time.GetTimestamp();
+    private bool _isQuiet;
     private long _nextPollAt = long.MaxValue;
     private long _attentiveUntil = time.GetTimestamp();
     private long _lastFullLook = time.GetTimestamp();
@@ -204,19 +209,20 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         var floors = isFull ? [.. Sleepers().Select(s => (s.Partition, 0L))] : Sleepers();
         var held = _held.Values.Where(h => !h.Ended.IsCompleted).ToList();
         var asked = time.GetTimestamp();
+        // While all is quiet most beats only read: an idle database is not written to every second.
+        var writes = !_isQuiet || _last is null || After(Quiet(_last)) > _writeBy;
         var beat = await _beats.UseAsync(
-            (connection, cancellationToken) => RelayBeat.SendAsync(connection, owner, source.Options.LeaseDuration, RelayStatus.Write([.. Blocked]), [.. held.Select(h => (h.Lease.Name, h.Lease.Token))], floors, cancellationToken),
+            (connection, cancellationToken) => writes
+                ? RelayBeat.SendAsync(connection, owner, source.Options.LeaseDuration, RelayStatus.Write([.. Blocked]), [.. held.Select(h => (h.Lease.Name, h.Lease.Token))], floors, cancellationToken)
+                : RelayBeat.LookAsync(connection, owner, floors, cancellationToken),
             stoppingToken).ConfigureAwait(false);
         if (isFull)
             _lastFullLook = asked;
         (_beatFailures, _last) = (0, beat);
-        foreach (var partition in held)
+        if (writes)
         {
-            // G5: the token tells who holds it; a name could be a predecessor's.
-            if (beat.Renewed.Contains((partition.Lease.Name, partition.Lease.Token)))
-                partition.Lease.Extend(asked);
-            else
-                await partition.Lease.LoseAsync().ConfigureAwait(false);
+            _writeBy = asked + Ticks(source.Options.LeaseDuration * LongestBeat);
+            await RenewedAsync(held, beat, asked).ConfigureAwait(false);
         }
         Woken(beat.WithRows);
         var isSettled = await ShareAsync(beat, stoppingToken).ConfigureAwait(false);
@@ -225,18 +231,36 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         ScheduleBeat(beat, isSettled);
     }
 
+    private static async Task RenewedAsync(IReadOnlyList<HeldPartition> held, RelayBeat beat, long asked)
+    {
+        foreach (var partition in held)
+        {
+            // G5: the token tells who holds it; a name could be a predecessor's.
+            if (beat.Renewed.Contains((partition.Lease.Name, partition.Lease.Token)))
+                partition.Lease.Extend(asked);
+            else
+                await partition.Lease.LoseAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>How long after another a beat comes while all is quiet: all relays together look about once in each idle poll, but each renews its leases in time.</summary>
+    private TimeSpan Quiet(RelayBeat beat)
+    {
+        var (share, longest) = (source.Options.IdlePoll * 1.25 * (beat.Others.Count + 1), source.Options.LeaseDuration * LongestBeat);
+        return share < longest ? share : longest;
+    }
+
     private void ScheduleBeat(RelayBeat beat, bool isSettled)
     {
         var (duration, now) = (source.Options.LeaseDuration, time.GetTimestamp());
         var isBusy = _held.Values.Any(h => h.AsleepAbove is null);
         if (isBusy || !isSettled)
             _attentiveUntil = After(Attention);
-        // All relays together look about once in each idle poll, but each renews its leases in time.
-        var quiet = source.Options.IdlePoll * 1.1 * (beat.Others.Count + 1);
-        if (quiet > duration * 0.55)
-            quiet = duration * 0.55;
+        _isQuiet = now > _attentiveUntil;
+        var quiet = Quiet(beat);
         var busy = BusyBeat < duration / 4 ? BusyBeat : duration / 4;
-        _nextBeatAt = After(now <= _attentiveUntil && busy < quiet ? busy : quiet);
+        // G5: more relays than at the last beat must not put off the renewal.
+        _nextBeatAt = Math.Min(_writeBy, After(!_isQuiet && busy < quiet ? busy : quiet));
         // Whoever waits for a lease asks at the moment at which it ends by the database's clock, each a little later than the last.
         var mine = _held.Values.Select(h => h.Lease.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var lease in beat.Leases.Where(l => l.SecondsLeft > 0 && !mine.Contains(l.Name) && l.Partition < beat.Partitions))
@@ -361,5 +385,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             source.Transport.Doorbell.Ring(LeaseBell);
     }
 
-    private long After(TimeSpan delay) => time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);
+    private long After(TimeSpan delay) => time.GetTimestamp() + Ticks(delay);
+
+    private long Ticks(TimeSpan delay) => (long)(delay.TotalSeconds * time.TimestampFrequency);
 }

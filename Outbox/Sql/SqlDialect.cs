@@ -232,6 +232,12 @@ public abstract partial class SqlDialect
         {Standing(floors)}
         """;
 
+    /// <summary>Tells what <see cref="Beat"/> tells, without writing: @owner, and what <see cref="BindFloors"/> adds. No row <c>renewed</c>.</summary>
+    internal string Look(int floors) => Standing(floors);
+
+    /// <summary>Whether the statements of <see cref="Beat"/> are cheaper as one transaction, although that takes calls of its own.</summary>
+    internal virtual bool BeatsInTransaction => false;
+
     /// <summary>The partitions that have rows above their floors; what <see cref="BindFloors"/> adds.</summary>
     internal string FindRows(int floors) => string.Join(" UNION ALL ", Enumerable.Range(0, floors).Select(i => string.Create(CultureInfo.InvariantCulture, $"SELECT number FROM ({FirstRow(i)}) AS first{i}")));
 

@@ -221,7 +221,10 @@ internal sealed partial class SqliteDialect : SqlDialect
 
     private protected override string FirstRow(int i) => FormattableString.Invariant($"SELECT partition AS number FROM outbox_messages WHERE partition = @p{i} AND sequence > @f{i} ORDER BY sequence LIMIT 1");
 
-    private protected override string Heartbeat => $"{Patience}; INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status) ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at, status = excluded.status";
+    // A call costs nothing here, a commit waits for the disk.
+    internal override bool BeatsInTransaction => true;
+
+    private protected override string Heartbeat => $"INSERT INTO relays (owner, expires_at, status) VALUES (@owner, {Expiry}, @status) ON CONFLICT (owner) DO UPDATE SET expires_at = excluded.expires_at, status = excluded.status";
 
     internal override string AcquireLease =>
         $"""
