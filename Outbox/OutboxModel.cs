@@ -72,6 +72,8 @@ public static class OutboxModel
     private static void MapMessage(EntityTypeBuilder<OutboxMessage> entity, Engine engine)
     {
         entity.ToTable("outbox_messages");
+        if (engine.ToastTarget is { } target)
+            entity.HasAnnotation("Npgsql:StorageParameter:toast_tuple_target", target);
         // SQLite numbers rows only by a key of one column; elsewhere the key is the relay's reading order.
         if (engine.NumbersSingleKeysOnly)
             entity.HasKey(m => m.Sequence).HasName("pk_outbox_messages");
@@ -163,14 +165,14 @@ public static class OutboxModel
     }
 
     /// <summary>What differs between the engines that Entity Framework speaks to, told by the marks that their providers leave on every model.</summary>
-    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = true, bool HasTypedDefaults = false, string? Collation = null)
+    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = true, bool HasTypedDefaults = false, string? Collation = null, int? ToastTarget = null)
     {
         public static Engine Of(ModelBuilder modelBuilder)
         {
             if (modelBuilder.Model.FindAnnotation("SqlServer:ValueGenerationStrategy") is not null)
                 return new Engine("SYSUTCDATETIME()", HasLeaseIndex: false, HasTypedDefaults: true, Collation: "Latin1_General_100_BIN2");
             return modelBuilder.Model.FindAnnotation("Npgsql:ValueGenerationStrategy") is not null
-                ? new Engine("clock_timestamp()")
+                ? new Engine("clock_timestamp()", ToastTarget: 8160)
                 : new Engine("strftime('%Y-%m-%d %H:%M:%f', 'now')", NumbersSingleKeysOnly: true);
         }
 

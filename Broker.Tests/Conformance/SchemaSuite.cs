@@ -196,6 +196,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
             ("indexes", """
                 SELECT indexname, replace(indexdef, quote_ident(current_schema()) || '.', '') FROM pg_indexes WHERE schemaname = current_schema() AND tablename = @table ORDER BY indexname
                 """),
+            ("storage parameters", "SELECT reloptions::text FROM pg_class WHERE oid = (quote_ident(current_schema()) || '.' || @table)::regclass AND reloptions IS NOT NULL"),
         ],
         "Sqlite" =>
         [

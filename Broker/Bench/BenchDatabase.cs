@@ -126,7 +126,7 @@ internal sealed class BenchDatabase : IAsyncDisposable
         foreach (var sql in Sql.ForgetRows)
             await ExecuteAsync(sql, cancellationToken: cancellationToken);
         await SettleDownAsync(Sql.TidyUp, cancellationToken);
-        await SettleDownAsync(Sql.Checkpoint, cancellationToken);
+        await SettleDownAsync(Sql.CheckpointBefore ?? Sql.CheckpointAfter, cancellationToken);
     }
 
     /// <summary>Writes rows in batches, as fast as the engine can.</summary>

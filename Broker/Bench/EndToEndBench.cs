@@ -74,7 +74,7 @@ internal static class EndToEndBench
         await stock.ForgetAsync(cancellationToken);
         await orders.ForgetAsync(cancellationToken);
         await orders.FillAsync(task.Messages, task.Bytes, cancellationToken: cancellationToken);
-        await orders.SettleDownAsync(orders.Sql.Checkpoint, cancellationToken);
+        await orders.SettleDownAsync(orders.Sql.CheckpointAfter, cancellationToken);
         ChildResult? relayed = null;
         var sample = await session.MeasureAsync(Flow, pair, async () =>
         {

@@ -88,8 +88,9 @@ internal static class RelayBench
         if (readsDatabase)
         {
             await database.SettleDownAsync(database.Sql.TidyUp, cancellationToken);
+            await database.SettleDownAsync(database.Sql.CheckpointBefore, cancellationToken);
             await database.FillAsync(messages, settings.Bytes, keys, partitions, cancellationToken);
-            await database.SettleDownAsync(database.Sql.Checkpoint, cancellationToken);
+            await database.SettleDownAsync(database.Sql.CheckpointAfter, cancellationToken);
         }
         await queue.PurgeAsync(cancellationToken);
         var arrived = 0L;

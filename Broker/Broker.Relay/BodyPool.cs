@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace Broker.Relay;
 
 /// <summary>Memory for the bodies of rows, used again once their messages are confirmed: a fresh array for each of them would be most of what a relay allocates. Thread-safe, but for <see cref="Take"/>: one reader at a time.</summary>
@@ -24,13 +22,30 @@ internal sealed class BodyPool
     /// <summary>A pool that shares its free blocks with others.</summary>
     public BodyPool(Free free) => _free = free;
 
-    /// <summary>Blocks that nobody uses.</summary>
+    /// <summary>Blocks that nobody uses. Thread-safe.</summary>
     internal sealed class Free
     {
+        private readonly Lock _lock = new();
+        private readonly Stack<Block> _blocks = [];
+
         /// <summary>Those of the whole process: what a node keeps does not grow with its partitions.</summary>
         public static Free Shared { get; } = new();
 
-        internal ConcurrentQueue<Block> Blocks { get; } = new();
+        /// <summary>The one that was used last, which is the most likely to be in a processor's cache still. Null: there is none.</summary>
+        public Block? Take()
+        {
+            lock (_lock)
+                return _blocks.TryPop(out var block) ? block : null;
+        }
+
+        public void Add(Block block)
+        {
+            lock (_lock)
+            {
+                if (_blocks.Count < MaxFree)
+                    _blocks.Push(block);
+            }
+        }
     }
 
     /// <summary>A piece of memory shared by several bodies.</summary>
@@ -47,10 +62,10 @@ internal sealed class BodyPool
 
         public void GiveBack()
         {
-            if (Interlocked.Decrement(ref _users) > 0 || bytes.Length != BlockSize || free.Blocks.Count >= MaxFree)
+            if (Interlocked.Decrement(ref _users) > 0 || bytes.Length != BlockSize)
                 return;
             (Used, _users) = (0, 1);
-            free.Blocks.Enqueue(this);
+            free.Add(this);
         }
     }
 
@@ -62,7 +77,7 @@ internal sealed class BodyPool
         if (_current is null || BlockSize - _current.Used < length)
         {
             _current?.GiveBack();
-            _current = _free.Blocks.TryDequeue(out var used) ? used : new Block(_free, GC.AllocateUninitializedArray<byte>(BlockSize));
+            _current = _free.Take() ?? new Block(_free, GC.AllocateUninitializedArray<byte>(BlockSize));
         }
         var offset = _current.Used;
         _current.Used += length;

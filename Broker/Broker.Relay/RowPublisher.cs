@@ -12,7 +12,7 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     private const int SendSize = 512;
     private static readonly TimeSpan FirstReopen = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestReopen = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan AnswersInterval = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan AnswersInterval = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan NackedChannelAge = TimeSpan.FromSeconds(1.5);
     private static readonly TimeSpan FirstPatience = TimeSpan.FromSeconds(30);
 

@@ -11,7 +11,7 @@ namespace Outbox.RabbitMQ;
 internal sealed class GatheringStream(Socket socket) : NetworkStream(socket, ownsSocket: false), IThreadPoolWorkItem
 {
     /// <summary>Most that waits behind the piece on its way; then writes wait too.</summary>
-    internal const int Room = 64 * 1024;
+    internal const int Room = 256 * 1024;
 
     private static readonly TimeSpan LongestGoodbye = TimeSpan.FromSeconds(1);
 

@@ -38,6 +38,8 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
             expires_at timestamp with time zone,
             CONSTRAINT pk_outbox_messages PRIMARY KEY (partition, sequence)
         );
+        -- Bodies up to a page stay in their rows: written, read and deleted with them, not in pieces of 2 KB in a table and an index of their own.
+        ALTER TABLE outbox_messages SET (toast_tuple_target = 8160);
 
         CREATE TABLE IF NOT EXISTS outbox_archive (
             sequence bigint NOT NULL,

@@ -133,7 +133,8 @@ namespace Shop.Migrations.PostgreSql.Customers
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_outbox_messages", x => new { x.partition, x.sequence });
-                });
+                })
+                .Annotation("Npgsql:StorageParameter:toast_tuple_target", 8160);
 
             migrationBuilder.CreateTable(
                 name: "outbox_scheduled",

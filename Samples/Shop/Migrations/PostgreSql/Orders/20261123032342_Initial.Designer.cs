@@ -385,6 +385,8 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasName("pk_outbox_messages");
 
                     b.ToTable("outbox_messages", (string)null);
+
+                    b.HasAnnotation("Npgsql:StorageParameter:toast_tuple_target", 8160);
                 });
 
             modelBuilder.Entity("Outbox.OutboxSettings", b =>
