@@ -58,7 +58,7 @@ internal sealed class SharingTests
     }
 
     [Test]
-    public async Task A_relay_that_only_looks_while_all_is_quiet_keeps_its_lease_and_sees_what_comes([ValueSource(typeof(TestDatabase), nameof(TestDatabase.Engines))] SqlDialect engine)
+    public async Task While_all_is_quiet_a_relay_mostly_only_looks_and_still_keeps_its_lease_and_sees_what_comes([ValueSource(typeof(TestDatabase), nameof(TestDatabase.Engines))] SqlDialect engine)
     {
         await using var database = await TestDatabase.CreateAsync(engine);
         await using var transport = new InMemoryTransport();
@@ -70,14 +70,22 @@ internal sealed class SharingTests
         var relay = new SourceRelay(source, "me", TimeProvider.System, log.CreateLogger("relay"), StepSignals.None).RunAsync(stop.Token);
         await log.FirstAsync("draining partition 0");
 
-        // Attentive for three seconds, and then longer than a lease lasts.
-        await Task.Delay(TimeSpan.FromSeconds(3 + 5));
+        // Attentive for three seconds, and then watched for longer than a lease lasts.
+        await Task.Delay(TimeSpan.FromSeconds(3.5));
+        var written = new HashSet<string>();
+        for (var i = 0; i < 50; i++)
+        {
+            written.Add((await database.QueryAsync("SELECT expires_at FROM relays"))[0][0]!);
+            await Task.Delay(100);
+        }
         var id = await database.InsertAsync();
 
         await collector.ReachAsync(1);
         await stop.CancelAsync();
         await relay;
         Assert.That(collector.Arrived.Single().Id, Is.EqualTo(id));
+        // It looks four times a second, and has to write every 1.8 seconds.
+        Assert.That(written, Has.Count.InRange(2, 8));
         Assert.That(await database.ScalarAsync<long>("SELECT token FROM leases"), Is.EqualTo(1), "the lease was lost and taken again");
     }
 }

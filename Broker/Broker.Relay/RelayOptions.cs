@@ -39,7 +39,7 @@ public sealed class RelayOptions
 
     /// <summary>About how often all relays of an idle outbox together look into it, rather less: five relays look every six seconds each, in turn.</summary>
     /// <value>Default: 1 second. Commits of the same process wake the relay at once.</value>
-    /// <remarks>Each relay also renews its leases, and looks as it does so, about twice in <see cref="LeaseDuration"/>.</remarks>
+    /// <remarks>Each relay also renews its leases before two thirds of <see cref="LeaseDuration"/> are over, and looks as it does so.</remarks>
     public TimeSpan IdlePoll { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>The wait after the first failure to publish a message; it doubles up to <see cref="MaxRetryDelay"/>, with a jitter of a fifth.</summary>
