@@ -270,7 +270,8 @@ create user if not exists broker@'127.0.0.1' identified by 'broker';
 grant all privileges on *.* to broker@'127.0.0.1' with grant option;
 SQL
     spawn mariadb mariadbd --no-defaults --datadir="$data/data" --socket="$data/socket" --bind-address=127.0.0.1 --port="$(port_of mariadb)" \
-        --init-file="$data/init.sql" --skip-name-resolve --max-connections=300 --log-bin="$data/data/binlog" --binlog-format=ROW --server-id=1
+        --init-file="$data/init.sql" --skip-name-resolve --max-connections=300 --log-bin="$data/data/binlog" --binlog-format=ROW --server-id=1 \
+        --binlog-row-image=MINIMAL --innodb-buffer-pool-size=1G --innodb-log-file-size=1G
 }
 
 launch_redis() {
