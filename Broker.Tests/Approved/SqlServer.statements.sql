@@ -314,6 +314,10 @@ BEGIN CATCH
 END CATCH;
 GO
 
+-- DeleteInbox
+DELETE FROM inbox_messages WHERE consumer = @consumer AND message_id = @message_id AND operation = @operation
+GO
+
 -- InsertManyInbox
 SET XACT_ABORT OFF;
 INSERT INTO inbox_messages (consumer, message_id, operation)

@@ -8,10 +8,14 @@ namespace Broker.Tests.Support;
 internal class Intercepted : DispatchProxy
 {
     private object? _target;
-    private Func<string, Func<object?>, object?> _around = (_, call) => call();
+    private Func<string, object?[], Func<object?>, object?> _around = (_, _, call) => call();
 
     /// <summary>An object that calls <paramref name="around"/> with the name of the member and what it would do.</summary>
     public static T Of<T>(T? target, Func<string, Func<object?>, object?> around)
+        where T : class => Of<T>(target, (member, _, call) => around(member, call));
+
+    /// <summary>An object that calls <paramref name="around"/> with the name of the member, its arguments and what it would do.</summary>
+    public static T Of<T>(T? target, Func<string, object?[], Func<object?>, object?> around)
         where T : class
     {
         var proxy = Create<T, Intercepted>();
@@ -21,5 +25,5 @@ internal class Intercepted : DispatchProxy
     }
 
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
-        _around(targetMethod!.Name, () => targetMethod.Invoke(_target, BindingFlags.DoNotWrapExceptions, null, args, null));
+        _around(targetMethod!.Name, args ?? [], () => targetMethod.Invoke(_target, BindingFlags.DoNotWrapExceptions, null, args, null));
 }

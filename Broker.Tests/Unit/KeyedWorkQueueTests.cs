@@ -56,6 +56,38 @@ internal sealed class KeyedWorkQueueTests
     }
 
     [Test]
+    public void Its_owner_can_take_the_next_items_of_a_key_and_put_them_back_in_their_order()
+    {
+        for (var i = 1; i <= 4; i++)
+            _work.Add("a", i);
+        Assert.That(Take(), Is.EqualTo(new[] { 1 }));
+        Assert.That((_work.TryTakeNext("a", out var second), second, _work.TryTakeNext("a", out var third), third), Is.EqualTo((true, 2, true, 3)));
+
+        _work.PutBack("a", [2, 3]);
+        _work.Again("a", 1);
+
+        for (var i = 1; i <= 4; i++)
+        {
+            Assert.That(Take(), Is.EqualTo(new[] { i }));
+            _work.Done("a");
+        }
+        Assert.That(Take(), Is.Empty);
+    }
+
+    [Test]
+    public void A_key_has_no_next_item_once_its_owner_has_them_all()
+    {
+        _work.Add("a", 1);
+        _work.Add("a", 2);
+        Assert.That(Take(), Is.EqualTo(new[] { 1 }));
+        Assert.That((_work.TryTakeNext("a", out var second), second), Is.EqualTo((true, 2)));
+
+        Assert.That(_work.TryTakeNext("a", out _), Is.False);
+        _work.Done("a");
+        Assert.That(Take(), Is.Empty);
+    }
+
+    [Test]
     public void A_key_that_was_finished_can_come_again()
     {
         _work.Add("a", 1);

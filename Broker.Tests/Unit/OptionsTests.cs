@@ -35,6 +35,30 @@ internal sealed class OptionsTests
     public void The_source_is_named_after_its_context() => Assert.That(SourceOf<CustomerOrdersDbContext>(), Is.EqualTo("customer-orders"));
 
     [Test]
+    public void A_batch_is_of_1_to_2000_messages_and_fits_into_the_prefetch()
+    {
+        Refused(o => o.AddConsumer("stock", c => c.Handle<OrderPlaced, Handler>().Batch(0)), "BatchSize");
+        Refused(o => o.AddConsumer("stock", c => c.Handle<OrderPlaced, Handler>().Batch(2_001)), "BatchSize");
+        Refused(o => o.AddConsumer("stock", c => c.Handle<OrderPlaced, Handler>().Batch(500).Options.Prefetch = 499), "Prefetch (499)", "BatchSize (500)");
+        Refused(o => o.AddConsumer("stock", c => c.Handle<OrderPlaced, Handler>().Batch(500, TimeSpan.FromMinutes(2))), "Linger");
+        Refused(o => o.AddConsumer("stock", c => c.Handle<OrderPlaced, Handler>().Batch(500, TimeSpan.FromTicks(-1))), "Linger");
+    }
+
+    [Test]
+    public void Without_being_told_a_consumer_prefetches_what_its_batches_need()
+    {
+        var options = new ConsumerOptions();
+        Assert.That((options.BatchSize, options.Prefetch), Is.EqualTo((1, 256)));
+        (options.BatchSize, options.Concurrency) = (500, 4);
+        Assert.That(options.Prefetch, Is.EqualTo(2_500), "one batch for each worker, and one that arrives");
+        options.PreferBatches();
+        Assert.That(options.BatchSize, Is.EqualTo(500));
+        options = new ConsumerOptions();
+        options.PreferBatches();
+        Assert.That(options.BatchSize, Is.EqualTo(500));
+    }
+
+    [Test]
     public void A_consumer_handles_something() => Refused(o => o.AddConsumer("stock", _ => { }), "stock", ".Handle<");
 
     [Test]

@@ -21,7 +21,7 @@ internal sealed class RabbitMqDeliveryTests
     [TestCaseSource(nameof(LostConnections))]
     public void Settling_a_delivery_whose_connection_closes_at_that_moment_is_no_error(Exception exception)
     {
-        var delivery = new RabbitMqDelivery(Channel(exception), 1);
+        var delivery = new RabbitMqDelivery(new DeliveryTags(Channel(exception)), 1);
 
         Assert.That(delivery.IsLost, Is.False, "it is found only by the call");
         Assert.That(async () => await delivery.AcceptAsync(), Throws.Nothing);
@@ -31,7 +31,7 @@ internal sealed class RabbitMqDeliveryTests
 
     [Test]
     public void An_error_of_our_own_is_not_hidden() =>
-        Assert.That(async () => await new RabbitMqDelivery(Channel(new InvalidOperationException("a bug")), 1).AcceptAsync(), Throws.InvalidOperationException);
+        Assert.That(async () => await new RabbitMqDelivery(new DeliveryTags(Channel(new InvalidOperationException("a bug"))), 1).AcceptAsync(), Throws.InvalidOperationException);
 
     private static IChannel Channel(Exception exception) =>
         Intercepted.Of<IChannel>(null, (member, _) => member == "get_IsOpen" ? true : throw exception);

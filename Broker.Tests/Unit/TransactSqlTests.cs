@@ -58,6 +58,7 @@ internal sealed partial class TransactSqlTests
         ["MoveDeadLetters"] = ["sequences", "target", "lease", "token"],
         ["RenewLeases(held)"] = ["milliseconds", "n0", "t0", "n1", "t1"],
         ["InsertInbox"] = ["consumer", "message_id", "operation"],
+        ["DeleteInbox"] = ["consumer", "message_id", "operation"],
         ["InsertManyInbox"] = ["consumer", "message_ids", "operation"],
         ["DeleteOldInbox"] = ["seconds", "limit"],
         ["InsertDeadLetter"] = ["side", "consumer", "source", "message_id", "original_id", "type", "partition_key", "headers", "content_type", "body", "reason", "error", "attempts"],

@@ -39,6 +39,9 @@ internal sealed class BenchSql
 
     public string InsertEffect { get; } = "INSERT INTO bench_effects (message_id) VALUES (@message_id)";
 
+    /// <summary>The same for many messages, at most 1,000.</summary>
+    public static string InsertEffects(IEnumerable<Guid> ids) => $"INSERT INTO bench_effects (message_id) VALUES {string.Join(',', ids.Select(id => $"('{id}')"))}";
+
     public string CountEffects { get; } = "SELECT count(*) FROM bench_effects";
 
     public IReadOnlyList<string> ForgetRows { get; } = ["DELETE FROM bench_effects", "DELETE FROM inbox_messages", "DELETE FROM outbox_messages"];

@@ -30,6 +30,9 @@ internal sealed record ChildTask
     /// <summary>Writers, or handlers at once.</summary>
     public int Concurrency { get; init; } = 1;
 
+    /// <summary>Messages that a consumer applies in one transaction.</summary>
+    public int BatchSize { get; init; } = 1;
+
     /// <summary>Commits a second.</summary>
     public double Rate { get; init; }
 

@@ -7,25 +7,31 @@ namespace Broker.Bench;
 internal static class InboxBench
 {
     private const string Raw = "raw consumer";
-    private const string Inbox = "inbox";
+    private const string Inbox = "inbox, one by one";
     private const string Naive = "naive consumer";
 
-    private sealed record Settings(int Messages, int Bytes, int Concurrency, int Pairs, int Naive);
+    private sealed record Settings(int Messages, int Bytes, int Concurrency, IReadOnlyList<int> Batches, int Pairs, int Naive);
 
     public static Command Create()
     {
         var messages = BenchOptions.Number("--messages", "Messages of each run.", 20_000);
         var bytes = BenchOptions.Number("--bytes", "Bytes of each body.", 1_024, 16);
         var concurrency = BenchOptions.Number("--concurrency", "Messages that the consumer handles at once, each in a transaction of its own.", 8);
+        var batches = new Option<int[]>("--batches") { Description = "Batch sizes that are measured beside it: so many messages in one transaction, one batch at a time.", HelpName = "numbers", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [50, 500] };
+        batches.Validators.Add(result =>
+        {
+            if (result.GetValue(batches)!.Any(b => b is < 2 or > 2_000))
+                result.AddError("--batches: each must be from 2 to 2,000.");
+        });
         var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
         var naive = BenchOptions.Number("--naive", "Messages of the naive consumer, which is slow; 0 leaves it out.", 3_000, 0);
-        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, pairs, naive], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(pairs), parsed.GetValue(naive)), session));
+        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, batches, pairs, naive], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(batches)!, parsed.GetValue(pairs), parsed.GetValue(naive)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
-        string[] things = settings.Naive > 0 ? [Raw, Inbox, Naive] : [Raw, Inbox];
+        string[] things = [Raw, Inbox, .. settings.Batches.Select(Batch), .. settings.Naive > 0 ? [Naive] : Array.Empty<string>()];
         session.Plan(things.Length * (settings.Pairs + 1));
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
@@ -44,9 +50,12 @@ internal static class InboxBench
         return Report(settings, session, samples, things);
     }
 
+    private static string Batch(int size) => string.Create(CultureInfo.InvariantCulture, $"inbox, batches of {size}");
+
     private static async Task<BenchSample> RunAsync(string thing, int pair, int messages, Settings settings, BenchSession session, BenchQueue queue, BenchDatabase database, RawPublisher publisher)
     {
         var cancellationToken = session.CancellationToken;
+        var batch = settings.Batches.FirstOrDefault(size => Batch(size) == thing);
         var warmUp = Math.Min(thing == Naive ? 300 : 2_000, messages);
         var body = BenchMessage.Of(settings.Bytes).ToBody();
         await publisher.PublishAsync(body, warmUp, cancellationToken);
@@ -59,7 +68,8 @@ internal static class InboxBench
             ConnectionStrings = [database.ConnectionString],
             Messages = messages,
             WarmUp = warmUp,
-            Concurrency = settings.Concurrency,
+            Concurrency = batch > 0 ? 1 : settings.Concurrency,
+            BatchSize = Math.Max(1, batch),
         }, cancellationToken);
         await database.ForgetAsync(cancellationToken);
         await publisher.PublishAsync(body, messages, cancellationToken);
@@ -74,16 +84,18 @@ internal static class InboxBench
         var report = new BenchReport
         {
             Name = "inbox",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, {settings.Concurrency} handled at once, one row each; medians of {settings.Pairs} (lowest–highest). {RateTable.Legend}"),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, one by one {settings.Concurrency} handled at once, one row each; medians of {settings.Pairs} (lowest–highest). {RateTable.Legend}"),
             Columns = RateTable.Columns,
         };
         foreach (var sample in samples)
             report.Samples.Add(sample);
         RateTable.Add(report, samples, things, Raw);
-        if (settings.Naive > 0 && RateTable.Over(samples, Inbox, Naive, r => r.Rate) is { } ratio)
+        foreach (var thing in settings.Naive > 0 ? things.Where(t => t is not (Raw or Naive)) : [])
         {
-            report.Results["inbox / naive"] = ratio.Median;
-            report.Findings.Add($"inbox / naive consumer = {ratio.ToString("0.0")}");
+            if (RateTable.Over(samples, thing, Naive, r => r.Rate) is not { } ratio)
+                continue;
+            report.Results[$"{thing} / naive"] = ratio.Median;
+            report.Findings.Add($"{thing} / naive consumer = {ratio.ToString("0.0")}");
         }
         return report;
     }

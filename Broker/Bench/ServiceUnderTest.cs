@@ -63,7 +63,7 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
         return new ServiceUnderTest(host, dataSources, task);
     }
 
-    /// <summary>The library's consumer of the scratch queue, whose handler inserts one row for each message.</summary>
+    /// <summary>The library's consumer of the scratch queue, whose handler inserts one row for each message, by itself or many with one statement.</summary>
     public static void AddConsumer(IServiceCollection services, ChildTask task, DbDataSource dataSource) => services
         .AddSingleton(BenchSql.Of(BenchDatabase.Engine(task.Engine)))
         .AddOutbox("bench-consumer", _ => dataSource, outbox =>
@@ -73,8 +73,12 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
             outbox.UseRabbitMq(task.RabbitMq, rabbitMq => rabbitMq.Topology = TopologyMode.None).AddConsumer(Consumer, consumer =>
             {
                 consumer.Options.Queue = task.Exchange;
-                consumer.Options.Prefetch = Math.Max(consumer.Options.Prefetch, 4 * task.Concurrency);
-                consumer.Handle<BenchMessage, BenchHandler>().InAnyOrder(task.Concurrency);
+                if (task.BatchSize == 1)
+                    consumer.Options.Prefetch = Math.Max(consumer.Options.Prefetch, 4 * task.Concurrency);
+                if (task.BatchSize > 1)
+                    consumer.HandleBatch<BenchMessage, BenchBatchHandler>().Batch(task.BatchSize).InAnyOrder(task.Concurrency);
+                else
+                    consumer.Handle<BenchMessage, BenchHandler>().InAnyOrder(task.Concurrency);
             });
         });
 

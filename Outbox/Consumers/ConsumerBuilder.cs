@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -25,13 +26,28 @@ public sealed class ConsumerBuilder
     /// <exception cref="OutboxConfigurationException">The class has no message type, or already has a handler here.</exception>
     public ConsumerBuilder Handle<TMessage, THandler>()
         where TMessage : notnull
-        where THandler : class, IMessageHandler<TMessage>
+        where THandler : class, IMessageHandler<TMessage> => Add<TMessage, THandler>(MessageHandlerInvoker.For<TMessage, THandler>());
+
+    /// <summary>Handles messages of <typeparamref name="TMessage"/> by <typeparamref name="THandler"/>, as many at once as have arrived, up to <see cref="ConsumerOptions.BatchSize"/>.</summary>
+    /// <exception cref="OutboxConfigurationException">The class has no message type, or already has a handler here.</exception>
+    public ConsumerBuilder HandleBatch<TMessage, THandler>()
+        where TMessage : notnull
+        where THandler : class, IBatchHandler<TMessage>
     {
-        _outbox.Options.MessageTypes.Add<TMessage>();
-        var type = _outbox.Options.MessageTypes.NameOf(typeof(TMessage));
-        if (!_handlers.TryAdd(type, MessageHandlerInvoker.For<TMessage, THandler>()))
-            throw new OutboxConfigurationException($"Consumer '{Options.Name}' has two handlers for '{type}'. Give the second one a consumer of its own.");
-        _services.AddScoped<THandler>();
+        Options.PreferBatches();
+        return Add<TMessage, THandler>(MessageHandlerInvoker.ForBatch<TMessage, THandler>());
+    }
+
+    /// <summary>Commits the effects of up to <paramref name="size"/> messages in one transaction, with one insert into the inbox.</summary>
+    /// <param name="size">Most messages of a batch. A batch is what has arrived: a lone message does not wait.</param>
+    /// <param name="linger">How long a batch that is not full waits for more. Default: not at all.</param>
+    /// <remarks>
+    /// The messages are handled one after another, each by a handler of its own and saved before the next, but in one scope: services of it live as long as the batch, and what a context tracks is cleared in between.
+    /// If one message fails, it alone is undone and tried again by itself; the others commit.
+    /// </remarks>
+    public ConsumerBuilder Batch(int size, TimeSpan linger = default)
+    {
+        (Options.BatchSize, Options.Linger) = (size, linger);
         return this;
     }
 
@@ -46,6 +62,18 @@ public sealed class ConsumerBuilder
     public ConsumerBuilder InAnyOrder(int concurrency)
     {
         (Options.Concurrency, Options.KeepOrder) = (concurrency, false);
+        return this;
+    }
+
+    private ConsumerBuilder Add<TMessage, THandler>(MessageHandlerInvoker invoker)
+        where TMessage : notnull
+        where THandler : class
+    {
+        _outbox.Options.MessageTypes.Add<TMessage>();
+        var type = _outbox.Options.MessageTypes.NameOf(typeof(TMessage));
+        if (!_handlers.TryAdd(type, invoker))
+            throw new OutboxConfigurationException($"Consumer '{Options.Name}' has two handlers for '{type}'. Give the second one a consumer of its own.");
+        _services.TryAddTransient<THandler>();
         return this;
     }
 

@@ -13,7 +13,7 @@ namespace Outbox.Consumers;
 /// If the process dies before the commit, nothing happened and the broker delivers again. If it dies between commit and accept, the broker delivers again and the inbox tells.
 /// If it sleeps anywhere, another process may get the same message: the inbox's unique key lets one of them commit.
 /// </remarks>
-internal sealed class ConsumerService(ConsumerOptions options, ITransport transport, MessageProcessor processor, TimeProvider time, ILogger<ConsumerService> logger) : BackgroundService
+internal sealed partial class ConsumerService(ConsumerOptions options, ITransport transport, MessageProcessor processor, TimeProvider time, ILogger<ConsumerService> logger) : BackgroundService
 {
     private const int MaxBrokenConnections = 20;
     private static readonly TimeSpan OutageRetry = TimeSpan.FromMilliseconds(500);
@@ -89,15 +89,23 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
             while (true)
             {
                 var (key, incoming) = await _work.Ready.ReadAsync(stoppingToken).ConfigureAwait(false);
-                // A lost delivery comes again behind those that are here. Handling it would be work for nothing, and after some reconnects most of the work.
-                if (incoming.Delivery.IsLost || await TryFinishAsync(key, incoming, stoppingToken).ConfigureAwait(false))
-                    _work.Done(key);
+                if (options.BatchSize == 1 || incoming.IsAlone)
+                    await FinishAsync(key, incoming, stoppingToken).ConfigureAwait(false);
+                else
+                    await FinishTogetherAsync(key, incoming, stoppingToken).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             // Not accepted, so delivered again.
         }
+    }
+
+    private async Task FinishAsync(string? key, IncomingMessage incoming, CancellationToken stoppingToken)
+    {
+        // A lost delivery comes again behind those that are here. Handling it would be work for nothing, and after some reconnects most of the work.
+        if (incoming.Delivery.IsLost || await TryFinishAsync(key, incoming, stoppingToken).ConfigureAwait(false))
+            _work.Done(key);
     }
 
     /// <summary>True when the delivery is accepted; false when it will run again later, its key waiting.</summary>
@@ -137,6 +145,7 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
 
     private async Task<bool> FailAsync(string? key, IncomingMessage incoming, Exception exception, CancellationToken stoppingToken)
     {
+        incoming.IsAlone = true;
         // G8: an outage of the database is no failure of the message. A handler's own network error looks alike, so the database is asked.
         if (SqlErrors.IsUnavailable(exception))
         {
@@ -260,12 +269,14 @@ internal sealed class ConsumerService(ConsumerOptions options, ITransport transp
         if (isNew)
         {
             OutboxMetrics.Applied.Add(1, tag);
-            Log.Applied(logger, options.Name, incoming.ToString());
+            if (logger.IsEnabled(LogLevel.Debug))
+                Log.Applied(logger, options.Name, incoming.ToString());
         }
         else
         {
             OutboxMetrics.Duplicates.Add(1, tag);
-            Log.Duplicate(logger, options.Name, incoming.ToString());
+            if (logger.IsEnabled(LogLevel.Debug))
+                Log.Duplicate(logger, options.Name, incoming.ToString());
         }
     }
 

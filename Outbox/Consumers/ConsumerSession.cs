@@ -13,6 +13,9 @@ internal abstract class ConsumerSession : IAsyncDisposable
 
     public abstract Task SaveAsync(CancellationToken cancellationToken);
 
+    /// <summary>Lets go of what the handlers so far have read and changed, so that the next one sees only what the database says.</summary>
+    public abstract void Forget();
+
     public abstract Task CommitAsync(CancellationToken cancellationToken);
 
     public abstract ValueTask DisposeAsync();
@@ -44,6 +47,8 @@ internal abstract class ConsumerSession : IAsyncDisposable
 
         public override Task SaveAsync(CancellationToken cancellationToken) => context.SaveChangesAsync(cancellationToken);
 
+        public override void Forget() => context.ChangeTracker.Clear();
+
         public override Task CommitAsync(CancellationToken cancellationToken) => transaction.CommitAsync(cancellationToken);
 
         // The context itself is the scope's. Disposing an open transaction rolls it back.
@@ -55,6 +60,10 @@ internal abstract class ConsumerSession : IAsyncDisposable
         public override DbTransaction Transaction => transaction;
 
         public override Task SaveAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public override void Forget()
+        {
+        }
 
         public override Task CommitAsync(CancellationToken cancellationToken) => transaction.CommitAsync(cancellationToken);
 

@@ -37,6 +37,9 @@ internal sealed class IncomingMessage
     /// <summary>Attempts that ended with an outage of a database that was well again right after.</summary>
     public int ShortOutages { get; set; }
 
+    /// <summary>Whether it is handled in a transaction of its own: it has failed, or a transaction with others has.</summary>
+    public bool IsAlone { get; set; }
+
     public string? HeadersJson => Delivery.Headers.Count == 0 ? null : JsonConvert.SerializeObject(Delivery.Headers);
 
     /// <summary>For log lines: the id, or what else there is.</summary>

@@ -1,14 +1,18 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 
 namespace Outbox.Consumers;
 
 /// <summary>Hands out work so that items of one key run one after another, in the order in which they came, while other keys flow. Thread-safe.</summary>
-/// <remarks>Each item taken must be given back once: by <see cref="Done"/>, or later by <see cref="Again"/>, during which its key's later items wait.</remarks>
+/// <remarks>
+/// Who takes an item owns its key until it gives it back: by <see cref="Done"/>, or later by <see cref="Again"/>, during which its key's later items wait.
+/// Its owner may take the key's next items too (<see cref="TryTakeNext"/>), to run them itself one after another; the key is then given back once.
+/// </remarks>
 internal sealed class KeyedWorkQueue<T>
     where T : notnull
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, Queue<(string? Key, T Item)>> _behind = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, LinkedList<T>> _behind = new(StringComparer.Ordinal);
     private readonly Channel<(string? Key, T Item)> _ready = Channel.CreateUnbounded<(string?, T)>();
 
     public ChannelReader<(string? Key, T Item)> Ready => _ready.Reader;
@@ -19,14 +23,40 @@ internal sealed class KeyedWorkQueue<T>
         {
             if (key is not null)
             {
-                if (_behind.TryGetValue(key, out var queue))
+                if (_behind.TryGetValue(key, out var waiting))
                 {
-                    queue.Enqueue((key, item));
+                    waiting.AddLast(item);
                     return;
                 }
-                _behind.Add(key, new Queue<(string?, T)>(0));
+                _behind.Add(key, []);
             }
             _ready.Writer.TryWrite((key, item));
+        }
+    }
+
+    /// <summary>Takes the next item of a key that the caller owns.</summary>
+    public bool TryTakeNext(string key, [MaybeNullWhen(false)] out T item)
+    {
+        lock (_lock)
+        {
+            if (_behind[key].First is { } first)
+            {
+                item = first.Value;
+                _behind[key].RemoveFirst();
+                return true;
+            }
+        }
+        item = default;
+        return false;
+    }
+
+    /// <summary>Items that were taken by <see cref="TryTakeNext"/> wait again, in their order and ahead of the key's others.</summary>
+    public void PutBack(string key, IReadOnlyList<T> items)
+    {
+        lock (_lock)
+        {
+            for (var i = items.Count - 1; i >= 0; i--)
+                _behind[key].AddFirst(items[i]);
         }
     }
 
@@ -37,10 +67,15 @@ internal sealed class KeyedWorkQueue<T>
             return;
         lock (_lock)
         {
-            if (_behind[key].TryDequeue(out var next))
-                _ready.Writer.TryWrite(next);
+            if (_behind[key].First is { } next)
+            {
+                _behind[key].RemoveFirst();
+                _ready.Writer.TryWrite((key, next.Value));
+            }
             else
+            {
                 _behind.Remove(key);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ using Outbox.Sql;
 namespace Outbox.Consumers;
 
 /// <summary>Stages 6 and 7 of a message's way: the inbox and the handler, in one transaction.</summary>
-internal sealed class MessageProcessor(ConsumerOptions options, OutboxRegistration outbox, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers, IServiceProvider services)
+internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRegistration outbox, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers, IServiceProvider services)
 {
     /// <summary>Deadlocks and the like are tried again at once, this often, before they count as a failed attempt.</summary>
     private const int QuickRetries = 3;
@@ -26,25 +26,32 @@ internal sealed class MessageProcessor(ConsumerOptions options, OutboxRegistrati
     public async Task<bool> ApplyAsync(IncomingMessage incoming, CancellationToken cancellationToken)
     {
         await _steps.ReachedAsync("received").ConfigureAwait(false);
-        if (incoming.MessageId is not { } messageId)
-            throw new RejectMessageException("The message has no id (AMQP property message-id, or header cloudEvents:id), so a second delivery could not be told from the first.");
-        if (incoming.Type is not { } type)
-            throw new RejectMessageException("The message has no type (AMQP property type, or header cloudEvents:type).");
-        if (!handlers.TryGetValue(type, out var handler))
-            throw new RejectMessageException($"Consumer '{options.Name}' has no handler for message type '{IncomingMessage.Fit(type, MessageTypeRegistry.MaxNameLength)}'. It handles: {string.Join(", ", handlers.Keys)}.");
-        var message = outbox.Options.Serializer.Deserialize(incoming.Delivery.Body, handler.MessageType);
-
+        var message = Read(incoming);
         for (var quick = 0; ; quick++)
         {
             try
             {
-                return await ApplyOnceAsync(incoming, messageId, handler, message, cancellationToken).ConfigureAwait(false);
+                return await WithStrategyAsync(token => InOneTransactionAsync(message, token), cancellationToken).ConfigureAwait(false);
             }
             catch (Exception exception) when (quick < QuickRetries && SqlErrors.IsTransient(exception))
             {
                 // Rolled back as a whole; the victim of a deadlock usually succeeds the next time.
             }
         }
+    }
+
+    /// <summary>Understands a delivery.</summary>
+    /// <exception cref="RejectMessageException">It lacks what a message needs, or nobody here handles it.</exception>
+    /// <exception cref="UnreadableMessageException">The body is not a message of its type.</exception>
+    private ReadableMessage Read(IncomingMessage incoming)
+    {
+        if (incoming.MessageId is not { } messageId)
+            throw new RejectMessageException("The message has no id (AMQP property message-id, or header cloudEvents:id), so a second delivery could not be told from the first.");
+        if (incoming.Type is not { } type)
+            throw new RejectMessageException("The message has no type (AMQP property type, or header cloudEvents:type).");
+        if (!handlers.TryGetValue(type, out var handler))
+            throw new RejectMessageException($"Consumer '{options.Name}' has no handler for message type '{IncomingMessage.Fit(type, MessageTypeRegistry.MaxNameLength)}'. It handles: {string.Join(", ", handlers.Keys)}.");
+        return new ReadableMessage(incoming, messageId, handler, outbox.Options.Serializer.Deserialize(incoming.Delivery.Body, handler.MessageType));
     }
 
     /// <summary>Sets the message aside in the consumer's own database, with its reason (G6). Doing it twice counts a further failure of the same dead letter.</summary>
@@ -116,53 +123,76 @@ internal sealed class MessageProcessor(ConsumerOptions options, OutboxRegistrati
 
     public static string ReasonOf(Exception exception) => exception is RejectMessageException or UnreadableMessageException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
 
-    private async Task<bool> ApplyOnceAsync(IncomingMessage incoming, Guid messageId, MessageHandlerInvoker handler, object message, CancellationToken cancellationToken)
+    private async Task<T> WithStrategyAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
         if (outbox.ContextType is null)
-            return await InOneTransactionAsync(incoming, messageId, handler, message, cancellationToken).ConfigureAwait(false);
+            return await work(cancellationToken).ConfigureAwait(false);
         // A context with an execution strategy refuses transactions outside of it. Each of its tries gets a scope, and so a context, of its own.
         var outer = services.CreateAsyncScope();
         await using var _ = outer.ConfigureAwait(false);
         var strategy = ((DbContext)outer.ServiceProvider.GetRequiredService(outbox.ContextType)).Database.CreateExecutionStrategy();
-        return await strategy.ExecuteAsync(token => InOneTransactionAsync(incoming, messageId, handler, message, token), cancellationToken).ConfigureAwait(false);
+        return await strategy.ExecuteAsync(work, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<bool> InOneTransactionAsync(IncomingMessage incoming, Guid messageId, MessageHandlerInvoker handler, object message, CancellationToken cancellationToken)
+    private async Task<bool> InOneTransactionAsync(ReadableMessage message, CancellationToken cancellationToken)
     {
-        using var activity = Start(incoming);
         var scope = services.CreateAsyncScope();
         await using var disposeScope = scope.ConfigureAwait(false);
         var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
         await using var disposeSession = session.ConfigureAwait(false);
 
         // G4: the inbox row first. Its unique key makes a second copy wait for the first one's commit, and then find that it is too late.
-        if (!await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, messageId, cancellationToken).ConfigureAwait(false))
+        if (!await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, message.MessageId, cancellationToken).ConfigureAwait(false))
             return false;
         await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
-        await handler.InvokeAsync(scope.ServiceProvider, message, new MessageContext
-        {
-            MessageId = messageId,
-            Type = incoming.Type!,
-            Consumer = options.Name,
-            Source = incoming.Source,
-            PartitionKey = incoming.PartitionKey,
-            Headers = incoming.Delivery.Headers,
-            Attempt = incoming.Attempts + 1,
-            Transaction = session.Transaction,
-        }, cancellationToken).ConfigureAwait(false);
-        await _steps.ReachedAsync("handled").ConfigureAwait(false);
-        await session.SaveAsync(cancellationToken).ConfigureAwait(false);
-        await _steps.ReachedAsync("saved").ConfigureAwait(false);
+        await HandleAsync([message], scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
         return true;
     }
 
-    private Activity? Start(IncomingMessage incoming)
+    /// <summary>Stage 7: the handler, and what it changed. The messages are of one type.</summary>
+    private async Task HandleAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
     {
-        var parent = incoming.Delivery.Headers.GetValueOrDefault(MessageHeaders.TraceParent);
-        ActivityContext.TryParse(parent, incoming.Delivery.Headers.GetValueOrDefault(MessageHeaders.TraceState), isRemote: true, out var context);
-        return OutboxTracing.Source.StartActivity($"process {options.Queue}", ActivityKind.Consumer, context);
+        using var activity = Start(messages);
+        await messages[0].Handler.InvokeAsync(
+            scope,
+            [.. messages.Select(m => (m.Message, ContextOf(m, session)))],
+            new BatchContext { Consumer = options.Name, Transaction = session.Transaction },
+            cancellationToken).ConfigureAwait(false);
+        await _steps.ReachedAsync("handled").ConfigureAwait(false);
+        await session.SaveAsync(cancellationToken).ConfigureAwait(false);
+        await _steps.ReachedAsync("saved").ConfigureAwait(false);
+    }
+
+    private MessageContext ContextOf(ReadableMessage message, ConsumerSession session) => new()
+    {
+        MessageId = message.MessageId,
+        Type = message.Incoming.Type!,
+        Consumer = options.Name,
+        Source = message.Incoming.Source,
+        PartitionKey = message.Incoming.PartitionKey,
+        Headers = message.Incoming.Delivery.Headers,
+        Attempt = message.Incoming.Attempts + 1,
+        Transaction = session.Transaction,
+    };
+
+    /// <summary>One message goes on in its own trace; several have one of their own, with links to theirs.</summary>
+    private Activity? Start(IReadOnlyList<ReadableMessage> messages)
+    {
+        if (!OutboxTracing.Source.HasListeners())
+            return null;
+        if (messages is [var only])
+            return OutboxTracing.Source.StartActivity($"process {options.Queue}", ActivityKind.Consumer, TraceOf(only));
+        var links = messages.Select(TraceOf).Where(c => c != default).Select(c => new ActivityLink(c));
+        return OutboxTracing.Source.StartActivity($"process {options.Queue}", ActivityKind.Consumer, parentContext: default, [new("messaging.batch.message_count", messages.Count)], links);
+    }
+
+    private static ActivityContext TraceOf(ReadableMessage message)
+    {
+        var headers = message.Incoming.Delivery.Headers;
+        ActivityContext.TryParse(headers.GetValueOrDefault(MessageHeaders.TraceParent), headers.GetValueOrDefault(MessageHeaders.TraceState), isRemote: true, out var context);
+        return context;
     }
 }

@@ -43,4 +43,7 @@ internal static partial class Log
 
     [LoggerMessage(1011, LogLevel.Warning, "Consumer '{Consumer}' could not accept {Message} after its commit. The broker delivers it again, and the copy changes nothing.")]
     public static partial void NotAccepted(ILogger logger, Exception exception, string consumer, string message);
+
+    [LoggerMessage(1013, LogLevel.Warning, "Consumer '{Consumer}' handles {Count} messages one by one: a transaction for all of them failed. {Error}")]
+    public static partial void BatchFailed(ILogger logger, string consumer, int count, string error);
 }

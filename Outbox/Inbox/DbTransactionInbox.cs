@@ -18,6 +18,15 @@ internal sealed class DbTransactionInbox : IInbox
             .ExecuteAsync(cancellationToken).ConfigureAwait(false) == 1;
     }
 
+    /// <summary>Takes back what the same transaction has recorded: the message's effects are undone and it is to be tried again.</summary>
+    public static async Task TakeBackAsync(DbTransaction transaction, string consumer, Guid messageId, CancellationToken cancellationToken)
+    {
+        var connection = ConnectionOf(transaction);
+        await connection.Command(SqlDialect.Of(connection).DeleteInbox, transaction)
+            .With("consumer", consumer).With("message_id", messageId).With("operation", Plain)
+            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+    }
+
     public async Task<IReadOnlySet<Guid>> TryAddAsync(DbTransaction transaction, string consumer, IReadOnlyCollection<Guid> messageIds, CancellationToken cancellationToken)
     {
         var connection = ConnectionOf(transaction);

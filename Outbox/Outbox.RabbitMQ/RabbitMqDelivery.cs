@@ -1,28 +1,25 @@
 using Outbox.Transport;
-using RabbitMQ.Client;
 
 namespace Outbox.RabbitMQ;
 
-internal sealed class RabbitMqDelivery(IChannel channel, ulong tag) : Delivery
+internal sealed class RabbitMqDelivery(DeliveryTags tags, ulong tag) : Delivery
 {
-    public override bool IsLost => !channel.IsOpen;
+    public override bool IsLost => !tags.IsOpen;
 
-    public override ValueTask AcceptAsync() => OnOpenChannelAsync(static (channel, tag) => channel.BasicAckAsync(tag, multiple: false));
+    public override ValueTask AcceptAsync() => tags.AcceptAsync([tag]);
 
-    public override ValueTask RequeueAsync() => OnOpenChannelAsync(static (channel, tag) => channel.BasicNackAsync(tag, multiple: false, requeue: true));
+    public override ValueTask RequeueAsync() => tags.GiveBackAsync(tag, requeue: true);
 
-    public override ValueTask RejectAsync() => OnOpenChannelAsync(static (channel, tag) => channel.BasicNackAsync(tag, multiple: false, requeue: false));
+    public override ValueTask RejectAsync() => tags.GiveBackAsync(tag, requeue: false);
 
-    private async ValueTask OnOpenChannelAsync(Func<IChannel, ulong, ValueTask> settle)
+    internal override async ValueTask AcceptTogetherAsync(IReadOnlyList<Delivery> deliveries)
     {
-        try
-        {
-            if (channel.IsOpen)
-                await settle(channel, tag).ConfigureAwait(false);
-        }
-        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception))
-        {
-            // The channel is gone, and with it the delivery: the broker hands the message out again.
-        }
+        // A subscription has one channel after another; those of an earlier one are lost.
+        foreach (var channel in deliveries.Cast<RabbitMqDelivery>().GroupBy(d => d.Tags))
+            await channel.Key.AcceptAsync([.. channel.Select(d => d.Tag)]).ConfigureAwait(false);
     }
+
+    private DeliveryTags Tags => tags;
+
+    private ulong Tag => tag;
 }

@@ -85,8 +85,9 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         // After a restart of the broker the exchange or the queue may be gone, so they are declared each time.
         await RabbitMqTopology.EnsureQueueAsync(channel, _options, _rabbitMq.Topology, connection.Version, _stop.Token).ConfigureAwait(false);
         await channel.BasicQosAsync(0, _options.Prefetch, global: false, _stop.Token).ConfigureAwait(false);
+        var tags = new DeliveryTags(channel);
         var consumer = new AsyncEventingBasicConsumer(channel);
-        consumer.ReceivedAsync += (_, received) => _onDelivery(Read(channel, received), _stop.Token).AsTask();
+        consumer.ReceivedAsync += (_, received) => _onDelivery(Read(tags, received), _stop.Token).AsTask();
         // The broker cancels a consumer whose queue was deleted, or whose queue moved to another node.
         consumer.UnregisteredAsync += (_, _) =>
         {
@@ -107,7 +108,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         }
     }
 
-    private static RabbitMqDelivery Read(IChannel channel, BasicDeliverEventArgs received) => new(channel, received.DeliveryTag)
+    private static RabbitMqDelivery Read(DeliveryTags tags, BasicDeliverEventArgs received) => new(tags, received.DeliveryTag)
     {
         MessageId = received.BasicProperties.MessageId,
         Type = received.BasicProperties.Type,

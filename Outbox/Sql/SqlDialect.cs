@@ -278,6 +278,9 @@ public abstract partial class SqlDialect
     /// <summary>Records a message; one row affected means that it is new: @consumer, @message_id, @operation.</summary>
     internal abstract string InsertInbox { get; }
 
+    /// <summary>Takes back one message that this transaction recorded: @consumer, @message_id, @operation.</summary>
+    internal virtual string DeleteInbox => "DELETE FROM inbox_messages WHERE consumer = @consumer AND message_id = @message_id AND operation = @operation";
+
     /// <summary>Records many messages: @consumer, @message_ids, @operation. Returns the ids that are new, or nothing on engines with <see cref="FindInbox"/>. May fail with "duplicate key" when another session records one of them at this moment.</summary>
     internal abstract string InsertManyInbox { get; }
 

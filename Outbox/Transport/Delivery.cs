@@ -38,6 +38,14 @@ public abstract class Delivery
     /// <summary>Removes the message from the queue: it took effect, or is kept elsewhere.</summary>
     public abstract ValueTask AcceptAsync();
 
+    /// <summary>Accepts many deliveries with as few words as the transport needs.</summary>
+    /// <param name="deliveries">This one and others of the same subscription.</param>
+    internal virtual async ValueTask AcceptTogetherAsync(IReadOnlyList<Delivery> deliveries)
+    {
+        foreach (var delivery in deliveries)
+            await delivery.AcceptAsync().ConfigureAwait(false);
+    }
+
     /// <summary>Puts the message back into its queue to be delivered again.</summary>
     public abstract ValueTask RequeueAsync();
 

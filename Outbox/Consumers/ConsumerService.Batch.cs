@@ -1,0 +1,150 @@
+using Outbox.Diagnostics;
+using Outbox.Sql;
+
+namespace Outbox.Consumers;
+
+/// <summary>Gathers what has arrived, has it applied in one transaction, and accepts it with one word.</summary>
+internal sealed partial class ConsumerService
+{
+    /// <summary>Messages of one key that this worker has taken, in their order; one message, if it has no key.</summary>
+    private sealed record Share(string? Key, List<IncomingMessage> Messages);
+
+    private async Task FinishTogetherAsync(string? key, IncomingMessage first, CancellationToken stoppingToken)
+    {
+        var (shares, alone) = await GatherAsync(key, first, stoppingToken).ConfigureAwait(false);
+        try
+        {
+            await FinishAsync(shares, stoppingToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // Also when the service ends: taken by nobody else, they would be missed by no one, but their keys would wait.
+            foreach (var (aloneKey, incoming) in alone)
+                _work.Again(aloneKey, incoming);
+        }
+    }
+
+    /// <summary>Takes what is ready, and what waits behind it under the same keys: the keys are this worker's until it gives them back.</summary>
+    private async Task<(List<Share> Shares, List<(string? Key, IncomingMessage Incoming)> Alone)> GatherAsync(string? key, IncomingMessage first, CancellationToken stoppingToken)
+    {
+        var (shares, alone, count) = (new List<Share> { new(key, [first]) }, new List<(string?, IncomingMessage)>(), 1);
+        var until = time.GetTimestamp() + (long)(options.Linger.TotalSeconds * time.TimestampFrequency);
+        do
+        {
+            while (count < options.BatchSize && _work.Ready.TryRead(out var next))
+            {
+                if (next.Item.IsAlone)
+                {
+                    alone.Add(next);
+                    continue;
+                }
+                shares.Add(new Share(next.Key, [next.Item]));
+                count++;
+            }
+        }
+        while (count < options.BatchSize && await ComesMoreAsync(until, stoppingToken).ConfigureAwait(false));
+        foreach (var share in shares.Where(s => s.Key is not null))
+        {
+            while (count < options.BatchSize && _work.TryTakeNext(share.Key!, out var next))
+            {
+                share.Messages.Add(next);
+                count++;
+            }
+        }
+        return (shares, alone);
+    }
+
+    private async Task<bool> ComesMoreAsync(long until, CancellationToken stoppingToken)
+    {
+        var left = time.GetElapsedTime(time.GetTimestamp(), until);
+        if (left <= TimeSpan.Zero)
+            return false;
+        try
+        {
+            return await _work.Ready.WaitToReadAsync(stoppingToken).AsTask().WaitAsync(left, time, stoppingToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    private async Task FinishAsync(List<Share> shares, CancellationToken stoppingToken)
+    {
+        foreach (var share in shares)
+            share.Messages.RemoveAll(m => m.Delivery.IsLost);
+        var batch = shares.SelectMany(s => s.Messages).ToList();
+        IReadOnlyList<BatchResult> results;
+        try
+        {
+            results = batch.Count == 0 ? [] : await processor.ApplyAsync(batch, stoppingToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (Exception exception)
+        {
+            // G8: nothing is counted. Which of them it is, if it is one of them, is found out one by one.
+            if (SqlErrors.IsUnavailable(exception))
+                await WaitOutOutageAsync(exception, stoppingToken).ConfigureAwait(false);
+            Log.BatchFailed(logger, options.Name, batch.Count, MessageProcessor.ReasonOf(exception));
+            foreach (var share in shares)
+                OneByOne(share);
+            return;
+        }
+        // G4: accept after commit. A crash in between brings the messages again; the inbox knows them.
+        await AcceptTogetherAsync([.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known).Select(r => r.Incoming)]).ConfigureAwait(false);
+        foreach (var result in results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known))
+            Count(result.Incoming, result.Outcome == BatchOutcome.Applied);
+        var failed = results.Where(r => r.Outcome is BatchOutcome.Failed or BatchOutcome.Behind).ToDictionary(r => r.Incoming);
+        foreach (var share in shares)
+            await GiveBackAsync(share.Key, [.. share.Messages.Where(failed.ContainsKey)], failed, stoppingToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Gives the key back. If a message of it failed, that one is tried again or set aside, and the others wait behind it.</summary>
+    private async Task GiveBackAsync(string? key, IReadOnlyList<IncomingMessage> unfinished, Dictionary<IncomingMessage, BatchResult> failed, CancellationToken stoppingToken)
+    {
+        if (unfinished is [var first, ..])
+        {
+            // Before the failed one is ready again: whoever takes it must find them behind it (G3).
+            if (key is not null)
+                _work.PutBack(key, [.. unfinished.Skip(1)]);
+            if (failed[first].Error is not { } error)
+                _work.Again(key, first);
+            else if (await FailAsync(key, first, error, stoppingToken).ConfigureAwait(false))
+                _work.Done(key);
+            return;
+        }
+        _work.Done(key);
+    }
+
+    private void OneByOne(Share share)
+    {
+        if (share.Messages.Count == 0)
+        {
+            _work.Done(share.Key);
+            return;
+        }
+        foreach (var incoming in share.Messages)
+            incoming.IsAlone = true;
+        if (share.Key is not null)
+            _work.PutBack(share.Key, [.. share.Messages.Skip(1)]);
+        _work.Again(share.Key, share.Messages[0]);
+    }
+
+    /// <summary>Accepts deliveries whose fate is committed. An error is no failure of the messages: the broker delivers them again, and the inbox tells.</summary>
+    private async Task AcceptTogetherAsync(IReadOnlyList<IncomingMessage> messages)
+    {
+        if (messages.Count == 0)
+            return;
+        try
+        {
+            await messages[0].Delivery.AcceptTogetherAsync([.. messages.Select(m => m.Delivery)]).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            Log.NotAccepted(logger, exception, options.Name, messages.Count == 1 ? messages[0].ToString() : $"{messages.Count} messages");
+        }
+    }
+}
