@@ -40,6 +40,23 @@ public sealed class OutboxBuilder
         return this;
     }
 
+    /// <inheritdoc cref="Messages.MessageTypeRegistry.AddUpcast{TOld, TNew}"/>
+    public OutboxBuilder Upcast<TOld, TNew>(Func<TOld, TNew> upcast)
+        where TOld : notnull
+        where TNew : notnull
+    {
+        Options.MessageTypes.AddUpcast(upcast);
+        return this;
+    }
+
+    /// <inheritdoc cref="Messages.MessageTypeRegistry.AddAlias{T}"/>
+    public OutboxBuilder Alias<T>(string name)
+        where T : notnull
+    {
+        Options.MessageTypes.AddAlias<T>(name);
+        return this;
+    }
+
     /// <summary>Uses a transport of your own making, or one that several outboxes share.</summary>
     public OutboxBuilder UseTransport(Func<IServiceProvider, ITransport> transport)
     {

@@ -51,6 +51,62 @@ internal sealed class MessageTypeRegistryTests
         Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("[MessageType(\"my-service.order-has-shipped.v1\")]"));
 
     [Test]
+    public void An_older_message_becomes_one_of_the_newest_version_step_by_step()
+    {
+        var registry = new MessageTypeRegistry().AddUpcast<Amount1, Amount2>(old => new Amount2(old.Cents / 100m)).AddUpcast<Amount2, Amount3>(old => new Amount3(old.Value, "EUR"));
+
+        Assert.That(registry.NamesOf(typeof(Amount3), _ => false), Is.EquivalentTo(new Dictionary<string, Type> { ["unit.amount.v1"] = typeof(Amount1), ["unit.amount.v2"] = typeof(Amount2), ["unit.amount.v3"] = typeof(Amount3) }));
+        Assert.That(registry.UpcastTo(typeof(Amount3), typeof(Amount1), new Amount1(250)), Is.EqualTo(new Amount3(2.5m, "EUR")));
+        Assert.That(registry.UpcastTo(typeof(Amount3), typeof(Amount3), new Amount3(1, "USD")), Is.EqualTo(new Amount3(1, "USD")));
+    }
+
+    [Test]
+    public void A_version_with_a_handler_of_its_own_is_not_upcast_past_it()
+    {
+        var registry = new MessageTypeRegistry().AddUpcast<Amount1, Amount2>(old => new Amount2(old.Cents)).AddUpcast<Amount2, Amount3>(old => new Amount3(old.Value, "EUR"));
+        Type[] handled = [typeof(Amount2), typeof(Amount3)];
+
+        Assert.That(registry.NamesOf(typeof(Amount3), handled.Contains).Keys, Is.EqualTo(new[] { "unit.amount.v3" }));
+        Assert.That(registry.NamesOf(typeof(Amount2), handled.Contains).Keys, Is.EquivalentTo(new[] { "unit.amount.v1", "unit.amount.v2" }));
+    }
+
+    [Test]
+    public void An_alias_of_an_older_version_is_read_as_that()
+    {
+        var registry = new MessageTypeRegistry().AddUpcast<Amount1, Amount2>(old => new Amount2(old.Cents)).AddAlias<Amount1>("unit.old-amount");
+
+        Assert.That(registry.NamesOf(typeof(Amount2), _ => false)["unit.old-amount"], Is.EqualTo(typeof(Amount1)));
+        Assert.That(registry.NameOf(typeof(Amount1)), Is.EqualTo("unit.amount.v1"), "what is written");
+    }
+
+    [Test]
+    public void A_step_that_fails_says_which()
+    {
+        var registry = new MessageTypeRegistry().AddUpcast<Amount1, Amount2>(_ => throw new InvalidOperationException("no currency"));
+
+        Assert.That(() => registry.UpcastTo(typeof(Amount2), typeof(Amount1), new Amount1(1)), Throws.TypeOf<UnreadableMessageException>().With.Message.Contains("unit.amount.v1 to unit.amount.v2").And.Message.Contains("no currency"));
+    }
+
+    [Test]
+    public void Versions_that_go_round_in_a_circle_or_have_two_successors_are_refused()
+    {
+        var registry = new MessageTypeRegistry().AddUpcast<Amount1, Amount2>(old => new Amount2(old.Cents)).AddUpcast<Amount2, Amount3>(old => new Amount3(old.Value, "EUR"));
+
+        Assert.That(() => registry.AddUpcast<Amount3, Amount1>(_ => new Amount1(0)), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("circle"));
+        Assert.That(() => registry.AddUpcast<Amount1, Amount1>(old => old), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("circle"));
+        Assert.That(() => registry.AddUpcast<Amount1, Amount3>(_ => new Amount3(0, "EUR")), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("one successor"));
+    }
+
+    [Test]
+    public void An_alias_belongs_to_one_class()
+    {
+        Assert.That(() => new MessageTypeRegistry().Add<Placed>().AddAlias<Amount1>("unit.placed.v1"), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("unit.placed.v1").And.Message.Contains(nameof(Placed)));
+        Assert.That(() => new MessageTypeRegistry().AddAlias<Amount1>("unit.placed.v1").Add<Placed>(), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("alias"));
+        Assert.That(() => new MessageTypeRegistry().AddAlias<Amount1>("unit.old").AddAlias<Amount2>("unit.old"), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("unit.old"));
+        Assert.That(() => new MessageTypeRegistry().AddAlias<Amount1>("Not A Name"), Throws.TypeOf<OutboxConfigurationException>());
+    }
+
+    [Test]
     public void A_derived_class_does_not_inherit_its_bases_name() =>
         Assert.That(() => new MessageTypeRegistry().NameOf(typeof(DerivedFromNamed)), Throws.TypeOf<OutboxConfigurationException>());
 
@@ -93,4 +149,13 @@ internal sealed class MessageTypeRegistryTests
     private record Named;
 
     private sealed record DerivedFromNamed : Named;
+
+    [MessageType("unit.amount.v1")]
+    private sealed record Amount1(long Cents);
+
+    [MessageType("unit.amount.v2")]
+    private sealed record Amount2(decimal Value);
+
+    [MessageType("unit.amount.v3")]
+    private sealed record Amount3(decimal Value, string Currency);
 }

@@ -18,7 +18,7 @@ internal sealed partial class ConsumerService
         }
         finally
         {
-            // Also when the service ends: taken by nobody else, they would be missed by no one, but their keys would wait.
+            // They own their keys, so they go back whatever happened.
             foreach (var (aloneKey, incoming) in alone)
                 _work.Again(aloneKey, incoming);
         }

@@ -12,11 +12,11 @@ internal sealed class IncomingMessage
     public IncomingMessage(Delivery delivery)
     {
         Delivery = delivery;
-        OriginalId = Text(delivery.MessageId) ?? Attribute("id");
+        OriginalId = Text(delivery.MessageId) ?? Attribute(MessageHeaders.Id);
         MessageId = MessageIds.Parse(OriginalId);
-        Type = Text(delivery.Type) ?? Attribute("type");
-        PartitionKey = Attribute("partitionkey");
-        Source = Attribute("source");
+        Type = Text(delivery.Type) ?? Attribute(MessageHeaders.Type);
+        PartitionKey = Attribute(MessageHeaders.PartitionKey);
+        Source = Attribute(MessageHeaders.Source);
     }
 
     public Delivery Delivery { get; }
@@ -40,13 +40,14 @@ internal sealed class IncomingMessage
     /// <summary>Whether it is handled in a transaction of its own: it has failed, or a transaction with others has.</summary>
     public bool IsAlone { get; set; }
 
-    public string? HeadersJson => Delivery.Headers.Count == 0 ? null : JsonConvert.SerializeObject(Delivery.Headers);
+    public string? HeadersJson => Delivery.Headers.Count == 0 ? null : JsonConvert.SerializeObject(Delivery.Headers.ToDictionary(h => h.Key, h => h.Value, StringComparer.Ordinal));
 
     /// <summary>For log lines: the id, or what else there is.</summary>
     public override string ToString() => $"{Type ?? "(no type)"} {OriginalId ?? "(no id)"}";
 
+    /// <summary>An attribute of CloudEvents, by the name that this product gives it, or with the other prefix in use.</summary>
     private string? Attribute(string name) =>
-        Text(Delivery.Headers.GetValueOrDefault(MessageHeaders.ReservedPrefix + name) ?? Delivery.Headers.GetValueOrDefault("cloudEvents_" + name));
+        Text(Delivery.Headers.GetValueOrDefault(name) ?? Delivery.Headers.GetValueOrDefault("cloudEvents_" + name[MessageHeaders.ReservedPrefix.Length..]));
 
     private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
 

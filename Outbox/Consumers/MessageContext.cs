@@ -12,7 +12,7 @@ public sealed class MessageContext
     /// <summary>The message's id.</summary>
     public required Guid MessageId { get; init; }
 
-    /// <summary>Stable name of the message type.</summary>
+    /// <summary>Stable name of the message type, as it was sent: of the older version if the message was upcast, or an alias.</summary>
     public required string Type { get; init; }
 
     /// <summary>Name of the consumer.</summary>

@@ -18,7 +18,22 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     private readonly StepSignals _steps = services.GetService<StepSignals>() ?? StepSignals.None;
     private readonly SqlDialect _dialect = outbox.Dialect(services);
 
-    public IReadOnlyCollection<string> Types { get; } = [.. handlers.Keys];
+    private readonly Dictionary<string, (MessageHandlerInvoker Handler, Type ReadAs)> _readable = Readable(outbox.Options.MessageTypes, handlers);
+
+    /// <summary>The types that it reads: those of its handlers, with their aliases and the older versions that are upcast.</summary>
+    public IReadOnlyCollection<string> Types => _readable.Keys;
+
+    private static Dictionary<string, (MessageHandlerInvoker Handler, Type ReadAs)> Readable(MessageTypeRegistry types, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers)
+    {
+        var readable = handlers.ToDictionary(h => h.Key, h => (h.Value, h.Value.MessageType), StringComparer.Ordinal);
+        var handled = handlers.Values.Select(h => h.MessageType).ToHashSet();
+        foreach (var handler in handlers.Values)
+        {
+            foreach (var (name, version) in types.NamesOf(handler.MessageType, handled.Contains))
+                readable.TryAdd(name, (handler, version));
+        }
+        return readable;
+    }
 
     /// <summary>Applies the message: true if it took effect now, false if it had before.</summary>
     /// <exception cref="RejectMessageException">The message cannot be handled, now or later.</exception>
@@ -49,9 +64,10 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             throw new RejectMessageException("The message has no id (AMQP property message-id, or header cloudEvents:id), so a second delivery could not be told from the first.");
         if (incoming.Type is not { } type)
             throw new RejectMessageException("The message has no type (AMQP property type, or header cloudEvents:type).");
-        if (!handlers.TryGetValue(type, out var handler))
-            throw new RejectMessageException($"Consumer '{options.Name}' has no handler for message type '{IncomingMessage.Fit(type, MessageTypeRegistry.MaxNameLength)}'. It handles: {string.Join(", ", handlers.Keys)}.");
-        return new ReadableMessage(incoming, messageId, handler, outbox.Options.Serializer.Deserialize(incoming.Delivery.Body, handler.MessageType));
+        if (!_readable.TryGetValue(type, out var readable))
+            throw new RejectMessageException($"Consumer '{options.Name}' has no handler for message type '{IncomingMessage.Fit(type, MessageTypeRegistry.MaxNameLength)}'. It handles: {string.Join(", ", Types)}.");
+        var message = outbox.Options.Serializer.Deserialize(incoming.Delivery.Body, readable.ReadAs);
+        return new ReadableMessage(incoming, messageId, readable.Handler, outbox.Options.MessageTypes.UpcastTo(readable.Handler.MessageType, readable.ReadAs, message));
     }
 
     /// <summary>Sets the message aside in the consumer's own database, with its reason (G6). Doing it twice counts a further failure of the same dead letter.</summary>

@@ -46,8 +46,8 @@ public sealed class JsonMessageSerializer : IMessageSerializer
         ArgumentNullException.ThrowIfNull(type);
         try
         {
-            using var text = new StringReader(Utf8.GetString(body.Span));
-            using var json = new JsonTextReader(text) { CloseInput = false };
+            using var text = new PooledText(body.Span, Utf8);
+            using var json = new JsonTextReader(text) { CloseInput = false, ArrayPool = PooledText.Buffers };
             var message = _serializer.Deserialize(json, type)
                 ?? throw new UnreadableMessageException($"The body is empty or null where a {type.Name} is expected.");
             while (json.Read())

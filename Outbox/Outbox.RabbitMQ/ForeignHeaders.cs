@@ -1,31 +1,56 @@
+using System.Collections;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
+using Outbox.Messages;
 using RabbitMQ.Client;
 
 namespace Outbox.RabbitMQ;
 
-/// <summary>Headers of any sender: text and numbers as text, everything else left out.</summary>
-internal static class ForeignHeaders
+/// <summary>Headers of any sender: text and numbers as text, everything else left out. Each is read when somebody asks for it. Thread-safe.</summary>
+internal sealed class ForeignHeaders : IReadOnlyDictionary<string, string>
 {
-    public static Dictionary<string, string> Read(IReadOnlyBasicProperties properties)
+    private readonly IDictionary<string, object?> _headers;
+
+    private ForeignHeaders(IDictionary<string, object?> headers) => _headers = headers;
+
+    public static IReadOnlyDictionary<string, string> Read(IReadOnlyBasicProperties properties) =>
+        properties.Headers is { Count: > 0 } headers ? new ForeignHeaders(headers) : Envelope.NoHeaders;
+
+    public int Count => _headers.Values.Count(v => TextOf(v) is not null);
+
+    public IEnumerable<string> Keys => this.Select(h => h.Key);
+
+    public IEnumerable<string> Values => this.Select(h => h.Value);
+
+    public string this[string key] => TryGetValue(key, out var value) ? value : throw new KeyNotFoundException($"The message has no header '{key}'.");
+
+    public bool ContainsKey(string key) => TryGetValue(key, out _);
+
+    public bool TryGetValue(string key, [MaybeNullWhen(false)] out string value)
     {
-        var headers = new Dictionary<string, string>(StringComparer.Ordinal);
-        if (properties.Headers is null)
-            return headers;
-        foreach (var (name, value) in properties.Headers)
-        {
-            var text = value switch
-            {
-                byte[] bytes => Encoding.UTF8.GetString(bytes),
-                string s => s,
-                AmqpTimestamp timestamp => timestamp.UnixTime.ToString(CultureInfo.InvariantCulture),
-                IFormattable formattable => formattable.ToString(null, CultureInfo.InvariantCulture),
-                bool flag => flag ? "true" : "false",
-                _ => null,
-            };
-            if (text is not null)
-                headers[name] = text;
-        }
-        return headers;
+        value = _headers.TryGetValue(key, out var header) ? TextOf(header) : null;
+        return value is not null;
     }
+
+    public IEnumerator<KeyValuePair<string, string>> GetEnumerator()
+    {
+        foreach (var (name, value) in _headers)
+        {
+            if (TextOf(value) is { } text)
+                yield return new KeyValuePair<string, string>(name, text);
+        }
+    }
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    private static string? TextOf(object? value) => value switch
+    {
+        byte[] bytes => Encoding.UTF8.GetString(bytes),
+        string text => text,
+        AmqpTimestamp timestamp => timestamp.UnixTime.ToString(CultureInfo.InvariantCulture),
+        IFormattable formattable => formattable.ToString(null, CultureInfo.InvariantCulture),
+        bool flag => flag ? "true" : "false",
+        _ => null,
+    };
 }
