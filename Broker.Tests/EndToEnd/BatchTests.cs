@@ -125,6 +125,38 @@ internal sealed class BatchTests(SqlDialect dialect)
     }
 
     [Test]
+    public async Task Batches_beside_each_other_keep_the_order_of_keys_and_are_accepted_whatever_their_order()
+    {
+        var random = new Random(7);
+        _bench.Script.Then = async (number, _, _) =>
+        {
+            int wait;
+            lock (random)
+                wait = random.Next(4);
+            await Task.Delay(wait);
+            if (number.EndsWith('7'))
+                throw new RejectMessageException("a seven");
+        };
+        await using var host = await _bench.StartAsync(c => c.InOrderPerKey(dialect == SqlDialect.Sqlite ? 1 : 4).Batch(10));
+
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(async key =>
+        {
+            for (var i = 10; i < 35; i++)
+                await _bench.PublishAsync($"{key}-{i}", key: $"key-{key}");
+        }));
+
+        await AppliedAsync(Enumerable.Range(0, 8).SelectMany(key => Enumerable.Range(10, 25).Where(i => i % 10 != 7).Select(i => $"{key}-{i}")));
+        Assert.That(await _bench.DeadLettersBecomeAsync(16), Has.Count.EqualTo(16));
+        foreach (var key in _bench.Script.Calls.Select((c, place) => (c.Number, c.Context.PartitionKey, Place: place)).GroupBy(c => c.PartitionKey))
+        {
+            // Of a message that was undone with its batch the last call is what counts.
+            Assert.That(key.GroupBy(c => c.Number).OrderBy(n => n.Max(c => c.Place)).Select(n => n.Key), Is.Ordered, $"order of {key.Key}");
+        }
+        await _bench.StopsWithAnEmptyQueueAsync(host);
+        Assert.That(host.Log.Entries.Where(e => e.Id is 2001 or 2100), Is.Empty, "the broker closes the channel of a tag that it does not know");
+    }
+
+    [Test]
     public async Task An_outage_uses_up_no_attempts()
     {
         await using var dataSource = new SwitchableDataSource(_bench.Database.DataSource);
