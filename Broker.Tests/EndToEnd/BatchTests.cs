@@ -51,7 +51,11 @@ internal sealed class BatchTests(SqlDialect dialect)
     [Test]
     public async Task A_lone_message_does_not_wait_for_others()
     {
-        await using var host = await _bench.StartAsync(c => c.Batch(500));
+        await using var host = await _bench.StartAsync(services =>
+        {
+            services.AddSingleton<TimeProvider>(new StoppedTime());
+            AdoNet(_bench.Database.DataSource, c => c.Batch(500))(services);
+        });
 
         await _bench.PublishAsync("1");
 
@@ -263,6 +267,23 @@ internal sealed class BatchTests(SqlDialect dialect)
             consumer.Handle<OrderPlaced, OrderPlacedByAdoNetHandler>();
             configure(consumer);
         }));
+
+    /// <summary>Whoever waits for a time by it waits for ever.</summary>
+    private sealed class StoppedTime : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new Timer();
+
+        private sealed class Timer : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+            public void Dispose()
+            {
+            }
+
+            public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        }
+    }
 
     private sealed class BatchScript(Task all)
     {

@@ -98,7 +98,8 @@ internal sealed partial class ConsumerService
         foreach (var result in results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known))
             Count(result.Incoming, result.Outcome == BatchOutcome.Applied);
         var failed = results.Where(r => r.Outcome is BatchOutcome.Failed or BatchOutcome.Behind).ToDictionary(r => r.Incoming);
-        foreach (var share in shares)
+        // G7: those without a failure first. Setting a message aside may have to wait for the database.
+        foreach (var share in shares.OrderBy(s => s.Messages.Exists(failed.ContainsKey)))
             await GiveBackAsync(share.Key, [.. share.Messages.Where(failed.ContainsKey)], failed, stoppingToken).ConfigureAwait(false);
     }
 

@@ -114,6 +114,7 @@ internal sealed partial class MessageProcessor
         }
         try
         {
+            using var activity = Start(group);
             await HandleAsync(group, scope, session, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (run.IsCareful && IsOfMessage(exception, cancellationToken))

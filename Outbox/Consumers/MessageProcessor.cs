@@ -152,6 +152,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
 
     private async Task<bool> InOneTransactionAsync(ReadableMessage message, CancellationToken cancellationToken)
     {
+        using var activity = Start([message]);
         var scope = services.CreateAsyncScope();
         await using var disposeScope = scope.ConfigureAwait(false);
         var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
@@ -171,7 +172,6 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     /// <summary>Stage 7: the handler, and what it changed. The messages are of one type.</summary>
     private async Task HandleAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
     {
-        using var activity = Start(messages);
         await messages[0].Handler.InvokeAsync(
             scope,
             [.. messages.Select(m => (m.Message, ContextOf(m, session)))],
