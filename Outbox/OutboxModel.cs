@@ -11,7 +11,7 @@ namespace Outbox;
 /// <summary>Maps the outbox's tables into a service's own model.</summary>
 public static class OutboxModel
 {
-    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>leases</c>, <c>relays</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
     /// <returns>The same builder.</returns>
     public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
     {
@@ -39,7 +39,23 @@ public static class OutboxModel
             engine.Exact(entity.Property(m => m.Operation).HasColumnName("operation").HasMaxLength(100).HasDefaultValue(""));
             entity.Property(m => m.ReceivedAt).HasColumnName("received_at").HasDefaultValueSql(engine.Now);
         });
+        modelBuilder.Entity<DeferredMessage>(entity => MapDeferred(entity, engine));
         modelBuilder.Entity<DeadLetter>(entity => MapDeadLetter(entity, engine));
+        modelBuilder.Entity<DeadLetterAction>(entity =>
+        {
+            entity.ToTable("dead_letter_actions").HasKey(a => a.Id).HasName("pk_dead_letter_actions");
+            entity.HasIndex(a => a.DeadLetterId).HasDatabaseName("ix_dead_letter_actions_letter");
+            entity.Property(a => a.Id).HasColumnName("id");
+            entity.Property(a => a.DeadLetterId).HasColumnName("dead_letter_id");
+            engine.Exact(entity.Property(a => a.Side).HasColumnName("side").HasMaxLength(20));
+            engine.Exact(entity.Property(a => a.Consumer).HasColumnName("consumer").HasMaxLength(100));
+            entity.Property(a => a.MessageId).HasColumnName("message_id");
+            entity.Property(a => a.Action).HasColumnName("action").HasMaxLength(20);
+            entity.Property(a => a.Actor).HasColumnName("actor").HasMaxLength(200);
+            entity.Property(a => a.Reason).HasColumnName("reason");
+            entity.Property(a => a.PreviousBody).HasColumnName("previous_body");
+            entity.Property(a => a.ActedAt).HasColumnName("acted_at").HasDefaultValueSql(engine.Now);
+        });
         modelBuilder.Entity<RelayRow>(entity =>
         {
             entity.ToTable("relays").HasKey(r => r.Owner).HasName("pk_relays");
@@ -133,6 +149,32 @@ public static class OutboxModel
         entity.Property(m => m.Body).HasColumnName("body");
         entity.Property(m => m.CreatedAt).HasColumnName("created_at");
         entity.Property(m => m.ExpiresAt).HasColumnName("expires_at");
+    }
+
+    private static void MapDeferred(EntityTypeBuilder<DeferredMessage> entity, Engine engine)
+    {
+        entity.ToTable("deferred_messages").HasKey(m => m.Id).HasName("pk_deferred_messages");
+        entity.HasIndex(m => new { m.Consumer, m.MessageId }).IsUnique().HasDatabaseName("ux_deferred_messages_message");
+        entity.HasIndex(m => new { m.Consumer, m.PartitionKey, m.Id }).HasDatabaseName("ix_deferred_messages_key");
+        entity.HasIndex(m => new { m.Consumer, m.NextAttemptAt, m.Id }).HasDatabaseName("ix_deferred_messages_due");
+        entity.Property(m => m.Id).HasColumnName("id");
+        engine.Exact(entity.Property(m => m.Consumer).HasColumnName("consumer").HasMaxLength(100));
+        entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
+        engine.Exact(entity.Property(m => m.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength));
+        entity.Property(m => m.KeySequence).HasColumnName("key_sequence");
+        entity.Property(m => m.Source).HasColumnName("source");
+        entity.Property(m => m.OriginalId).HasColumnName("original_id");
+        entity.Property(m => m.Type).HasColumnName("type");
+        entity.Property(m => m.Headers).HasColumnName("headers");
+        entity.Property(m => m.ContentType).HasColumnName("content_type");
+        entity.Property(m => m.Body).HasColumnName("body");
+        entity.Property(m => m.State).HasColumnName("state").HasMaxLength(20);
+        entity.Property(m => m.Attempts).HasColumnName("attempts");
+        entity.Property(m => m.Reason).HasColumnName("reason");
+        entity.Property(m => m.Error).HasColumnName("error");
+        entity.Property(m => m.DeferredAt).HasColumnName("deferred_at").HasDefaultValueSql(engine.Now);
+        entity.Property(m => m.LastFailedAt).HasColumnName("last_failed_at");
+        entity.Property(m => m.NextAttemptAt).HasColumnName("next_attempt_at");
     }
 
     private static void MapDeadLetter(EntityTypeBuilder<DeadLetter> entity, Engine engine)

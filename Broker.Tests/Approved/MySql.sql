@@ -97,6 +97,46 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     KEY ix_dead_letters_state (side, state, `partition`)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+CREATE TABLE IF NOT EXISTS dead_letter_actions (
+    id bigint NOT NULL AUTO_INCREMENT,
+    dead_letter_id bigint NOT NULL,
+    side varchar(20) NOT NULL,
+    consumer varchar(100) NOT NULL,
+    message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NULL,
+    action varchar(20) NOT NULL,
+    actor varchar(200) NOT NULL,
+    reason longtext NULL,
+    previous_body longblob NULL,
+    acted_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    CONSTRAINT pk_dead_letter_actions PRIMARY KEY (id),
+    KEY ix_dead_letter_actions_letter (dead_letter_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS deferred_messages (
+    id bigint NOT NULL AUTO_INCREMENT,
+    consumer varchar(100) NOT NULL,
+    message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
+    partition_key varchar(200) NULL,
+    key_sequence bigint NULL,
+    source longtext NULL,
+    original_id longtext NULL,
+    type longtext NULL,
+    headers longtext NULL,
+    content_type longtext NULL,
+    body longblob NOT NULL,
+    state varchar(20) NOT NULL,
+    attempts int NOT NULL,
+    reason longtext NULL,
+    error longtext NULL,
+    deferred_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    last_failed_at datetime(6) NULL,
+    next_attempt_at datetime(6) NULL,
+    CONSTRAINT pk_deferred_messages PRIMARY KEY (id),
+    UNIQUE KEY ux_deferred_messages_message (consumer, message_id),
+    KEY ix_deferred_messages_key (consumer, partition_key, id),
+    KEY ix_deferred_messages_due (consumer, next_attempt_at, id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0;
+
 CREATE TABLE IF NOT EXISTS relays (
     owner varchar(200) NOT NULL,
     started_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
@@ -119,4 +159,4 @@ CREATE TABLE IF NOT EXISTS outbox_schema (
     applied_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-INSERT IGNORE INTO outbox_schema (version) VALUES (3);
+INSERT IGNORE INTO outbox_schema (version) VALUES (4);

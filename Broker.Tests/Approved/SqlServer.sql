@@ -127,6 +127,54 @@ IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_lett
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
     CREATE INDEX ix_dead_letters_state ON dead_letters (side, state, partition);
 
+IF OBJECT_ID(N'dead_letter_actions', N'U') IS NULL
+CREATE TABLE dead_letter_actions (
+    id bigint IDENTITY(1, 1) NOT NULL,
+    dead_letter_id bigint NOT NULL,
+    side nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    message_id uniqueidentifier NULL,
+    action nvarchar(20) NOT NULL,
+    actor nvarchar(200) NOT NULL,
+    reason nvarchar(max) NULL,
+    previous_body varbinary(max) NULL,
+    acted_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_dead_letter_actions PRIMARY KEY CLUSTERED (id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letter_actions', N'U') AND name = N'ix_dead_letter_actions_letter')
+    CREATE INDEX ix_dead_letter_actions_letter ON dead_letter_actions (dead_letter_id);
+
+IF OBJECT_ID(N'deferred_messages', N'U') IS NULL
+CREATE TABLE deferred_messages (
+    id bigint IDENTITY(1, 1) NOT NULL,
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    message_id uniqueidentifier NOT NULL,
+    partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
+    key_sequence bigint NULL,
+    source nvarchar(max) NULL,
+    original_id nvarchar(max) NULL,
+    type nvarchar(max) NULL,
+    headers nvarchar(max) NULL,
+    content_type nvarchar(max) NULL,
+    body varbinary(max) NOT NULL,
+    state nvarchar(20) NOT NULL,
+    attempts int NOT NULL,
+    reason nvarchar(max) NULL,
+    error nvarchar(max) NULL,
+    deferred_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    last_failed_at datetime2(7) NULL,
+    next_attempt_at datetime2(7) NULL,
+    CONSTRAINT pk_deferred_messages PRIMARY KEY CLUSTERED (id)
+);
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND lock_escalation_desc <> N'DISABLE')
+    ALTER TABLE deferred_messages SET (LOCK_ESCALATION = DISABLE);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ux_deferred_messages_message')
+    CREATE UNIQUE INDEX ux_deferred_messages_message ON deferred_messages (consumer, message_id);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ix_deferred_messages_key')
+    CREATE INDEX ix_deferred_messages_key ON deferred_messages (consumer, partition_key, id);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ix_deferred_messages_due')
+    CREATE INDEX ix_deferred_messages_due ON deferred_messages (consumer, next_attempt_at, id);
+
 IF OBJECT_ID(N'relays', N'U') IS NULL
 CREATE TABLE relays (
     owner nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
@@ -153,6 +201,6 @@ CREATE TABLE outbox_schema (
     applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
-IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 3)
-    INSERT INTO outbox_schema (version) VALUES (3);
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 4)
+    INSERT INTO outbox_schema (version) VALUES (4);
 COMMIT TRANSACTION;

@@ -130,6 +130,54 @@ IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_lett
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
     CREATE INDEX ix_dead_letters_state ON dead_letters (side, state, partition);
 
+IF OBJECT_ID(N'dead_letter_actions', N'U') IS NULL
+CREATE TABLE dead_letter_actions (
+    id bigint IDENTITY(1, 1) NOT NULL,
+    dead_letter_id bigint NOT NULL,
+    side nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    message_id uniqueidentifier NULL,
+    action nvarchar(20) NOT NULL,
+    actor nvarchar(200) NOT NULL,
+    reason nvarchar(max) NULL,
+    previous_body varbinary(max) NULL,
+    acted_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_dead_letter_actions PRIMARY KEY CLUSTERED (id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letter_actions', N'U') AND name = N'ix_dead_letter_actions_letter')
+    CREATE INDEX ix_dead_letter_actions_letter ON dead_letter_actions (dead_letter_id);
+
+IF OBJECT_ID(N'deferred_messages', N'U') IS NULL
+CREATE TABLE deferred_messages (
+    id bigint IDENTITY(1, 1) NOT NULL,
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    message_id uniqueidentifier NOT NULL,
+    partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
+    key_sequence bigint NULL,
+    source nvarchar(max) NULL,
+    original_id nvarchar(max) NULL,
+    type nvarchar(max) NULL,
+    headers nvarchar(max) NULL,
+    content_type nvarchar(max) NULL,
+    body varbinary(max) NOT NULL,
+    state nvarchar(20) NOT NULL,
+    attempts int NOT NULL,
+    reason nvarchar(max) NULL,
+    error nvarchar(max) NULL,
+    deferred_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    last_failed_at datetime2(7) NULL,
+    next_attempt_at datetime2(7) NULL,
+    CONSTRAINT pk_deferred_messages PRIMARY KEY CLUSTERED (id)
+);
+IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND lock_escalation_desc <> N'DISABLE')
+    ALTER TABLE deferred_messages SET (LOCK_ESCALATION = DISABLE);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ux_deferred_messages_message')
+    CREATE UNIQUE INDEX ux_deferred_messages_message ON deferred_messages (consumer, message_id);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ix_deferred_messages_key')
+    CREATE INDEX ix_deferred_messages_key ON deferred_messages (consumer, partition_key, id);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ix_deferred_messages_due')
+    CREATE INDEX ix_deferred_messages_due ON deferred_messages (consumer, next_attempt_at, id);
+
 IF OBJECT_ID(N'relays', N'U') IS NULL
 CREATE TABLE relays (
     owner nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
@@ -156,8 +204,8 @@ CREATE TABLE outbox_schema (
     applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
-IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 3)
-    INSERT INTO outbox_schema (version) VALUES (3);
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 4)
+    INSERT INTO outbox_schema (version) VALUES (4);
 COMMIT TRANSACTION;
 GO
 
@@ -176,6 +224,8 @@ SELECT id, partition, not_before, sequence, message_id, partition_key, key_seque
 SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
 SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
 SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, partition, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
+SELECT id, dead_letter_id, side, consumer, message_id, action, actor, reason, previous_body, acted_at FROM dead_letter_actions WHERE 1 = 0;
+SELECT id, consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error, deferred_at, last_failed_at, next_attempt_at FROM deferred_messages WHERE 1 = 0;
 SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
 SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
 GO
@@ -190,12 +240,12 @@ INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
 LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
 LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(NN'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- DescribeIndexes
 SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(NN'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- PrepareRelayConnection
@@ -314,10 +364,6 @@ BEGIN CATCH
 END CATCH;
 GO
 
--- DeleteInbox
-DELETE FROM inbox_messages WHERE consumer = @consumer AND message_id = @message_id AND operation = @operation
-GO
-
 -- InsertManyInbox
 SET XACT_ABORT OFF;
 INSERT INTO inbox_messages (consumer, message_id, operation)
@@ -337,11 +383,11 @@ GO
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET XACT_ABORT ON;
 BEGIN TRANSACTION;
-UPDATE dead_letters WITH (UPDLOCK, HOLDLOCK) SET reason = @reason, error = @error, attempts = attempts + @attempts, last_failed_at = SYSUTCDATETIME(), state = N'dead'
+UPDATE dead_letters WITH (UPDLOCK, HOLDLOCK) SET reason = @reason, error = @error, attempts = attempts + @attempts, last_failed_at = SYSUTCDATETIME(), state = @state
 WHERE side = @side AND consumer = @consumer AND message_id = @message_id;
 IF @@ROWCOUNT = 0
-    INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts)
-    VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts);
+    INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, state)
+    VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts, @state);
 COMMIT TRANSACTION;
 GO
 
@@ -371,39 +417,35 @@ FROM dead_letters WHERE side = N'relay' AND state = N'blocking' AND partition = 
 GO
 
 -- ListDeadLetters
-SELECT TOP (@limit) id, state, partition, sequence, type, partition_key, CAST(message_id AS nvarchar(36)), reason, attempts, first_failed_at FROM dead_letters
-WHERE side = N'relay' AND state IN (N'dead', N'blocking') AND id > @after AND id = COALESCE(@id, id)
-AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) ORDER BY id
+SELECT TOP (@limit) id, state, partition, sequence, type, partition_key, CAST(message_id AS nvarchar(36)), reason, attempts, first_failed_at, side, consumer FROM dead_letters
+WHERE state IN (N'dead', N'blocking') AND id > @after AND id = COALESCE(@id, id)
+AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) AND (@consumer IS NULL OR (side = N'consumer' AND consumer = @consumer)) ORDER BY id
 GO
 
 -- RedriveDeadLetters[0]
-UPDATE d SET attempts = d.attempts FROM dead_letters AS d WITH (UPDLOCK, ROWLOCK) WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking')
-GO
-
--- RedriveDeadLetters[1]
 SET IDENTITY_INSERT outbox_messages ON;
 INSERT INTO outbox_messages (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at)
 SELECT d.sequence, d.message_id, d.partition, d.partition_key, d.key_sequence, d.type, d.headers, d.content_type, d.body, d.created_at, d.expires_at FROM dead_letters AS d
-WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking') AND d.state = N'blocking' AND NOT EXISTS (SELECT 1 FROM outbox_messages AS m WHERE m.partition = d.partition AND m.sequence = d.sequence);
+WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'relay' AND d.state = N'blocking' AND NOT EXISTS (SELECT 1 FROM outbox_messages AS m WHERE m.partition = d.partition AND m.sequence = d.sequence);
 SET IDENTITY_INSERT outbox_messages OFF;
 GO
 
--- RedriveDeadLetters[2]
-DELETE d FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking') AND d.state = N'blocking'
+-- RedriveDeadLetters[1]
+DELETE d FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'relay' AND d.state = N'blocking'
 AND EXISTS (SELECT 1 FROM outbox_messages AS m WHERE m.partition = d.partition AND m.sequence = d.sequence AND m.message_id = d.message_id)
 GO
 
--- RedriveDeadLetters[3]
+-- RedriveDeadLetters[2]
 INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at)
-SELECT d.message_id, d.partition, d.partition_key, d.key_sequence, d.type, d.headers, d.content_type, d.body, d.created_at, d.expires_at FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking') ORDER BY d.sequence
+SELECT d.message_id, d.partition, d.partition_key, d.key_sequence, d.type, d.headers, d.content_type, d.body, d.created_at, d.expires_at FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'relay' ORDER BY d.sequence
 GO
 
--- RedriveDeadLetters[4]
-DELETE d FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking')
+-- RedriveDeadLetters[3]
+DELETE d FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'relay'
 GO
 
 -- DiscardDeadLetters
-SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE d SET state = N'discarded', error = @note, last_failed_at = SYSUTCDATETIME() FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking')
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE d SET state = N'discarded', error = @note, last_failed_at = SYSUTCDATETIME() FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking')
 GO
 
 -- ReadBacklog
@@ -416,11 +458,12 @@ SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messa
 GO
 
 -- ReadAside
-SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK) WHERE side = N'relay' AND state = N'blocking'),
-    (SELECT COUNT_BIG(*) FROM dead_letters WITH (NOLOCK) WHERE side = N'relay' AND state IN (N'dead', N'blocking')),
+SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state = N'blocking'),
+    (SELECT COUNT_BIG(*) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state IN (N'dead', N'blocking')),
     (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_scheduled WITH (NOLOCK)) AS scheduled),
     (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition < 0
-        UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray)
+        UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray),
+    (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM deferred_messages WITH (NOLOCK)) AS deferred)
 GO
 
 -- ReadRelayStatus
@@ -440,6 +483,107 @@ GO
 SELECT MAX(stray.partition)
 FROM (SELECT MAX(partition) AS partition FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)
       UNION ALL SELECT MAX(partition) FROM outbox_messages WITH (NOLOCK) WHERE partition < 0) AS stray
+GO
+
+-- InsertInboxInOrder
+SET NOCOUNT ON;
+SET XACT_ABORT OFF;
+DECLARE @added int = 0;
+BEGIN TRY
+    INSERT INTO inbox_messages (consumer, message_id, operation) VALUES (@consumer, @message_id, @operation);
+    SET @added = @@ROWCOUNT;
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (2601, 2627) THROW;
+END CATCH;
+SELECT @added, CASE WHEN EXISTS (SELECT 1 FROM deferred_messages WHERE consumer = @consumer AND partition_key = @key) THEN 1 ELSE 0 END;
+GO
+
+-- DeleteManyInbox
+DELETE i FROM OPENJSON(@message_ids) WITH (id uniqueidentifier '$') AS message
+INNER LOOP JOIN inbox_messages AS i WITH (ROWLOCK) ON i.consumer = @consumer AND i.message_id = message.id AND i.operation = @operation
+GO
+
+-- FindDeferredKeys
+SELECT wanted.name FROM OPENJSON(@keys) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$') AS wanted WHERE EXISTS (SELECT 1 FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.partition_key = wanted.name)
+GO
+
+-- ListDeferred
+SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.next_attempt_at) AS float) / 1000, d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body
+FROM deferred_messages AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE d.consumer = @consumer AND d.next_attempt_at IS NOT NULL ORDER BY d.consumer, d.next_attempt_at, d.id
+GO
+
+-- ReadDeferredOfKey
+SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(0 AS float), d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body
+FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.partition_key = @key ORDER BY d.consumer, d.partition_key, d.id
+GO
+
+-- LockDeferred
+SELECT d.id, d.attempts, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), (SELECT MAX(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key)
+FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen INNER LOOP JOIN deferred_messages AS d WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) ON d.id = chosen.id
+WHERE d.consumer = @consumer ORDER BY d.id
+GO
+
+-- DeleteDeferred
+DELETE d FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.id = chosen.id
+GO
+
+-- PromoteDeferred
+UPDATE d SET next_attempt_at = SYSUTCDATETIME()
+FROM (SELECT (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = @consumer AND f.partition_key = wanted.name) AS id FROM OPENJSON(@keys) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$') AS wanted) AS freed
+INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.id = freed.id
+WHERE d.next_attempt_at IS NULL AND d.state <> N'dead'
+GO
+
+-- ParkDeferred
+UPDATE d SET next_attempt_at = NULL FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.id = chosen.id
+GO
+
+-- UnparkDeferred
+UPDATE deferred_messages SET next_attempt_at = SYSUTCDATETIME() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> N'dead'
+GO
+
+-- DeferAgain
+UPDATE deferred_messages SET state = @state, attempts = @attempts, reason = @reason, error = @error, last_failed_at = SYSUTCDATETIME(), next_attempt_at = DATEADD(millisecond, CAST(@wait AS int), SYSUTCDATETIME()) WHERE id = @id
+GO
+
+-- BuryDeferred
+UPDATE deferred_messages SET state = 'dead', body = @empty, attempts = @attempts, reason = @reason, error = NULL, last_failed_at = SYSUTCDATETIME(), next_attempt_at = NULL WHERE id = @id
+GO
+
+-- HoldDeadLetters
+UPDATE d SET attempts = d.attempts FROM dead_letters AS d WITH (UPDLOCK, ROWLOCK) WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking')
+GO
+
+-- RecordDeadLetterActions
+INSERT INTO dead_letter_actions (dead_letter_id, side, consumer, message_id, action, actor, reason, previous_body)
+SELECT d.id, d.side, d.consumer, d.message_id, @action, @actor, @reason, CASE WHEN @keeps_body = 1 THEN d.body END FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking')
+GO
+
+-- ReadConsumerLetters
+SELECT d.id, d.consumer, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'consumer' ORDER BY d.id
+GO
+
+-- DeleteConsumerLetters
+DELETE d FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'consumer'
+GO
+
+-- EditDeadLetter
+UPDATE dead_letters SET body = @body WHERE id = @id AND state IN ('dead', 'blocking')
+GO
+
+-- RestoreDeferred
+UPDATE deferred_messages SET state = 'failed', attempts = 0, type = @type, headers = @headers, content_type = @content_type, body = @body, next_attempt_at = SYSUTCDATETIME()
+WHERE consumer = @consumer AND message_id = @message_id AND state = 'dead'
+GO
+
+-- FindBuried
+SELECT id, partition_key FROM deferred_messages WHERE consumer = @consumer AND message_id = @message_id AND state = 'dead'
+GO
+
+-- ListDeadLetterActions
+SELECT TOP (@limit) acted_at, dead_letter_id, side, consumer, CAST(message_id AS nvarchar(36)), action, actor, reason, CASE WHEN previous_body IS NULL THEN 0 ELSE 1 END
+FROM dead_letter_actions WHERE dead_letter_id = coalesce(@id, dead_letter_id) ORDER BY id DESC
 GO
 
 -- ReadSettings
@@ -533,6 +677,15 @@ GO
 
 -- FindRows(floors)
 SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p0 AND m.sequence > @f0 ORDER BY m.partition, m.sequence) AS first0 UNION ALL SELECT number FROM (SELECT TOP (1) m.partition AS number FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @p1 AND m.sequence > @f1 ORDER BY m.partition, m.sequence) AS first1
+GO
+
+-- InsertDeferred(messages)
+INSERT INTO deferred_messages (consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error, last_failed_at, next_attempt_at)
+SELECT v.consumer, v.message_id, v.partition_key, v.key_sequence, v.source, v.original_id, v.type, v.headers, v.content_type, v.body, v.state, v.attempts, v.reason, v.error, v.last_failed_at, v.next_attempt_at
+FROM (VALUES (0, @consumer, @message_id0, @partition_key0, @key_sequence0, @source0, @original_id0, @type0, @headers0, @content_type0, @body0, @state0, @attempts0, @reason0, @error0, CASE WHEN @attempts0 > 0 THEN SYSUTCDATETIME() END, DATEADD(millisecond, CAST(@wait0 AS int), SYSUTCDATETIME())), (1, @consumer, @message_id1, @partition_key1, @key_sequence1, @source1, @original_id1, @type1, @headers1, @content_type1, @body1, @state1, @attempts1, @reason1, @error1, CASE WHEN @attempts1 > 0 THEN SYSUTCDATETIME() END, DATEADD(millisecond, CAST(@wait1 AS int), SYSUTCDATETIME())))
+    AS v (place, consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error, last_failed_at, next_attempt_at)
+WHERE NOT EXISTS (SELECT 1 FROM deferred_messages AS d WITH (UPDLOCK, HOLDLOCK) WHERE d.consumer = v.consumer AND d.message_id = v.message_id)
+ORDER BY v.place
 GO
 
 -- RenewLeases(held)

@@ -96,6 +96,44 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
 CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
 
+CREATE TABLE IF NOT EXISTS dead_letter_actions (
+    id INTEGER NOT NULL CONSTRAINT pk_dead_letter_actions PRIMARY KEY AUTOINCREMENT,
+    dead_letter_id INTEGER NOT NULL,
+    side TEXT NOT NULL,
+    consumer TEXT NOT NULL,
+    message_id TEXT NULL,
+    action TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    reason TEXT NULL,
+    previous_body BLOB NULL,
+    acted_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
+);
+CREATE INDEX IF NOT EXISTS ix_dead_letter_actions_letter ON dead_letter_actions (dead_letter_id);
+
+CREATE TABLE IF NOT EXISTS deferred_messages (
+    id INTEGER NOT NULL CONSTRAINT pk_deferred_messages PRIMARY KEY AUTOINCREMENT,
+    consumer TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    partition_key TEXT NULL,
+    key_sequence INTEGER NULL,
+    source TEXT NULL,
+    original_id TEXT NULL,
+    type TEXT NULL,
+    headers TEXT NULL,
+    content_type TEXT NULL,
+    body BLOB NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    reason TEXT NULL,
+    error TEXT NULL,
+    deferred_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    last_failed_at TEXT NULL,
+    next_attempt_at TEXT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ux_deferred_messages_message ON deferred_messages (consumer, message_id);
+CREATE INDEX IF NOT EXISTS ix_deferred_messages_key ON deferred_messages (consumer, partition_key, id);
+CREATE INDEX IF NOT EXISTS ix_deferred_messages_due ON deferred_messages (consumer, next_attempt_at, id);
+
 CREATE TABLE IF NOT EXISTS relays (
     owner TEXT NOT NULL CONSTRAINT pk_relays PRIMARY KEY,
     started_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
@@ -115,6 +153,6 @@ CREATE TABLE IF NOT EXISTS outbox_schema (
     version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
     applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
 );
-INSERT OR IGNORE INTO outbox_schema (version) VALUES (3);
+INSERT OR IGNORE INTO outbox_schema (version) VALUES (4);
 
 COMMIT;

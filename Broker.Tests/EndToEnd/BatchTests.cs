@@ -89,16 +89,17 @@ internal sealed class BatchTests(SqlDialect dialect)
             await _bench.PublishAsync($"{i}", key: $"key-{i % 10}");
         _all.SetResult();
 
-        await AppliedAsync(Enumerable.Range(10, 40).Where(i => i is not (20 or 23)).Select(i => $"{i}").Append("first"));
+        await AppliedAsync(Enumerable.Range(10, 40).Where(i => i < 20 || i % 10 is not (0 or 3)).Select(i => $"{i}").Append("first"));
         Assert.That((await _bench.DeadLettersBecomeAsync(2)).Select(d => (d[1], d[2])), Is.All.EqualTo(("InvalidOperationException: no such article", "3")));
+        await Eventually.EqualsAsync(async () => string.Join(", ", (await _bench.DeferredAsync()).Order(StringComparer.Ordinal)), "20 dead, 23 dead, 30 behind, 33 behind, 40 behind, 43 behind", "what waits");
         foreach (var key in Enumerable.Range(0, 10))
         {
             // A batch that is rolled back is handled again, so the last call is what counts.
             var last = _bench.Script.Calls.Select((c, place) => (c.Number, c.Context.PartitionKey, Place: place)).Where(c => c.PartitionKey == $"key-{key}").GroupBy(c => c.Number).OrderBy(g => g.Max(c => c.Place)).Select(g => int.Parse(g.Key, CultureInfo.InvariantCulture));
             Assert.That(last, Is.Ordered, $"order of key-{key}");
         }
-        Assert.That(await _bench.Database.CountAsync("inbox_messages"), Is.EqualTo(39), "a dead letter is no applied message");
-        await _bench.StopsWithAnEmptyQueueAsync(host);
+        Assert.That(await _bench.Database.CountAsync("inbox_messages"), Is.EqualTo(35), "neither a dead letter nor what waits for it is an applied message");
+        await _bench.StopsWithAnEmptyQueueAsync(host, waiting: 4);
     }
 
     [Test]
@@ -154,7 +155,7 @@ internal sealed class BatchTests(SqlDialect dialect)
         foreach (var key in _bench.Script.Calls.Select((c, place) => (c.Number, c.Context.PartitionKey, Place: place)).GroupBy(c => c.PartitionKey))
         {
             // Of a message that was undone with its batch the last call is what counts.
-            Assert.That(key.GroupBy(c => c.Number).OrderBy(n => n.Max(c => c.Place)).Select(n => n.Key), Is.Ordered, $"order of {key.Key}");
+            Assert.That(key.Where(c => !c.Number.EndsWith('7')).GroupBy(c => c.Number).OrderBy(n => n.Max(c => c.Place)).Select(n => n.Key), Is.Ordered, $"order of {key.Key}");
         }
         await _bench.StopsWithAnEmptyQueueAsync(host);
         Assert.That(host.Log.Entries.Where(e => e.Id is 2001 or 2100), Is.Empty, "the broker closes the channel of a tag that it does not know");
@@ -229,7 +230,8 @@ internal sealed class BatchTests(SqlDialect dialect)
             await _bench.PublishAsync(i == 31 ? "31 bad" : $"{i}", key: $"key-{i % 10}");
         _all.SetResult();
 
-        await AppliedAsync(Enumerable.Range(10, 40).Where(i => i != 31).Select(i => $"{i}").Append("00"));
+        await AppliedAsync(Enumerable.Range(10, 40).Where(i => i is not (31 or 41)).Select(i => $"{i}").Append("00"));
+        await _bench.DeferredBecomeAsync("31 bad dead", "41 behind");
         var calls = script.Calls.ToList();
         Assert.That(calls[1], Has.Count.EqualTo(40), "all that had arrived");
         Assert.That((await _bench.DeadLettersBecomeAsync(1)).Single()[1..3], Is.EqualTo(new[] { "InvalidOperationException: one of them is bad", "2" }));
@@ -239,7 +241,7 @@ internal sealed class BatchTests(SqlDialect dialect)
             foreach (var key in call.GroupBy(m => m.Key))
                 Assert.That(key.Select(m => m.Number), Is.Ordered, $"order of {key.Key}");
         }
-        await _bench.StopsWithAnEmptyQueueAsync(host);
+        await _bench.StopsWithAnEmptyQueueAsync(host, waiting: 1);
     }
 
     /// <summary>Starts the consumer and lets it hold its first message until <see cref="_all"/>, so that what comes meanwhile is ready together.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using Broker.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,6 +19,7 @@ internal sealed class ConsumerBench : IAsyncDisposable
 
     private readonly ITransport _publisher;
     private readonly string? _rabbitMq;
+    private readonly ConcurrentDictionary<string, string> _numbers = new();
     private int _published;
 
     private ConsumerBench(TestDatabase database, ITransport publisher, string? rabbitMq) => (Database, _publisher, _rabbitMq) = (database, publisher, rabbitMq);
@@ -99,6 +101,7 @@ internal sealed class ConsumerBench : IAsyncDisposable
     public async Task<Guid> PublishAsync(string number, string? key = null, int times = 1, ITransport? through = null)
     {
         var id = Guid.CreateVersion7();
+        _numbers[id.ToString("D")] = number;
         var body = Encoding.UTF8.GetBytes($$"""{"number":"{{number}}"}""");
         await using var channel = await (through ?? _publisher).OpenPublishChannelAsync(new PublishChannelOptions { Exchange = Exchange }, CancellationToken.None);
         for (var i = 0; i < times; i++)
@@ -126,11 +129,20 @@ internal sealed class ConsumerBench : IAsyncDisposable
         return await DeadLettersAsync();
     }
 
+    /// <summary>The deferred messages in their order, with their states; of one whose body is in a dead letter, that letter's.</summary>
+    public async Task<string[]> DeferredAsync() =>
+        [.. (await Database.QueryAsync("SELECT original_id, state FROM deferred_messages ORDER BY id")).Select(r => $"{_numbers[r[0]!]} {r[1]}")];
+
+    /// <summary>Waits until exactly these messages are deferred.</summary>
+    public Task DeferredBecomeAsync(params string[] expected) => Eventually.EqualsAsync(async () => string.Join(", ", await DeferredAsync()), string.Join(", ", expected), "the deferred messages");
+
     /// <summary>Waits until the service has accepted everything that was published, and stops it; then nothing may be left in its queue.</summary>
-    public async Task StopsWithAnEmptyQueueAsync(TestHost host)
+    /// <param name="host">The service.</param>
+    /// <param name="waiting">Messages that wait behind others of their keys.</param>
+    public async Task StopsWithAnEmptyQueueAsync(TestHost host, int waiting = 0)
     {
         // Applied, known already, or set aside: each is logged after its accept.
-        await Eventually.EqualsAsync(() => Task.FromResult(host.Log.Entries.Count(e => e.Id is 1001 or 1002 or 1004)), _published, "the accepted messages");
+        await Eventually.EqualsAsync(() => Task.FromResult(host.Log.Entries.Count(e => e.Id is 1001 or 1002 or 1004)), _published - waiting, "the accepted messages");
         await host.DisposeAsync();
         if (_rabbitMq is null)
         {

@@ -2,6 +2,7 @@ using Broker.Relay;
 using Broker.Tests.Support;
 using Outbox.Sql;
 using Outbox.Transport;
+using Outbox;
 
 namespace Broker.Tests.EndToEnd;
 
@@ -62,7 +63,7 @@ internal sealed class DeadLetterTests(SqlDialect engine)
         expected.Add(await InsertAsync("poison"));
         await _database.ExecuteAsync("UPDATE dead_letters SET headers = NULL");
 
-        Assert.That(await Letters.RedriveAsync(new RelayDeadLetters.Filter(Key: "poison"), CancellationToken.None), Is.EqualTo(1));
+        Assert.That(await Letters.RedriveAsync(new DeadLetterDesk.Filter(Key: "poison"), null, CancellationToken.None), Is.EqualTo(1));
 
         await _collector.ReachAsync(4);
         Assert.That(_collector.Applied("poison"), Is.EqualTo(expected));
@@ -81,14 +82,16 @@ internal sealed class DeadLetterTests(SqlDialect engine)
         await using var drain = await StartAsync();
         await _log.FirstAsync("is set aside in dead_letters");
 
-        await Letters.RedriveAsync(new RelayDeadLetters.Filter(), CancellationToken.None);
+        await Letters.RedriveAsync(new DeadLetterDesk.Filter(), null, CancellationToken.None);
         await Eventually.EqualsAsync(() => _database.CountAsync("dead_letters WHERE state = 'blocking'"), 1, "it is set aside again");
         Assert.That(_collector.Applied("poison"), Is.Empty);
 
-        await Letters.DiscardAsync(new RelayDeadLetters.Filter(), "because", CancellationToken.None);
+        await Letters.DiscardAsync(new DeadLetterDesk.Filter(), "because", CancellationToken.None);
         await _collector.ReachAsync(1);
         Assert.That(_collector.Applied("poison"), Is.EqualTo(new[] { behind }));
-        Assert.That((await _database.QueryAsync("SELECT state, error FROM dead_letters")).Single(), Is.EqualTo(new[] { "discarded", "because" }));
+        var row = (await _database.QueryAsync("SELECT state, error FROM dead_letters")).Single();
+        Assert.That(row[0], Is.EqualTo("discarded"));
+        Assert.That(row[1], Does.StartWith("discarded by operator at ").And.EndWith(": because"));
     }
 
     [Test]
@@ -105,7 +108,7 @@ internal sealed class DeadLetterTests(SqlDialect engine)
         await _collector.ReachAsync(1);
         Assert.That(_collector.Arrived.Select(a => a.Id), Is.EqualTo(new[] { other }));
 
-        await Letters.DiscardAsync(new RelayDeadLetters.Filter(Id: 1), "because", CancellationToken.None);
+        await Letters.DiscardAsync(new DeadLetterDesk.Filter(Id: 1), "because", CancellationToken.None);
         await _collector.ReachAsync(2);
         Assert.That(_collector.Applied("poison"), Is.EqualTo(new[] { behind }));
     }
@@ -118,7 +121,7 @@ internal sealed class DeadLetterTests(SqlDialect engine)
         await using (await StartAsync())
             await _log.FirstAsync("is set aside in dead_letters");
         await _database.ExecuteAsync("UPDATE dead_letters SET headers = NULL");
-        await Letters.RedriveAsync(new RelayDeadLetters.Filter(), CancellationToken.None);
+        await Letters.RedriveAsync(new DeadLetterDesk.Filter(), null, CancellationToken.None);
 
         await using var second = await StartAsync();
 
@@ -138,7 +141,7 @@ internal sealed class DeadLetterTests(SqlDialect engine)
         await Eventually.EqualsAsync(() => _database.CountAsync("dead_letters WHERE state = 'dead'"), 1, "it is set aside without blocking");
         await _database.ExecuteAsync("UPDATE dead_letters SET headers = NULL");
 
-        await Letters.RedriveAsync(new RelayDeadLetters.Filter(Type: "tests.good.v1"), CancellationToken.None);
+        await Letters.RedriveAsync(new DeadLetterDesk.Filter(Type: "tests.good.v1"), null, CancellationToken.None);
 
         await _collector.ReachAsync(2);
         Assert.That(_collector.Applied("k"), Is.EqualTo(new[] { behind, poison }));
@@ -277,7 +280,7 @@ internal sealed class DeadLetterTests(SqlDialect engine)
         Assert.That(await _database.CountAsync("dead_letters"), Is.Zero);
     }
 
-    private RelayDeadLetters Letters => new(_database.DataSource, engine);
+    private DeadLetterDesk Letters => new(_database.DataSource, engine, "operator");
 
     private static RelayOptions Quick() => new()
     {

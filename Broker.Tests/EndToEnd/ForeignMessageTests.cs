@@ -45,6 +45,20 @@ internal sealed class ForeignMessageTests(SqlDialect dialect)
         Assert.That(dead[1], Does.Contain("orders.order-shipped.v1").And.Contain(Type));
     }
 
+    [TestCase(1)]
+    [TestCase(50)]
+    public async Task An_unknown_type_is_passed_over_where_that_is_wanted(int batch)
+    {
+        await _host.DisposeAsync();
+        _host = await _bench.StartAsync(c => c.Batch(batch).Options.IgnoreUnknownTypes = true);
+        await SendAsync(new BasicProperties { MessageId = NewId(), Type = "orders.order-shipped.v1" });
+        await _bench.PublishAsync("after");
+
+        await _bench.EffectsBecomeAsync("after");
+        Assert.That(await _bench.DeadLettersAsync(), Is.Empty);
+        await _bench.StopsWithAnEmptyQueueAsync(_host, waiting: 1);
+    }
+
     [TestCase("{\"number\":", "JSON")]
     [TestCase("not json at all", "JSON")]
     [TestCase("[]", "JSON")]

@@ -109,6 +109,7 @@ internal sealed class TransactSqlNames : TSqlFragmentVisitor
         NamedTableReference named => new Source(named.Alias?.Value ?? named.SchemaObject.BaseIdentifier.Value, Table(named.SchemaObject)),
         VariableTableReference variable => new Source(variable.Alias?.Value ?? variable.Variable.Name, _tableVariables.GetValueOrDefault(variable.Variable.Name) ?? []),
         OpenJsonTableReference json => new Source(json.Alias.Value, [.. json.SchemaDeclarationItems.Select(i => i.ColumnDefinition.ColumnIdentifier.Value)]),
+        InlineDerivedTable values => new Source(values.Alias.Value, [.. values.Columns.Select(c => c.Value)]),
         QueryDerivedTable derived => new Source(derived.Alias.Value, Output(derived.QueryExpression)),
         _ => throw new NotSupportedException($"{table.GetType().Name} in a FROM. Say in TransactSqlNames which columns it has."),
     };

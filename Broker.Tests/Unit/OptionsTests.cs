@@ -195,6 +195,6 @@ internal sealed class OptionsTests
 
         var relay = BrokerConfiguration.Read(configuration.Build(), needsRabbitMq: false).Relay;
 
-        Assert.That((relay.PolicyOf("orders.order-placed.v1"), relay.PolicyOf("orders.other.v1"), relay.UnroutableTimeout), Is.EqualTo((Broker.Relay.DeadLetterPolicy.BlockKey, Broker.Relay.DeadLetterPolicy.Continue, TimeSpan.FromMinutes(10))));
+        Assert.That((relay.PolicyOf("orders.order-placed.v1"), relay.PolicyOf("orders.other.v1"), relay.UnroutableTimeout), Is.EqualTo((DeadLetterPolicy.BlockKey, DeadLetterPolicy.Continue, TimeSpan.FromMinutes(10))));
     }
 }

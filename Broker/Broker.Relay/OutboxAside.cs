@@ -6,10 +6,11 @@ namespace Broker.Relay;
 
 /// <summary>What an outbox holds beside the rows that flow.</summary>
 /// <param name="BlockedKeys">Keys that wait for an operator.</param>
-/// <param name="DeadLetters">The relay's dead letters that wait for one.</param>
+/// <param name="DeadLetters">Dead letters, of the relay and of consumers, that wait for one.</param>
 /// <param name="Scheduled">Rows that are due later, counted up to <see cref="CountLimit"/>.</param>
 /// <param name="Stray">Rows in partitions that nobody reads, counted up to <see cref="CountLimit"/>.</param>
-internal sealed record OutboxAside(long BlockedKeys, long DeadLetters, long Scheduled, long Stray)
+/// <param name="Deferred">Messages that consumers of this database have deferred, counted up to <see cref="CountLimit"/>.</param>
+internal sealed record OutboxAside(long BlockedKeys, long DeadLetters, long Scheduled, long Stray, long Deferred)
 {
     /// <summary>Rows counted one by one.</summary>
     public const int CountLimit = 20_000;
@@ -23,6 +24,6 @@ internal sealed record OutboxAside(long BlockedKeys, long DeadLetters, long Sche
         await using var __ = reader.ConfigureAwait(false);
         await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
         long Number(int ordinal) => Convert.ToInt64(reader.GetValue(ordinal), CultureInfo.InvariantCulture);
-        return new OutboxAside(Number(0), Number(1), Number(2), Number(3));
+        return new OutboxAside(Number(0), Number(1), Number(2), Number(3), Number(4));
     }
 }

@@ -1,3 +1,4 @@
+using Outbox;
 using Outbox.Diagnostics;
 
 namespace Broker.Relay;

@@ -13,7 +13,7 @@ internal static class StatusCommand
     /// <summary>A source that has not answered by then is shown as unreachable; the others are not kept waiting.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private sealed record Status(SourceSettings Source, OutboxBacklog? Backlog, string Remark, IReadOnlyList<RelayDeadLetters.Letter> Letters, IReadOnlyList<BlockedKey> Blocked);
+    private sealed record Status(SourceSettings Source, OutboxBacklog? Backlog, string Remark, IReadOnlyList<DeadLetterDesk.Letter> Letters, IReadOnlyList<BlockedKey> Blocked);
 
     /// <summary>Dead letters that are named.</summary>
     private const int Named = 3;
@@ -57,14 +57,14 @@ internal static class StatusCommand
         await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer: false, cancellationToken);
         var (partitions, change) = await Repartitioning.ReadAsync(connection, cancellationToken);
         var backlog = await OutboxBacklog.ReadAsync(connection, partitions, cancellationToken);
-        var letters = backlog.Aside.DeadLetters == 0 ? [] : await new RelayDeadLetters(dataSource, source.Dialect).ListAsync(new RelayDeadLetters.Filter(), 0, Named, cancellationToken);
+        var letters = backlog.Aside.DeadLetters == 0 ? [] : await new DeadLetterDesk(dataSource, source.Dialect, DeadLetterDesk.ThisUser).ListAsync(new DeadLetterDesk.Filter(), 0, Named, cancellationToken);
         return new Status(source, backlog, change == 0 ? "" : "its partitions are being changed: nothing is published meanwhile", letters, await RelayStatus.ReadAsync(connection, cancellationToken));
     }
 
     private static void Show(IReadOnlyList<Status> all)
     {
         var table = new Table().Border(TableBorder.None).AddColumns("source", "engine");
-        foreach (var name in (string[])["backlog", "oldest", "scheduled", "blocked keys", "dead letters"])
+        foreach (var name in (string[])["backlog", "oldest", "scheduled", "deferred", "blocked keys", "dead letters"])
             table.AddColumn(new TableColumn(name).RightAligned());
         table.AddColumn("");
         foreach (var (source, backlog, remark, _, _) in all)
@@ -74,6 +74,7 @@ internal static class StatusCommand
                 new Text(backlog is null ? "?" : string.Create(CultureInfo.InvariantCulture, $"{(backlog.IsEstimate ? "~" : "")}{backlog.Rows:N0}")),
                 new Text(backlog is null ? "?" : string.Create(CultureInfo.InvariantCulture, $"{backlog.Lag.TotalSeconds:0.0} s")),
                 new Text(backlog is null ? "?" : Counted(backlog.Aside.Scheduled)),
+                new Text(backlog is null ? "?" : Counted(backlog.Aside.Deferred)),
                 new Text(backlog is null ? "?" : string.Create(CultureInfo.InvariantCulture, $"{backlog.Aside.BlockedKeys:N0}")),
                 new Text(backlog is null ? "?" : string.Create(CultureInfo.InvariantCulture, $"{backlog.Aside.DeadLetters:N0}")),
                 new Text(remark));
@@ -90,7 +91,7 @@ internal static class StatusCommand
         foreach (var letter in status.Letters)
         {
             var what = letter is { Blocks: true, Key: { } key } ? $"key '{key}' waits since" : "set aside";
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {what} {letter.FirstFailedAt:yyyy-MM-dd HH:mm} UTC: '{letter.Type}': {letter.Reason}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {what} {letter.FirstFailedAt:yyyy-MM-dd HH:mm} UTC: {(letter.Consumer is { } consumer ? $"consumer '{consumer}', " : "")}'{letter.Type}': {letter.Reason}"));
         }
         foreach (var blocked in status.Blocked.Where(b => b.State != "dead-letter").Take(Named))
         {

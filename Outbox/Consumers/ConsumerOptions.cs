@@ -57,12 +57,22 @@ public sealed class ConsumerOptions
     /// <value>Default: zero. At most a minute.</value>
     public TimeSpan Linger { get; set; }
 
+    /// <summary>Whether a message of a type that this consumer has no handler for is accepted and forgotten. Otherwise it becomes a dead letter.</summary>
+    /// <value>Default: <see langword="false"/>. The queue is bound to the handled types only, so others come from bindings of somebody else's.</value>
+    public bool IgnoreUnknownTypes { get; set; }
+
+    /// <summary>What becomes of the later messages of a key, with <see cref="KeepOrder"/>, when one of them has failed <see cref="MaxAttempts"/> times.</summary>
+    /// <value>Default: <see cref="DeadLetterPolicy.BlockKey"/>: they wait in <c>deferred_messages</c> until an operator has redriven or discarded the dead letter.</value>
+    /// <remarks>A message that its handler rejects, or that cannot be read, blocks nothing: there is nothing to wait for.</remarks>
+    public DeadLetterPolicy OnDeadLetter { get; set; } = DeadLetterPolicy.BlockKey;
+
     /// <summary>How often a message whose handler fails is tried before it becomes a dead letter. An outage of the database does not count.</summary>
     /// <value>Default: 5.</value>
     [Range(1, 1_000)]
     public int MaxAttempts { get; set; } = 5;
 
-    /// <summary>The wait after the first failed attempt; it doubles with each further one, up to <see cref="MaxRetryDelay"/>, with a jitter of a fifth. Later messages of the same key wait too, others do not.</summary>
+    /// <summary>The wait after the first failed attempt; it doubles with each further one, up to <see cref="MaxRetryDelay"/>, with a jitter of a fifth.</summary>
+    /// <remarks>The message waits in <c>deferred_messages</c>, so it is not lost with the process or the broker. With <see cref="KeepOrder"/> later messages of its key join it there; others do not wait.</remarks>
     /// <value>Default: 200 milliseconds.</value>
     public TimeSpan RetryDelay { get; set; } = TimeSpan.FromMilliseconds(200);
 

@@ -27,7 +27,7 @@ internal sealed partial class ConsumerService
     /// <summary>Takes what is ready, and what waits behind it under the same keys: the keys are this worker's until it gives them back.</summary>
     private async Task<(List<Share> Shares, List<(string? Key, IncomingMessage Incoming)> Alone)> GatherAsync(string? key, IncomingMessage first, CancellationToken stoppingToken)
     {
-        var (shares, alone, count) = (new List<Share> { new(key, [first]) }, new List<(string?, IncomingMessage)>(), 1);
+        var (shares, alone, count) = (new List<Share> { ShareOf(key, first) }, new List<(string?, IncomingMessage)>(), 1 + first.Following.Count);
         var until = time.GetTimestamp() + (long)(options.Linger.TotalSeconds * time.TimestampFrequency);
         do
         {
@@ -38,8 +38,8 @@ internal sealed partial class ConsumerService
                     alone.Add(next);
                     continue;
                 }
-                shares.Add(new Share(next.Key, [next.Item]));
-                count++;
+                shares.Add(ShareOf(next.Key, next.Item));
+                count += 1 + next.Item.Following.Count;
             }
         }
         while (count < options.BatchSize && await ComesMoreAsync(until, stoppingToken).ConfigureAwait(false));
@@ -52,6 +52,14 @@ internal sealed partial class ConsumerService
             }
         }
         return (shares, alone);
+    }
+
+    /// <summary>A message, with the deferred ones of its key that were read with it.</summary>
+    private static Share ShareOf(string? key, IncomingMessage first)
+    {
+        var share = new Share(key, [first, .. first.Following]);
+        first.Following = [];
+        return share;
     }
 
     private async Task<bool> ComesMoreAsync(long until, CancellationToken stoppingToken)
@@ -93,31 +101,13 @@ internal sealed partial class ConsumerService
                 OneByOne(share);
             return;
         }
-        // G4: accept after commit. A crash in between brings the messages again; the inbox knows them.
-        await AcceptTogetherAsync([.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known).Select(r => r.Incoming)]).ConfigureAwait(false);
-        foreach (var result in results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known))
-            Count(result.Incoming, result.Outcome == BatchOutcome.Applied);
-        var failed = results.Where(r => r.Outcome is BatchOutcome.Failed or BatchOutcome.Behind).ToDictionary(r => r.Incoming);
-        // G7: those without a failure first. Setting a message aside may have to wait for the database.
-        foreach (var share in shares.OrderBy(s => s.Messages.Exists(failed.ContainsKey)))
-            await GiveBackAsync(share.Key, [.. share.Messages.Where(failed.ContainsKey)], failed, stoppingToken).ConfigureAwait(false);
-    }
-
-    /// <summary>Gives the key back. If a message of it failed, that one is tried again or set aside, and the others wait behind it.</summary>
-    private async Task GiveBackAsync(string? key, IReadOnlyList<IncomingMessage> unfinished, Dictionary<IncomingMessage, BatchResult> failed, CancellationToken stoppingToken)
-    {
-        if (unfinished is [var first, ..])
-        {
-            // Before the failed one is ready again: whoever takes it must find them behind it (G3).
-            if (key is not null)
-                _work.PutBack(key, [.. unfinished.Skip(1)]);
-            if (failed[first].Error is not { } error)
-                _work.Again(key, first);
-            else if (await FailAsync(key, first, error, stoppingToken).ConfigureAwait(false))
-                _work.Done(key);
-            return;
-        }
-        _work.Done(key);
+        // G4: accept after commit. A crash in between brings the messages again; the inbox, the deferred messages or the dead letters know them.
+        await AcceptTogetherAsync([.. results.Select(r => r.Incoming).Where(i => i.Row is null)]).ConfigureAwait(false);
+        foreach (var result in results)
+            Tell(result);
+        var fates = results.ToDictionary(r => r.Incoming);
+        foreach (var share in shares)
+            await GiveBackAsync(share.Key, [.. share.Messages.Select(m => fates[m])], stoppingToken).ConfigureAwait(false);
     }
 
     private void OneByOne(Share share)

@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
-using Outbox.Messages;
 using Outbox.Sql;
 using Outbox.Transport;
 
@@ -22,42 +21,52 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
 
     private readonly KeyedWorkQueue<IncomingMessage> _work = new();
     private readonly SemaphoreSlim _probing = new(1);
+    private RetryLoop _retries = null!;
     private bool _unavailable;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await SchemaFitsAsync(stoppingToken).ConfigureAwait(false);
-        var subscription = await transport.SubscribeAsync(
-            new SubscriptionOptions
-            {
-                Queue = options.Queue,
-                Exchange = options.Exchange,
-                Types = processor.Types,
-                Prefetch = (ushort)options.Prefetch,
-                SingleActiveConsumer = options.KeepOrder,
-            },
-            (delivery, _) =>
-            {
-                var incoming = new IncomingMessage(delivery);
-                _work.Add(options.KeepOrder ? incoming.PartitionKey : null, incoming);
-                return ValueTask.CompletedTask;
-            },
-            stoppingToken).ConfigureAwait(false);
-        Log.ConsumerStarted(logger, options.Name, options.Queue, processor.Types.Count, options.Concurrency);
-
+        // Before the broker: while that is away, what was deferred is tried on.
+        _retries = new RetryLoop(options, processor, _work, time, logger);
+        var retries = _retries.RunAsync(stoppingToken);
+        var workers = Enumerable.Range(0, options.Concurrency).Select(_ => Task.Run(() => WorkAsync(stoppingToken), CancellationToken.None)).ToList();
+        IAsyncDisposable? subscription = null;
         var retention = RetainAsync(stoppingToken);
         try
         {
-            await Task.WhenAll(Enumerable.Range(0, options.Concurrency).Select(_ => Task.Run(() => WorkAsync(stoppingToken), CancellationToken.None))).ConfigureAwait(false);
+            subscription = await SubscribeAsync(stoppingToken).ConfigureAwait(false);
+            Log.ConsumerStarted(logger, options.Name, options.Queue, processor.Types.Count, options.Concurrency);
+            await Task.WhenAll(workers).ConfigureAwait(false);
         }
         finally
         {
             // In-flight handlers have finished or rolled back. Closing the channel gives everything else back to the broker.
-            await subscription.DisposeAsync().ConfigureAwait(false);
+            if (subscription is not null)
+                await subscription.DisposeAsync().ConfigureAwait(false);
             await retention.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await retries.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             Log.ConsumerStopped(logger, options.Name);
         }
     }
+
+    private Task<IAsyncDisposable> SubscribeAsync(CancellationToken stoppingToken) => transport.SubscribeAsync(
+        new SubscriptionOptions
+        {
+            Queue = options.Queue,
+            Exchange = options.Exchange,
+            Types = processor.Types,
+            Prefetch = (ushort)options.Prefetch,
+            SingleActiveConsumer = options.KeepOrder,
+        },
+        (delivery, _) =>
+        {
+            _retries.Active();
+            var incoming = new IncomingMessage(delivery);
+            _work.Add(options.KeepOrder ? incoming.OrderKey : null, incoming);
+            return ValueTask.CompletedTask;
+        },
+        stoppingToken);
 
     /// <summary>With tables of another version nothing is touched: every message would fail. A migration may be under way, so it looks again. A database that is away is no reason to wait here.</summary>
     private async Task SchemaFitsAsync(CancellationToken stoppingToken)
@@ -104,17 +113,15 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
     private async Task FinishAsync(string? key, IncomingMessage incoming, CancellationToken stoppingToken)
     {
         // A lost delivery comes again behind those that are here. Handling it would be work for nothing, and after some reconnects most of the work.
-        if (incoming.Delivery.IsLost || await TryFinishAsync(key, incoming, stoppingToken).ConfigureAwait(false))
+        if (incoming.Delivery.IsLost)
+        {
             _work.Done(key);
-    }
-
-    /// <summary>True when the delivery is accepted; false when it will run again later, its key waiting.</summary>
-    private async Task<bool> TryFinishAsync(string? key, IncomingMessage incoming, CancellationToken stoppingToken)
-    {
-        bool isNew;
+            return;
+        }
+        BatchResult result;
         try
         {
-            isNew = await processor.ApplyAsync(incoming, stoppingToken).ConfigureAwait(false);
+            result = await processor.ApplyAsync(incoming, stoppingToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -122,12 +129,33 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         }
         catch (Exception exception)
         {
-            return await FailAsync(key, incoming, exception, stoppingToken).ConfigureAwait(false);
+            if (await FailAsync(key, incoming, exception, stoppingToken).ConfigureAwait(false) is not { } setback)
+                return;
+            result = setback;
         }
-        // G4: accept after commit. A crash in between brings the message again; the inbox knows it.
+        // G4: accept after commit. A crash in between brings the message again; the inbox, the deferred messages or the dead letter know it.
         await AcceptAsync(incoming).ConfigureAwait(false);
-        Count(incoming, isNew);
-        return true;
+        Tell(result);
+        await GiveBackAsync(key, [result], stoppingToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Gives the key back; before that, deferred messages of it that come next have their turn.</summary>
+    private async Task GiveBackAsync(string? key, IReadOnlyList<BatchResult> results, CancellationToken stoppingToken)
+    {
+        var last = results.LastOrDefault(r => r.Incoming.Row is not null);
+        if (last is { IsSettled: true } && key is not null)
+        {
+            // The next of those that were read together, or what the table has: messages that came while earlier ones of the key were deferred.
+            var (next, others) = last.Incoming.Following is { Count: > 0 } following ? (following[0], [.. following.Skip(1)])
+                : last.KeyGoesOn ? await _retries.NextOfAsync(last.Incoming, stoppingToken).ConfigureAwait(false) : default;
+            if (next is not null)
+            {
+                next.Following = others;
+                _work.Again(key, next);
+                return;
+            }
+        }
+        _work.Done(key);
     }
 
     /// <summary>Accepts a delivery whose fate is committed. An error is no failure of the message: the broker delivers it again, and the inbox, or the dead letter's key, tells.</summary>
@@ -143,7 +171,8 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         }
     }
 
-    private async Task<bool> FailAsync(string? key, IncomingMessage incoming, Exception exception, CancellationToken stoppingToken)
+    /// <summary>Has a failed message deferred or set aside. Null: it was no failure of the message, which runs again later, its key waiting.</summary>
+    private async Task<BatchResult?> FailAsync(string? key, IncomingMessage incoming, Exception exception, CancellationToken stoppingToken)
     {
         incoming.IsAlone = true;
         // G8: an outage of the database is no failure of the message. A handler's own network error looks alike, so the database is asked.
@@ -153,32 +182,15 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
             if (waited || IsShortOutage(incoming, exception))
             {
                 _ = AgainAfterAsync(key, incoming, Backoff.Delay(waited ? 1 : incoming.ShortOutages, options.RetryDelay, options.MaxRetryDelay), stoppingToken);
-                return false;
+                return null;
             }
         }
-        incoming.Attempts++;
-        OutboxMetrics.Failures.Add(1, new KeyValuePair<string, object?>("consumer", options.Name));
-        var final = exception is RejectMessageException or UnreadableMessageException || incoming.Attempts >= options.MaxAttempts;
-        if (!final)
-        {
-            var delay = Backoff.Delay(incoming.Attempts, options.RetryDelay, options.MaxRetryDelay);
-            Log.AttemptFailed(logger, options.Name, incoming.ToString(), incoming.Attempts, options.MaxAttempts, delay.TotalSeconds, MessageProcessor.ReasonOf(exception));
-            _ = AgainAfterAsync(key, incoming, delay, stoppingToken);
-            return false;
-        }
-        await DeadLetterAsync(incoming, exception, stoppingToken).ConfigureAwait(false);
-        return true;
-    }
-
-    private async Task DeadLetterAsync(IncomingMessage incoming, Exception exception, CancellationToken stoppingToken)
-    {
         for (var failures = 1; ; failures++)
         {
             try
             {
-                // G6: set aside before accept. A crash in between sets it aside again, under the same key.
-                await processor.DeadLetterAsync(incoming, exception, stoppingToken).ConfigureAwait(false);
-                break;
+                // G6: deferred or set aside before accept. A crash in between does it again, under the same key.
+                return await processor.SetBackAsync(incoming, exception, stoppingToken).ConfigureAwait(false);
             }
             catch (Exception error) when (error is not OperationCanceledException)
             {
@@ -186,9 +198,6 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
                 await Task.Delay(Backoff.Delay(failures, OutageRetry, LongestOutageRetry), time, stoppingToken).ConfigureAwait(false);
             }
         }
-        await AcceptAsync(incoming).ConfigureAwait(false);
-        OutboxMetrics.DeadLetters.Add(1, new KeyValuePair<string, object?>("consumer", options.Name));
-        Log.DeadLettered(logger, options.Name, incoming.ToString(), incoming.Attempts, MessageProcessor.ReasonOf(exception));
     }
 
     /// <summary>Waits until the database answers and takes writes; false if it does at once, so that it was no outage, or is over.</summary>
@@ -222,7 +231,8 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
     /// <summary>An error of a database that is well by now. A broken connection counts as that for a while only: it may be the handler's own, to a database that is nowhere.</summary>
     private bool IsShortOutage(IncomingMessage incoming, Exception exception)
     {
-        if (!SqlErrors.IsOfDatabase(exception) || (++incoming.ShortOutages > MaxBrokenConnections && IsBrokenConnection(exception)))
+        // One that was deferred has had its share of patience.
+        if (!SqlErrors.IsOfDatabase(exception) || ((++incoming.ShortOutages > MaxBrokenConnections || incoming.Attempts > 0) && IsBrokenConnection(exception)))
             return false;
         if (incoming.ShortOutages == 1)
             Log.ShortOutage(logger, options.Name, incoming.ToString(), SqlErrors.TextOf(exception));
@@ -263,21 +273,44 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         }
     }
 
-    private void Count(IncomingMessage incoming, bool isNew)
+    /// <summary>Counts what became of a message, and logs it.</summary>
+    private void Tell(BatchResult result)
     {
-        var tag = new KeyValuePair<string, object?>("consumer", options.Name);
-        if (isNew)
+        var (incoming, tag) = (result.Incoming, new KeyValuePair<string, object?>("consumer", options.Name));
+        switch (result.Outcome)
         {
-            OutboxMetrics.Applied.Add(1, tag);
-            if (logger.IsEnabled(LogLevel.Debug))
-                Log.Applied(logger, options.Name, incoming.ToString());
+            case BatchOutcome.Applied:
+                OutboxMetrics.Applied.Add(1, tag);
+                if (logger.IsEnabled(LogLevel.Debug))
+                    Log.Applied(logger, options.Name, incoming.ToString());
+                break;
+            case BatchOutcome.Known:
+                OutboxMetrics.Duplicates.Add(1, tag);
+                if (logger.IsEnabled(LogLevel.Debug))
+                    Log.Duplicate(logger, options.Name, incoming.ToString());
+                break;
+            case BatchOutcome.Failed:
+                OutboxMetrics.Failures.Add(1, tag);
+                Log.AttemptFailed(logger, options.Name, incoming.ToString(), incoming.Attempts + 1, options.MaxAttempts, result.Wait.TotalSeconds, MessageProcessor.ReasonOf(result.Error!));
+                _retries.Soon(result.Wait);
+                break;
+            case BatchOutcome.Behind:
+                if (logger.IsEnabled(LogLevel.Debug))
+                    Log.Behind(logger, options.Name, incoming.ToString());
+                _retries.Soon(TimeSpan.Zero);
+                break;
+            case BatchOutcome.Dead:
+                OutboxMetrics.Failures.Add(1, tag);
+                OutboxMetrics.DeadLetters.Add(1, tag);
+                Log.DeadLettered(logger, options.Name, incoming.ToString(), incoming.Attempts + 1, MessageProcessor.ReasonOf(result.Error!));
+                break;
+            case BatchOutcome.Ignored:
+                if (logger.IsEnabled(LogLevel.Debug))
+                    Log.Ignored(logger, options.Name, incoming.ToString());
+                break;
         }
-        else
-        {
-            OutboxMetrics.Duplicates.Add(1, tag);
-            if (logger.IsEnabled(LogLevel.Debug))
-                Log.Duplicate(logger, options.Name, incoming.ToString());
-        }
+        if (incoming.Row is { } row)
+            _retries.Finished(row);
     }
 
     public override void Dispose()

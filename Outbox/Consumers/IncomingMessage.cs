@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 using Newtonsoft.Json;
 using Outbox.Inbox;
@@ -9,14 +11,19 @@ namespace Outbox.Consumers;
 /// <summary>A delivery as the consumer understands it: AMQP properties first, then CloudEvents attributes, under either of the prefixes in use.</summary>
 internal sealed class IncomingMessage
 {
-    public IncomingMessage(Delivery delivery)
+    private const int PartitionKeyLimit = Messages.PartitionKey.MaxLength;
+
+    /// <param name="delivery">The delivery.</param>
+    /// <param name="row">Its row, if it was deferred.</param>
+    public IncomingMessage(Delivery delivery, DeferredRow? row = null)
     {
-        Delivery = delivery;
+        (Delivery, Row) = (delivery, row);
         OriginalId = Text(delivery.MessageId) ?? Attribute(MessageHeaders.Id);
-        MessageId = MessageIds.Parse(OriginalId);
+        MessageId = row?.MessageId ?? MessageIds.Parse(OriginalId);
         Type = Text(delivery.Type) ?? Attribute(MessageHeaders.Type);
         PartitionKey = Attribute(MessageHeaders.PartitionKey);
         Source = Attribute(MessageHeaders.Source);
+        OrderKey = PartitionKey is { } key ? OrderKeyOf(key) : null;
     }
 
     public Delivery Delivery { get; }
@@ -31,8 +38,20 @@ internal sealed class IncomingMessage
 
     public string? Source { get; }
 
+    /// <summary>The key's own sequence, if the message has one.</summary>
+    public long? KeySequence => long.TryParse(Attribute(MessageHeaders.KeySequence), NumberStyles.None, CultureInfo.InvariantCulture, out var sequence) ? sequence : null;
+
+    /// <summary>The partition key in the form that fits into a column of a key's length: itself, or its hash.</summary>
+    public string? OrderKey { get; }
+
+    /// <summary>Its row, if it was deferred.</summary>
+    public DeferredRow? Row { get; }
+
     /// <summary>Failed attempts so far, outages not counted.</summary>
-    public int Attempts { get; set; }
+    public int Attempts => Row?.Attempts ?? 0;
+
+    /// <summary>Deferred messages of its key that were read with it, to be tried after it.</summary>
+    public IReadOnlyList<IncomingMessage> Following { get; set; } = [];
 
     /// <summary>Attempts that ended with an outage of a database that was well again right after.</summary>
     public int ShortOutages { get; set; }
@@ -48,6 +67,10 @@ internal sealed class IncomingMessage
     /// <summary>An attribute of CloudEvents, by the name that this product gives it, or with the other prefix in use.</summary>
     private string? Attribute(string name) =>
         Text(Delivery.Headers.GetValueOrDefault(name) ?? Delivery.Headers.GetValueOrDefault("cloudEvents_" + name[MessageHeaders.ReservedPrefix.Length..]));
+
+    // A foreign key may be longer than ours, or no text that every database takes.
+    private static string OrderKeyOf(string key) =>
+        key.Length <= PartitionKeyLimit && Fit(key, PartitionKeyLimit) == key ? key : Convert.ToHexStringLower(SHA256.HashData(Encoding.Unicode.GetBytes(key)));
 
     private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
 

@@ -27,7 +27,7 @@ public sealed class MessageContext
     /// <summary>The headers.</summary>
     public required IReadOnlyDictionary<string, string> Headers { get; init; }
 
-    /// <summary>1 for the first attempt of this process.</summary>
+    /// <summary>1 for the first attempt. One that ended with an outage of the database is not counted.</summary>
     public required int Attempt { get; init; }
 
     /// <summary>The transaction that the effects belong in: the context's own, or one of plain ADO.NET. It is committed after the handler returns; leave that to the consumer.</summary>

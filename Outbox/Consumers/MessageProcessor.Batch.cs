@@ -1,46 +1,46 @@
 using Microsoft.Extensions.DependencyInjection;
 using Outbox.Inbox;
-using Outbox.Messages;
 using Outbox.Sql;
 
 namespace Outbox.Consumers;
 
 /// <summary>Many messages in one transaction: one insert into the inbox, the handlers, one commit.</summary>
 /// <remarks>
-/// At first without any precaution, because most batches succeed. After a failure the batch is rolled back and run again with a savepoint before each call: what fails is undone alone, and the rest commits.
-/// A death anywhere before the commit leaves nothing; after it all of the messages are known, and their copies change nothing.
+/// At first without any precaution, because most batches succeed. After a failure the batch is rolled back and run again with savepoints: what fails is undone alone and deferred by the same transaction, and the rest commits.
+/// A death anywhere before the commit leaves nothing; after it all of the messages are known or deferred, and their copies change nothing.
 /// </remarks>
 internal sealed partial class MessageProcessor
 {
     /// <summary>Failures come in swarms: after one, so many batches are run with savepoints from the start.</summary>
     private const int CarefulBatches = 20;
 
+    /// <summary>What the share of failing messages is taken for before it is known.</summary>
+    private const double FirstShare = 0.01;
+
+    private const int LongestSection = 64;
+
     private const string BeforeHandler = "before_handler";
 
     private int _careful;
+    private double _failingShare = FirstShare;
 
     /// <summary>Applies many messages, those of one key in their order, and tells of each what became of it. When it throws, nothing is known of any of them.</summary>
     public async Task<IReadOnlyList<BatchResult>> ApplyAsync(IReadOnlyList<IncomingMessage> batch, CancellationToken cancellationToken)
     {
         await _steps.ReachedAsync("received").ConfigureAwait(false);
-        var (messages, aside, waiting) = (new List<ReadableMessage>(batch.Count), new List<BatchResult>(), new HashSet<string>(StringComparer.Ordinal));
+        var (messages, aside) = (new List<ReadableMessage>(batch.Count), new List<BatchResult>());
         foreach (var incoming in batch)
         {
-            // G3: what follows a message that cannot be read waits until that is set aside.
-            if (incoming.PartitionKey is { } key && waiting.Contains(key))
-            {
-                aside.Add(new BatchResult(incoming, BatchOutcome.Behind));
-                continue;
-            }
             try
             {
-                messages.Add(Read(incoming));
+                if (IsIgnored(incoming))
+                    aside.Add(new BatchResult(incoming, BatchOutcome.Ignored));
+                else
+                    messages.Add(Read(incoming));
             }
-            catch (Exception exception) when (exception is RejectMessageException or UnreadableMessageException)
+            catch (Exception exception) when (IsFinal(exception))
             {
-                aside.Add(new BatchResult(incoming, BatchOutcome.Failed, exception));
-                if (options.KeepOrder && incoming.PartitionKey is { } failed)
-                    waiting.Add(failed);
+                aside.Add(new BatchResult(incoming, BatchOutcome.Dead, exception));
             }
         }
         var isCareful = Volatile.Read(ref _careful) > 0 && Interlocked.Decrement(ref _careful) >= 0;
@@ -48,8 +48,7 @@ internal sealed partial class MessageProcessor
         {
             try
             {
-                var results = await WithStrategyAsync(token => InOneTransactionAsync(messages, isCareful, token), cancellationToken).ConfigureAwait(false);
-                return [.. results, .. aside];
+                return await WithStrategyAsync(token => InOneTransactionAsync(messages, aside, isCareful, token), cancellationToken).ConfigureAwait(false);
             }
             catch (Exception exception) when (quick < QuickRetries && SqlErrors.IsTransient(exception))
             {
@@ -68,102 +67,197 @@ internal sealed partial class MessageProcessor
         !SqlErrors.IsTransient(exception) && !SqlErrors.IsUnavailable(exception) && !cancellationToken.IsCancellationRequested;
 
     /// <summary>One try at a batch. The execution strategy of a context may make another.</summary>
-    private async Task<IReadOnlyCollection<BatchResult>> InOneTransactionAsync(List<ReadableMessage> messages, bool isCareful, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<BatchResult>> InOneTransactionAsync(List<ReadableMessage> messages, IReadOnlyList<BatchResult> aside, bool isCareful, CancellationToken cancellationToken)
     {
+        if (messages.Count == 0 && aside.All(r => r.Outcome == BatchOutcome.Ignored))
+            return aside;
         var run = new Run(options.KeepOrder, isCareful);
-        if (messages.Count == 0)
-            return run.Results;
         var scope = services.CreateAsyncScope();
         await using var disposeScope = scope.ConfigureAwait(false);
         var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
         await using var disposeSession = session.ConfigureAwait(false);
 
+        var candidates = await MayRunAsync(messages, aside, run, session, cancellationToken).ConfigureAwait(false);
+        aside = [.. aside.Select(r => r.Incoming.Row is not { } row ? r : run.Held.IsUnchanged(row) ? r with { KeyGoesOn = run.KeyGoesOn(r.Incoming) } : new BatchResult(r.Incoming, BatchOutcome.NotOurs))];
         // G4: the inbox rows first, all of them. Another process that has a copy waits for this commit.
-        var unknown = (await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, [.. messages.Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false)).ToHashSet();
+        var unknown = (await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, [.. candidates.Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false)).ToHashSet();
         await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
         // The second copy of a message in one batch finds its id taken by the first.
-        var fresh = new List<ReadableMessage>(messages.Count);
-        foreach (var message in messages)
+        var (fresh, risky) = (new List<ReadableMessage>(candidates.Count), new List<ReadableMessage>());
+        foreach (var message in candidates)
         {
-            if (unknown.Remove(message.MessageId))
-                fresh.Add(message);
-            else
+            if (!unknown.Remove(message.MessageId))
                 run.Known(message.Incoming);
+            else if (run.IsRisky(message.Incoming))
+                risky.Add(message);
+            else
+                fresh.Add(message);
         }
-        foreach (var group in BatchGroups.Of(fresh, options.KeepOrder))
-            await HandleAsync(group, run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
+        await HandleAllAsync(BatchGroups.Of(fresh, options.KeepOrder), run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
+        // What has failed before will rather fail again: with a savepoint for each, and after the others.
+        run.IsCareful = true;
+        foreach (var message in risky)
+            await HandleSectionAsync([[message]], run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
+
+        var results = run.ResultsOf(messages);
+        await FinishAsync(session, [.. aside, .. results], [.. candidates.Where(m => !run.IsApplied(m.Incoming) && !run.IsKnown(m.Incoming)).Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false);
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
-        foreach (var message in messages)
-            run.Behind(message.Incoming);
-        return run.Results;
+        if (isCareful)
+            _failingShare = (0.8 * _failingShare) + (0.2 * fresh.Count(m => run.HasFailed(m.Incoming)) / Math.Max(1, fresh.Count));
+        return [.. aside, .. results];
     }
 
-    private async Task HandleAsync(IReadOnlyList<ReadableMessage> group, Run run, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
+    /// <summary>Leaves out deferred messages that are not ours to handle, and messages whose key waits.</summary>
+    private async Task<List<ReadableMessage>> MayRunAsync(List<ReadableMessage> messages, IReadOnlyList<BatchResult> aside, Run run, ConsumerSession session, CancellationToken cancellationToken)
     {
-        if (run.IsCareful)
+        // Rows of unreadable ones too: they are removed below.
+        var rows = messages.Select(m => m.Incoming).Concat(aside.Select(r => r.Incoming)).Select(i => i.Row).OfType<DeferredRow>().ToList();
+        run.Held = await _deferred.HoldAsync(session.Transaction, [.. rows.Select(r => r.Id)], cancellationToken).ConfigureAwait(false);
+        var keys = options.KeepOrder ? messages.Where(m => m.Incoming is { Row: null, OrderKey: not null }).Select(m => m.Incoming.OrderKey!).ToHashSet(StringComparer.Ordinal) : [];
+        run.WaitingKeys = await _deferred.WaitingKeysAsync(session.Transaction, keys, cancellationToken).ConfigureAwait(false);
+        var candidates = new List<ReadableMessage>(messages.Count);
+        foreach (var message in messages)
+        {
+            if (run.MayRun(message.Incoming))
+                candidates.Add(message);
+        }
+        return candidates;
+    }
+
+    /// <summary>Writes down what became of those that were not applied, and what deferred ones are dealt with.</summary>
+    private async Task FinishAsync(ConsumerSession session, IReadOnlyList<BatchResult> results, IReadOnlyList<Guid> notApplied, CancellationToken cancellationToken)
+    {
+        await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, notApplied, cancellationToken).ConfigureAwait(false);
+        await WriteAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Failed or BatchOutcome.Behind or BatchOutcome.Dead)], cancellationToken).ConfigureAwait(false);
+        await _deferred.RemoveAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known && r.Incoming.Row is not null).Select(r => r.Incoming)], cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task HandleAllAsync(IReadOnlyList<IReadOnlyList<ReadableMessage>> groups, Run run, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
+    {
+        // A savepoint costs a call, and undoing a section costs its messages again: with a share p of failing ones, sections of √(2/p) cost least.
+        var length = run.IsCareful ? (int)Math.Clamp(Math.Sqrt(2 / Math.Max(_failingShare, 1e-6)), 1, LongestSection) : groups.Count;
+        for (var i = 0; i < groups.Count; i += length)
+            await HandleSectionAsync([.. groups.Skip(i).Take(length)], run, scope, session, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Calls handlers one after another. When one fails, all are undone, those before it are called again, it is marked, and the rest follows.</summary>
+    private async Task HandleSectionAsync(IReadOnlyList<IReadOnlyList<ReadableMessage>> groups, Run run, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
+    {
+        while (groups.Count > 0)
         {
             // G3: not before an earlier message of the key, which waits to be tried again.
-            foreach (var behind in group.Where(m => run.IsBehind(m.Incoming)))
-                await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, behind.MessageId, cancellationToken).ConfigureAwait(false);
-            group = [.. group.Where(m => !run.IsBehind(m.Incoming))];
-            if (group.Count == 0)
+            groups = [.. groups.Select(g => (IReadOnlyList<ReadableMessage>)[.. g.Where(m => !run.IsBehind(m.Incoming))]).Where(g => g.Count > 0)];
+            if (groups.Count == 0)
                 return;
-            await session.Transaction.SaveAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
-        }
-        try
-        {
-            using var activity = Start(group);
-            await HandleAsync(group, scope, session, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception exception) when (run.IsCareful && IsOfMessage(exception, cancellationToken))
-        {
-            await session.Transaction.RollbackAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
-            session.Forget();
-            if (group is not [var message])
+            if (run.IsCareful)
+                await session.Transaction.SaveAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
+            var done = 0;
+            try
             {
-                // One of them fails, or a few: found by halves.
-                await HandleAsync([.. group.Take(group.Count / 2)], run, scope, session, cancellationToken).ConfigureAwait(false);
-                await HandleAsync([.. group.Skip(group.Count / 2)], run, scope, session, cancellationToken).ConfigureAwait(false);
-                return;
+                for (; done < groups.Count; done++)
+                {
+                    using var activity = Start(groups[done]);
+                    await HandleAsync(groups[done], scope, session, cancellationToken).ConfigureAwait(false);
+                    session.Forget();
+                }
             }
-            await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, message.MessageId, cancellationToken).ConfigureAwait(false);
-            run.Failed(message.Incoming, exception);
-            Interlocked.Exchange(ref _careful, CarefulBatches);
+            catch (Exception exception) when (run.IsCareful && IsOfMessage(exception, cancellationToken))
+            {
+                await session.Transaction.RollbackAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
+                session.Forget();
+                await HandleSectionAsync([.. groups.Take(done)], run, scope, session, cancellationToken).ConfigureAwait(false);
+                Interlocked.Exchange(ref _careful, CarefulBatches);
+                if (groups[done] is [var message])
+                    run.Failed(SetbackOf(message.Incoming, exception, run.KeyGoesOn(message.Incoming)));
+                else
+                {
+                    // One of them fails, or a few: found by halves.
+                    var (group, half) = (groups[done], groups[done].Count / 2);
+                    await HandleSectionAsync([[.. group.Take(half)]], run, scope, session, cancellationToken).ConfigureAwait(false);
+                    await HandleSectionAsync([[.. group.Skip(half)]], run, scope, session, cancellationToken).ConfigureAwait(false);
+                }
+                groups = [.. groups.Skip(done + 1)];
+                continue;
+            }
+            if (run.IsCareful)
+                await session.Transaction.ReleaseAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
+            foreach (var message in groups.SelectMany(g => g))
+                run.Applied(message.Incoming);
             return;
         }
-        session.Forget();
-        if (run.IsCareful)
-            await session.Transaction.ReleaseAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
-        foreach (var message in group)
-            run.Applied(message.Incoming);
     }
 
     /// <summary>What became of the messages so far.</summary>
     private sealed class Run(bool keepsOrder, bool isCareful)
     {
         private readonly Dictionary<IncomingMessage, BatchResult> _results = [];
+        private readonly HashSet<string> _stoppedKeys = new(StringComparer.Ordinal);
+        private readonly HashSet<string> _heldKeys = new(StringComparer.Ordinal);
+        private readonly HashSet<string> _riskyKeys = new(StringComparer.Ordinal);
         private readonly HashSet<string> _failedKeys = new(StringComparer.Ordinal);
 
-        public bool IsCareful => isCareful;
+        public bool IsCareful { get; set; } = isCareful;
 
-        public IReadOnlyCollection<BatchResult> Results => _results.Values;
+        public DeferredQueue.HeldRows Held { get; set; } = new();
 
-        public bool IsBehind(IncomingMessage incoming) => incoming.PartitionKey is { } key && _failedKeys.Contains(key);
+        public HashSet<string> WaitingKeys { get; set; } = [];
 
-        public void Applied(IncomingMessage incoming) => _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Applied));
-
-        public void Failed(IncomingMessage incoming, Exception error)
+        /// <summary>Whether a message may be handled now. They are asked for in their order.</summary>
+        public bool MayRun(IncomingMessage incoming)
         {
-            _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Failed, error));
-            if (keepsOrder && incoming.PartitionKey is { } key)
+            var key = keepsOrder ? incoming.OrderKey : null;
+            if (incoming.Row is { } row)
+            {
+                // G3, G4: only who holds the row, and only the first of its key or what follows it here without a gap.
+                var isOurs = Held.IsUnchanged(row) && (key is null || (!_stoppedKeys.Contains(key) && (Held.FirstOf(row) == row.Id || _heldKeys.Contains(key))));
+                if (!isOurs)
+                    _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
+                if (key is null)
+                    return isOurs;
+                _ = isOurs ? _heldKeys.Add(key) : _stoppedKeys.Add(key);
+                if (isOurs && row.Attempts > 0)
+                    _riskyKeys.Add(key);
+                if (isOurs && !Held.IsFollowed(row))
+                    WaitingKeys.Remove(key);
+                return isOurs;
+            }
+            if (key is null || !(WaitingKeys.Contains(key) || _stoppedKeys.Contains(key)))
+                return true;
+            // Whatever follows it here has to wait with it.
+            _stoppedKeys.Add(key);
+            _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Behind));
+            return false;
+        }
+
+        /// <summary>Whether it has failed before, or follows one of its key that has.</summary>
+        public bool IsRisky(IncomingMessage incoming) => incoming.Attempts > 0 || (keepsOrder && incoming.OrderKey is { } key && _riskyKeys.Contains(key));
+
+        public bool KeyGoesOn(IncomingMessage incoming) => keepsOrder && incoming.Row is { } row && Held.IsFollowed(row);
+
+        /// <summary>Whether an earlier message of its key has failed.</summary>
+        public bool IsBehind(IncomingMessage incoming) => keepsOrder && incoming.OrderKey is { } key && _failedKeys.Contains(key);
+
+        public void Applied(IncomingMessage incoming) => _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Applied, KeyGoesOn: KeyGoesOn(incoming)));
+
+        public void Known(IncomingMessage incoming) => _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Known, KeyGoesOn: KeyGoesOn(incoming)));
+
+        public void Failed(BatchResult result)
+        {
+            _results.Add(result.Incoming, result);
+            if (keepsOrder && result.Incoming.OrderKey is { } key && !(result.Outcome == BatchOutcome.Dead && IsFinal(result.Error!)))
                 _failedKeys.Add(key);
         }
 
-        public void Known(IncomingMessage incoming) => _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Known));
+        public bool IsApplied(IncomingMessage incoming) => _results.TryGetValue(incoming, out var result) && result.Outcome == BatchOutcome.Applied;
 
-        /// <summary>If it has no fate yet.</summary>
-        public void Behind(IncomingMessage incoming) => _results.TryAdd(incoming, new BatchResult(incoming, BatchOutcome.Behind));
+        public bool IsKnown(IncomingMessage incoming) => _results.TryGetValue(incoming, out var result) && result.Outcome == BatchOutcome.Known;
+
+        public bool HasFailed(IncomingMessage incoming) => _results.TryGetValue(incoming, out var result) && result.Outcome is BatchOutcome.Failed or BatchOutcome.Dead;
+
+        /// <summary>Of each, in their order. What has no fate yet waits behind one that failed; what was deferred before stays as it is.</summary>
+        public IReadOnlyList<BatchResult> ResultsOf(IEnumerable<ReadableMessage> messages) =>
+            [.. messages.Select(m => _results.GetValueOrDefault(m.Incoming) ?? new BatchResult(m.Incoming, m.Incoming.Row is null ? BatchOutcome.Behind : BatchOutcome.NotOurs))];
     }
 }

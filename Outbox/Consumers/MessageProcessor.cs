@@ -1,4 +1,4 @@
-using System.Data;
+using System.Data.Common;
 using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -17,8 +17,12 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
 
     private readonly StepSignals _steps = services.GetService<StepSignals>() ?? StepSignals.None;
     private readonly SqlDialect _dialect = outbox.Dialect(services);
+    private readonly DeferredQueue _deferred = new(options.Name, outbox.Dialect(services));
 
     private readonly Dictionary<string, (MessageHandlerInvoker Handler, Type ReadAs)> _readable = Readable(outbox.Options.MessageTypes, handlers);
+
+    /// <summary>What was deferred.</summary>
+    public DeferredQueue Deferred => _deferred;
 
     /// <summary>The types that it reads: those of its handlers, with their aliases and the older versions that are upcast.</summary>
     public IReadOnlyCollection<string> Types => _readable.Keys;
@@ -35,12 +39,14 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         return readable;
     }
 
-    /// <summary>Applies the message: true if it took effect now, false if it had before.</summary>
+    /// <summary>Applies the message in a transaction of its own, or defers it because an earlier one of its key is deferred.</summary>
     /// <exception cref="RejectMessageException">The message cannot be handled, now or later.</exception>
     /// <exception cref="UnreadableMessageException">The body is not a message of its type.</exception>
-    public async Task<bool> ApplyAsync(IncomingMessage incoming, CancellationToken cancellationToken)
+    public async Task<BatchResult> ApplyAsync(IncomingMessage incoming, CancellationToken cancellationToken)
     {
         await _steps.ReachedAsync("received").ConfigureAwait(false);
+        if (IsIgnored(incoming))
+            return new BatchResult(incoming, BatchOutcome.Ignored);
         var message = Read(incoming);
         for (var quick = 0; ; quick++)
         {
@@ -55,6 +61,9 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         }
     }
 
+    /// <summary>Whether it is of a type that this consumer was told to pass over. A message that was deferred had a handler then, so losing it now is no answer.</summary>
+    private bool IsIgnored(IncomingMessage incoming) => options.IgnoreUnknownTypes && incoming is { Row: null, Type: { } type } && !_readable.ContainsKey(type);
+
     /// <summary>Understands a delivery.</summary>
     /// <exception cref="RejectMessageException">It lacks what a message needs, or nobody here handles it.</exception>
     /// <exception cref="UnreadableMessageException">The body is not a message of its type.</exception>
@@ -68,28 +77,6 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             throw new RejectMessageException($"Consumer '{options.Name}' has no handler for message type '{IncomingMessage.Fit(type, MessageTypeRegistry.MaxNameLength)}'. It handles: {string.Join(", ", Types)}.");
         var message = outbox.Options.Serializer.Deserialize(incoming.Delivery.Body, readable.ReadAs);
         return new ReadableMessage(incoming, messageId, readable.Handler, outbox.Options.MessageTypes.UpcastTo(readable.Handler.MessageType, readable.ReadAs, message));
-    }
-
-    /// <summary>Sets the message aside in the consumer's own database, with its reason (G6). Doing it twice counts a further failure of the same dead letter.</summary>
-    public async Task DeadLetterAsync(IncomingMessage incoming, Exception exception, CancellationToken cancellationToken)
-    {
-        var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-        await using var _ = connection.ConfigureAwait(false);
-        await connection.Command(_dialect.InsertDeadLetter)
-            .With("side", "consumer")
-            .With("consumer", options.Name)
-            .With("source", IncomingMessage.Fit(incoming.Source, 200), DbType.String)
-            .With("message_id", incoming.MessageId, DbType.Guid)
-            .With("original_id", IncomingMessage.Fit(incoming.OriginalId, 1_000), DbType.String)
-            .With("type", IncomingMessage.Fit(incoming.Type, 1_000), DbType.String)
-            .With("partition_key", IncomingMessage.Fit(incoming.PartitionKey, 1_000), DbType.String)
-            .With("headers", incoming.HeadersJson, DbType.String)
-            .With("content_type", IncomingMessage.Fit(incoming.Delivery.ContentType, 1_000), DbType.String)
-            .With("body", incoming.Delivery.Body.ToArray())
-            .With("reason", IncomingMessage.Fit(ReasonOf(exception), 2_000))
-            .With("error", IncomingMessage.Fit(exception.ToString(), 8_000), DbType.String)
-            .With("attempts", incoming.Attempts)
-            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Checks that the tables are there and of this version.</summary>
@@ -139,6 +126,9 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
 
     public static string ReasonOf(Exception exception) => exception is RejectMessageException or UnreadableMessageException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
 
+    /// <summary>A connection to the consumer's database.</summary>
+    public ValueTask<DbConnection> OpenConnectionAsync(CancellationToken cancellationToken) => outbox.DataSource(services).OpenConnectionAsync(cancellationToken);
+
     private async Task<T> WithStrategyAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
         if (outbox.ContextType is null)
@@ -150,23 +140,46 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         return await strategy.ExecuteAsync(work, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<bool> InOneTransactionAsync(ReadableMessage message, CancellationToken cancellationToken)
+    private async Task<BatchResult> InOneTransactionAsync(ReadableMessage message, CancellationToken cancellationToken)
     {
+        var incoming = message.Incoming;
         using var activity = Start([message]);
         var scope = services.CreateAsyncScope();
         await using var disposeScope = scope.ConfigureAwait(false);
         var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
         await using var disposeSession = session.ConfigureAwait(false);
 
+        var keyGoesOn = false;
+        if (incoming.Row is { } row)
+        {
+            // G3, G4: only who holds the row, and only the first of its key. Another process may have dealt with it since it was read.
+            var held = await _deferred.HoldAsync(session.Transaction, [row.Id], cancellationToken).ConfigureAwait(false);
+            if (!held.IsUnchanged(row) || (options.KeepOrder && held.FirstOf(row) is { } first && first != row.Id))
+                return new BatchResult(incoming, BatchOutcome.NotOurs);
+            keyGoesOn = options.KeepOrder && held.IsFollowed(row);
+        }
         // G4: the inbox row first. Its unique key makes a second copy wait for the first one's commit, and then find that it is too late.
-        if (!await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, message.MessageId, cancellationToken).ConfigureAwait(false))
-            return false;
+        var (isNew, keyWaits) = incoming.Row is null && options.KeepOrder && incoming.OrderKey is { } key
+            ? await DbTransactionInbox.TryAddInOrderAsync(session.Transaction, options.Name, message.MessageId, key, cancellationToken).ConfigureAwait(false)
+            : (await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, message.MessageId, cancellationToken).ConfigureAwait(false), false);
         await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
-        await HandleAsync([message], scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
+        var outcome = !isNew ? BatchOutcome.Known : keyWaits ? BatchOutcome.Behind : BatchOutcome.Applied;
+        if (outcome == BatchOutcome.Known && incoming.Row is null)
+            return new BatchResult(incoming, outcome);
+        if (outcome == BatchOutcome.Behind)
+        {
+            // G3: not before an earlier message of its key. Its time is now, because that one may be dealt with at this moment by somebody who cannot see it yet.
+            await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, [message.MessageId], cancellationToken).ConfigureAwait(false);
+            await _deferred.AddAsync(session.Transaction, [new DeferredQueue.Entry(incoming, DeferredState.Behind, 0, null, TimeSpan.Zero)], cancellationToken).ConfigureAwait(false);
+        }
+        if (outcome == BatchOutcome.Applied)
+            await HandleAsync([message], scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
+        if (incoming.Row is not null)
+            await _deferred.RemoveAsync(session.Transaction, [incoming], cancellationToken).ConfigureAwait(false);
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
-        return true;
+        return new BatchResult(incoming, outcome, KeyGoesOn: keyGoesOn);
     }
 
     /// <summary>Stage 7: the handler, and what it changed. The messages are of one type.</summary>

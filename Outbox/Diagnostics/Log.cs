@@ -46,4 +46,13 @@ internal static partial class Log
 
     [LoggerMessage(1013, LogLevel.Warning, "Consumer '{Consumer}' handles {Count} messages one by one: a transaction for all of them failed. {Error}")]
     public static partial void BatchFailed(ILogger logger, string consumer, int count, string error);
+
+    [LoggerMessage(1014, LogLevel.Debug, "Consumer '{Consumer}' lets {Message} wait behind an earlier message of its key.")]
+    public static partial void Behind(ILogger logger, string consumer, string message);
+
+    [LoggerMessage(1015, LogLevel.Debug, "Consumer '{Consumer}' passes over {Message}: it has no handler for its type.")]
+    public static partial void Ignored(ILogger logger, string consumer, string message);
+
+    [LoggerMessage(1016, LogLevel.Warning, "Consumer '{Consumer}' could not look for deferred messages and looks again in {Delay:0.0} s. {Error}")]
+    public static partial void RetriesFailed(ILogger logger, string consumer, double delay, string error);
 }

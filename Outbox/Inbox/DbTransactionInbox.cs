@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using Outbox.Sql;
 
 namespace Outbox.Inbox;
@@ -18,13 +19,27 @@ internal sealed class DbTransactionInbox : IInbox
             .ExecuteAsync(cancellationToken).ConfigureAwait(false) == 1;
     }
 
-    /// <summary>Takes back what the same transaction has recorded: the message's effects are undone and it is to be tried again.</summary>
-    public static async Task TakeBackAsync(DbTransaction transaction, string consumer, Guid messageId, CancellationToken cancellationToken)
+    /// <summary>Records a message, and tells whether its key has deferred ones, in one call.</summary>
+    public static async Task<(bool IsNew, bool KeyWaits)> TryAddInOrderAsync(DbTransaction transaction, string consumer, Guid messageId, string key, CancellationToken cancellationToken)
     {
         var connection = ConnectionOf(transaction);
-        await connection.Command(SqlDialect.Of(connection).DeleteInbox, transaction)
-            .With("consumer", consumer).With("message_id", messageId).With("operation", Plain)
-            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        var command = connection.Command(SqlDialect.Of(connection).InsertInboxInOrder, transaction)
+            .With("consumer", consumer).With("message_id", messageId).With("operation", Plain).With("key", key);
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+        return (Convert.ToInt64(reader.GetValue(0), CultureInfo.InvariantCulture) == 1, Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture) == 1);
+    }
+
+    /// <summary>Takes back what the same transaction has recorded: the messages' effects are undone and they are to be tried again.</summary>
+    public static async Task TakeBackAsync(DbTransaction transaction, string consumer, IReadOnlyCollection<Guid> messageIds, CancellationToken cancellationToken)
+    {
+        if (messageIds.Count == 0)
+            return;
+        var connection = ConnectionOf(transaction);
+        var dialect = SqlDialect.Of(connection);
+        await Bind(dialect, connection.Command(dialect.DeleteManyInbox, transaction), consumer, [.. messageIds]).ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public async Task<IReadOnlySet<Guid>> TryAddAsync(DbTransaction transaction, string consumer, IReadOnlyCollection<Guid> messageIds, CancellationToken cancellationToken)

@@ -52,17 +52,17 @@ internal sealed partial class MySqlDialect
 
     internal override string ListDeadLetters =>
         """
-        SELECT id, state, `partition`, sequence, type, partition_key, CAST(message_id AS char(64)), reason, attempts, first_failed_at FROM dead_letters
-        WHERE side = 'relay' AND state IN ('dead', 'blocking') AND id > @after AND id = coalesce(@id, id)
-        AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) ORDER BY id LIMIT @limit
+        SELECT id, state, `partition`, sequence, type, partition_key, CAST(message_id AS char(64)), reason, attempts, first_failed_at, side, consumer FROM dead_letters
+        WHERE state IN ('dead', 'blocking') AND id > @after AND id = coalesce(@id, id)
+        AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) AND (@consumer IS NULL OR (side = 'consumer' AND consumer = @consumer)) ORDER BY id LIMIT @limit
         """;
 
-    private const string Chosen = "d.id IN (SELECT chosen.id FROM JSON_TABLE(@ids, '$[*]' COLUMNS (id bigint PATH '$')) AS chosen) AND d.side = 'relay' AND d.state IN ('dead', 'blocking')";
+    private const string ChosenLetters = "d.id IN (SELECT chosen.id FROM JSON_TABLE(@ids, '$[*]' COLUMNS (id bigint PATH '$')) AS chosen) AND d.state IN ('dead', 'blocking')";
+
+    private const string Chosen = $"{ChosenLetters} AND d.side = 'relay'";
 
     internal override IReadOnlyList<string> RedriveDeadLetters =>
     [
-        // Whoever redrives or discards the same ones at this moment waits here, and then finds nothing.
-        $"UPDATE dead_letters d SET d.attempts = d.attempts WHERE {Chosen}",
         $"""
         INSERT INTO outbox_messages (sequence, message_id, `partition`, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at)
         SELECT d.sequence, d.message_id, d.`partition`, d.partition_key, d.key_sequence, d.type, d.headers, d.content_type, d.body, d.created_at, d.expires_at FROM dead_letters d
@@ -79,15 +79,16 @@ internal sealed partial class MySqlDialect
         $"DELETE d FROM dead_letters d WHERE {Chosen}",
     ];
 
-    internal override string DiscardDeadLetters => $"UPDATE dead_letters d SET d.state = 'discarded', d.error = @note, d.last_failed_at = utc_timestamp(6) WHERE {Chosen}";
+    internal override string DiscardDeadLetters => $"UPDATE dead_letters d SET d.state = 'discarded', d.error = @note, d.last_failed_at = utc_timestamp(6) WHERE {ChosenLetters}";
 
     internal override string ReadAside =>
         """
-        SELECT (SELECT count(DISTINCT partition_key) FROM dead_letters WHERE side = 'relay' AND state = 'blocking'),
-            (SELECT count(*) FROM dead_letters WHERE side = 'relay' AND state IN ('dead', 'blocking')),
+        SELECT (SELECT count(DISTINCT partition_key) FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'blocking'),
+            (SELECT count(*) FROM dead_letters WHERE side IN ('relay', 'consumer') AND state IN ('dead', 'blocking')),
             (SELECT count(*) FROM (SELECT 1 FROM outbox_scheduled LIMIT @limit) AS scheduled),
             (SELECT count(*) FROM ((SELECT 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` < 0 LIMIT @limit)
-                UNION ALL (SELECT 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` >= @partitions LIMIT @limit)) AS stray)
+                UNION ALL (SELECT 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` >= @partitions LIMIT @limit)) AS stray),
+            (SELECT count(*) FROM (SELECT 1 FROM deferred_messages LIMIT @limit) AS deferred)
         """;
 
     internal override string ReadRelayStatus => "SELECT status FROM relays WHERE expires_at > utc_timestamp(6) AND status IS NOT NULL";

@@ -133,6 +133,46 @@ internal sealed partial class MySqlDialect : SqlDialect
             KEY ix_dead_letters_state (side, state, `partition`)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+        CREATE TABLE IF NOT EXISTS dead_letter_actions (
+            id bigint NOT NULL AUTO_INCREMENT,
+            dead_letter_id bigint NOT NULL,
+            side varchar(20) NOT NULL,
+            consumer varchar(100) NOT NULL,
+            message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NULL,
+            action varchar(20) NOT NULL,
+            actor varchar(200) NOT NULL,
+            reason longtext NULL,
+            previous_body longblob NULL,
+            acted_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+            CONSTRAINT pk_dead_letter_actions PRIMARY KEY (id),
+            KEY ix_dead_letter_actions_letter (dead_letter_id)
+        ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+        CREATE TABLE IF NOT EXISTS deferred_messages (
+            id bigint NOT NULL AUTO_INCREMENT,
+            consumer varchar(100) NOT NULL,
+            message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
+            partition_key varchar(200) NULL,
+            key_sequence bigint NULL,
+            source longtext NULL,
+            original_id longtext NULL,
+            type longtext NULL,
+            headers longtext NULL,
+            content_type longtext NULL,
+            body longblob NOT NULL,
+            state varchar(20) NOT NULL,
+            attempts int NOT NULL,
+            reason longtext NULL,
+            error longtext NULL,
+            deferred_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+            last_failed_at datetime(6) NULL,
+            next_attempt_at datetime(6) NULL,
+            CONSTRAINT pk_deferred_messages PRIMARY KEY (id),
+            UNIQUE KEY ux_deferred_messages_message (consumer, message_id),
+            KEY ix_deferred_messages_key (consumer, partition_key, id),
+            KEY ix_deferred_messages_due (consumer, next_attempt_at, id)
+        ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin STATS_PERSISTENT = 1 STATS_AUTO_RECALC = 0;
+
         CREATE TABLE IF NOT EXISTS relays (
             owner varchar(200) NOT NULL,
             started_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
@@ -155,7 +195,7 @@ internal sealed partial class MySqlDialect : SqlDialect
             applied_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-        INSERT IGNORE INTO outbox_schema (version) VALUES (3);
+        INSERT IGNORE INTO outbox_schema (version) VALUES (4);
         """;
 
     // Only MariaDB can add a column where it is missing, and only there.
@@ -172,13 +212,13 @@ internal sealed partial class MySqlDialect : SqlDialect
             CASE WHEN c.is_nullable = 'NO' THEN 1 ELSE 0 END, coalesce(k.ordinal_position, 0)
         FROM information_schema.columns c
         LEFT JOIN information_schema.key_column_usage k ON k.constraint_name = 'PRIMARY' AND k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name
-        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT DISTINCT table_name, index_name FROM information_schema.statistics
-        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'outbox_settings', 'outbox_schema')
         """;
 
     // A short wait for locks: a delete that waits holds the guard on its lease, and so would hold up the lease's own renewal.
@@ -302,9 +342,9 @@ internal sealed partial class MySqlDialect : SqlDialect
 
     internal override string InsertDeadLetter =>
         """
-        INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts)
-        VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts)
-        ON DUPLICATE KEY UPDATE reason = @reason, error = @error, attempts = attempts + @attempts, last_failed_at = utc_timestamp(6), state = 'dead'
+        INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, state)
+        VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts, @state)
+        ON DUPLICATE KEY UPDATE reason = @reason, error = @error, attempts = attempts + @attempts, last_failed_at = utc_timestamp(6), state = @state
         """;
 
     internal override string ReadBacklog =>

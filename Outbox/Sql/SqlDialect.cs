@@ -121,6 +121,8 @@ public abstract partial class SqlDialect
         SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
         SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
         SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, {Partition}, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
+        SELECT id, dead_letter_id, side, consumer, message_id, action, actor, reason, previous_body, acted_at FROM dead_letter_actions WHERE 1 = 0;
+        SELECT id, consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error, deferred_at, last_failed_at, next_attempt_at FROM deferred_messages WHERE 1 = 0;
         SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
         SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
@@ -278,9 +280,6 @@ public abstract partial class SqlDialect
     /// <summary>Records a message; one row affected means that it is new: @consumer, @message_id, @operation.</summary>
     internal abstract string InsertInbox { get; }
 
-    /// <summary>Takes back one message that this transaction recorded: @consumer, @message_id, @operation.</summary>
-    internal virtual string DeleteInbox => "DELETE FROM inbox_messages WHERE consumer = @consumer AND message_id = @message_id AND operation = @operation";
-
     /// <summary>Records many messages: @consumer, @message_ids, @operation. Returns the ids that are new, or nothing on engines with <see cref="FindInbox"/>. May fail with "duplicate key" when another session records one of them at this moment.</summary>
     internal abstract string InsertManyInbox { get; }
 
@@ -294,7 +293,7 @@ public abstract partial class SqlDialect
     internal abstract string DeleteOldInbox { get; }
 
     /// <summary>Sets a message aside, or counts another failure of one that is already there:
-    /// @side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts.</summary>
+    /// @side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts, @state.</summary>
     internal abstract string InsertDeadLetter { get; }
 
     /// <summary>Moves rows of the outbox to the dead letters: @partition, @sequences, @lease, @token (G5), @source, @letters: a JSON list of sequence, attempts, reason, age in seconds and state. Statements of one transaction.</summary>
@@ -303,14 +302,14 @@ public abstract partial class SqlDialect
     /// <summary>The dead letters of a @partition that block their keys. Columns: partition_key, sequence, type, reason, seconds since the first failure.</summary>
     internal abstract string ReadBlocking { get; }
 
-    /// <summary>The relay's dead letters that wait for an operator, in order of their ids: @after, @limit, and @id, @type, @key, each null for any.
-    /// Columns: id, state, partition, sequence, type, partition_key, message_id as text, reason, attempts, first_failed_at.</summary>
+    /// <summary>The dead letters that wait for an operator, in order of their ids: @after, @limit, and @id, @type, @key, @consumer, each null for any.
+    /// Columns: id, state, partition, sequence, type, partition_key, message_id as text, reason, attempts, first_failed_at, side, consumer.</summary>
     internal abstract string ListDeadLetters { get; }
 
     /// <summary>Moves the relay's dead letters back into the outbox: @ids. Those that block a key return to their old places, so that they go before the later rows of it; the others are numbered anew. Statements of one transaction.</summary>
     internal abstract IReadOnlyList<string> RedriveDeadLetters { get; }
 
-    /// <summary>Closes the relay's dead letters for good, and keeps them: @ids, @note.</summary>
+    /// <summary>Closes dead letters for good, and keeps them: @ids, @note.</summary>
     internal abstract string DiscardDeadLetters { get; }
 
     // ── For people ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -319,7 +318,7 @@ public abstract partial class SqlDialect
     /// seconds since the oldest of the first thousand rows could have been published, null if none can.</summary>
     internal abstract string ReadBacklog { get; }
 
-    /// <summary>What does not flow: @partitions, @limit. Columns: keys that wait for an operator, the relay's dead letters that wait for one, scheduled rows, rows in partitions that nobody reads; the last two counted up to @limit.</summary>
+    /// <summary>What does not flow: @partitions, @limit. Columns: keys that wait for an operator, dead letters that wait for one, scheduled rows, rows in partitions that nobody reads, messages that consumers have deferred; the last three counted up to @limit.</summary>
     internal abstract string ReadAside { get; }
 
     /// <summary>What the live relays say of what does not flow. Column: status.</summary>

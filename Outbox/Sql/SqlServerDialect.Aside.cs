@@ -65,17 +65,17 @@ internal sealed partial class SqlServerDialect
 
     internal override string ListDeadLetters =>
         """
-        SELECT TOP (@limit) id, state, partition, sequence, type, partition_key, CAST(message_id AS nvarchar(36)), reason, attempts, first_failed_at FROM dead_letters
-        WHERE side = N'relay' AND state IN (N'dead', N'blocking') AND id > @after AND id = COALESCE(@id, id)
-        AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) ORDER BY id
+        SELECT TOP (@limit) id, state, partition, sequence, type, partition_key, CAST(message_id AS nvarchar(36)), reason, attempts, first_failed_at, side, consumer FROM dead_letters
+        WHERE state IN (N'dead', N'blocking') AND id > @after AND id = COALESCE(@id, id)
+        AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) AND (@consumer IS NULL OR (side = N'consumer' AND consumer = @consumer)) ORDER BY id
         """;
 
-    private const string Chosen = "d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.side = N'relay' AND d.state IN (N'dead', N'blocking')";
+    private const string ChosenLetters = "d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking')";
+
+    private const string Chosen = $"{ChosenLetters} AND d.side = N'relay'";
 
     internal override IReadOnlyList<string> RedriveDeadLetters =>
     [
-        // Whoever redrives or discards the same ones at this moment waits here, and then finds nothing.
-        $"UPDATE d SET attempts = d.attempts FROM dead_letters AS d WITH (UPDLOCK, ROWLOCK) WHERE {Chosen}",
         $"""
         SET IDENTITY_INSERT outbox_messages ON;
         INSERT INTO outbox_messages (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at)
@@ -94,15 +94,16 @@ internal sealed partial class SqlServerDialect
         $"DELETE d FROM dead_letters AS d WHERE {Chosen}",
     ];
 
-    internal override string DiscardDeadLetters => $"{Plain} UPDATE d SET state = N'discarded', error = @note, last_failed_at = SYSUTCDATETIME() FROM dead_letters AS d WHERE {Chosen}";
+    internal override string DiscardDeadLetters => $"{Plain} UPDATE d SET state = N'discarded', error = @note, last_failed_at = SYSUTCDATETIME() FROM dead_letters AS d WHERE {ChosenLetters}";
 
     internal override string ReadAside =>
         """
-        SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK) WHERE side = N'relay' AND state = N'blocking'),
-            (SELECT COUNT_BIG(*) FROM dead_letters WITH (NOLOCK) WHERE side = N'relay' AND state IN (N'dead', N'blocking')),
+        SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state = N'blocking'),
+            (SELECT COUNT_BIG(*) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state IN (N'dead', N'blocking')),
             (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_scheduled WITH (NOLOCK)) AS scheduled),
             (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition < 0
-                UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray)
+                UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray),
+            (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM deferred_messages WITH (NOLOCK)) AS deferred)
         """;
 
     internal override string ReadRelayStatus => "SELECT status FROM relays WITH (NOLOCK) WHERE expires_at > SYSUTCDATETIME() AND status IS NOT NULL";

@@ -174,6 +174,54 @@ internal sealed partial class SqlServerDialect : SqlDialect
         IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letters', N'U') AND name = N'ix_dead_letters_state')
             CREATE INDEX ix_dead_letters_state ON dead_letters (side, state, partition);
 
+        IF OBJECT_ID(N'dead_letter_actions', N'U') IS NULL
+        CREATE TABLE dead_letter_actions (
+            id bigint IDENTITY(1, 1) NOT NULL,
+            dead_letter_id bigint NOT NULL,
+            side nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            message_id uniqueidentifier NULL,
+            action nvarchar(20) NOT NULL,
+            actor nvarchar(200) NOT NULL,
+            reason nvarchar(max) NULL,
+            previous_body varbinary(max) NULL,
+            acted_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+            CONSTRAINT pk_dead_letter_actions PRIMARY KEY CLUSTERED (id)
+        );
+        IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dead_letter_actions', N'U') AND name = N'ix_dead_letter_actions_letter')
+            CREATE INDEX ix_dead_letter_actions_letter ON dead_letter_actions (dead_letter_id);
+
+        IF OBJECT_ID(N'deferred_messages', N'U') IS NULL
+        CREATE TABLE deferred_messages (
+            id bigint IDENTITY(1, 1) NOT NULL,
+            consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            message_id uniqueidentifier NOT NULL,
+            partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NULL,
+            key_sequence bigint NULL,
+            source nvarchar(max) NULL,
+            original_id nvarchar(max) NULL,
+            type nvarchar(max) NULL,
+            headers nvarchar(max) NULL,
+            content_type nvarchar(max) NULL,
+            body varbinary(max) NOT NULL,
+            state nvarchar(20) NOT NULL,
+            attempts int NOT NULL,
+            reason nvarchar(max) NULL,
+            error nvarchar(max) NULL,
+            deferred_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+            last_failed_at datetime2(7) NULL,
+            next_attempt_at datetime2(7) NULL,
+            CONSTRAINT pk_deferred_messages PRIMARY KEY CLUSTERED (id)
+        );
+        IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND lock_escalation_desc <> N'DISABLE')
+            ALTER TABLE deferred_messages SET (LOCK_ESCALATION = DISABLE);
+        IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ux_deferred_messages_message')
+            CREATE UNIQUE INDEX ux_deferred_messages_message ON deferred_messages (consumer, message_id);
+        IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ix_deferred_messages_key')
+            CREATE INDEX ix_deferred_messages_key ON deferred_messages (consumer, partition_key, id);
+        IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'deferred_messages', N'U') AND name = N'ix_deferred_messages_due')
+            CREATE INDEX ix_deferred_messages_due ON deferred_messages (consumer, next_attempt_at, id);
+
         IF OBJECT_ID(N'relays', N'U') IS NULL
         CREATE TABLE relays (
             owner nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
@@ -200,8 +248,8 @@ internal sealed partial class SqlServerDialect : SqlDialect
             applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
             CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
         );
-        IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 3)
-            INSERT INTO outbox_schema (version) VALUES (3);
+        IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 4)
+            INSERT INTO outbox_schema (version) VALUES (4);
         COMMIT TRANSACTION;
         """;
 
@@ -216,13 +264,13 @@ internal sealed partial class SqlServerDialect : SqlDialect
         INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
         LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
         LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(NN'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(NN'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     // A pooled connection may have kept SERIALIZABLE from a TransactionScope, under which READPAST fails. In a deadlock the relay gives way to the service.
@@ -367,11 +415,11 @@ internal sealed partial class SqlServerDialect : SqlDialect
         {Plain}
         SET XACT_ABORT ON;
         BEGIN TRANSACTION;
-        UPDATE dead_letters WITH (UPDLOCK, HOLDLOCK) SET reason = @reason, error = @error, attempts = attempts + @attempts, last_failed_at = SYSUTCDATETIME(), state = N'dead'
+        UPDATE dead_letters WITH (UPDLOCK, HOLDLOCK) SET reason = @reason, error = @error, attempts = attempts + @attempts, last_failed_at = SYSUTCDATETIME(), state = @state
         WHERE side = @side AND consumer = @consumer AND message_id = @message_id;
         IF @@ROWCOUNT = 0
-            INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts)
-            VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts);
+            INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, state)
+            VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts, @state);
         COMMIT TRANSACTION;
         """;
 

@@ -49,17 +49,17 @@ internal sealed partial class SqliteDialect
 
     internal override string ListDeadLetters =>
         """
-        SELECT id, state, partition, sequence, type, partition_key, message_id, reason, attempts, first_failed_at FROM dead_letters
-        WHERE side = 'relay' AND state IN ('dead', 'blocking') AND id > @after AND id = coalesce(@id, id)
-        AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) ORDER BY id LIMIT @limit
+        SELECT id, state, partition, sequence, type, partition_key, message_id, reason, attempts, first_failed_at, side, consumer FROM dead_letters
+        WHERE state IN ('dead', 'blocking') AND id > @after AND id = coalesce(@id, id)
+        AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) AND (@consumer IS NULL OR (side = 'consumer' AND consumer = @consumer)) ORDER BY id LIMIT @limit
         """;
 
-    private const string Chosen = "d.id IN (SELECT value FROM json_each(@ids)) AND d.side = 'relay' AND d.state IN ('dead', 'blocking')";
+    private const string ChosenLetters = "d.id IN (SELECT value FROM json_each(@ids)) AND d.state IN ('dead', 'blocking')";
+
+    private const string Chosen = $"{ChosenLetters} AND d.side = 'relay'";
 
     internal override IReadOnlyList<string> RedriveDeadLetters =>
     [
-        // Whoever redrives or discards the same ones at this moment waits here, and then finds nothing.
-        $"UPDATE dead_letters AS d SET attempts = attempts WHERE {Chosen}",
         $"""
         INSERT INTO outbox_messages (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at)
         SELECT d.sequence, d.message_id, d.partition, d.partition_key, d.key_sequence, d.type, d.headers, d.content_type, d.body, d.created_at, d.expires_at FROM dead_letters AS d
@@ -76,14 +76,15 @@ internal sealed partial class SqliteDialect
         $"DELETE FROM dead_letters AS d WHERE {Chosen}",
     ];
 
-    internal override string DiscardDeadLetters => $"UPDATE dead_letters AS d SET state = 'discarded', error = @note, last_failed_at = {Now} WHERE {Chosen}";
+    internal override string DiscardDeadLetters => $"UPDATE dead_letters AS d SET state = 'discarded', error = @note, last_failed_at = {Now} WHERE {ChosenLetters}";
 
     internal override string ReadAside =>
         """
-        SELECT (SELECT count(DISTINCT partition_key) FROM dead_letters WHERE side = 'relay' AND state = 'blocking'),
-            (SELECT count(*) FROM dead_letters WHERE side = 'relay' AND state IN ('dead', 'blocking')),
+        SELECT (SELECT count(DISTINCT partition_key) FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'blocking'),
+            (SELECT count(*) FROM dead_letters WHERE side IN ('relay', 'consumer') AND state IN ('dead', 'blocking')),
             (SELECT count(*) FROM (SELECT 1 FROM outbox_scheduled LIMIT @limit)),
-            (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition < 0 OR partition >= @partitions LIMIT @limit))
+            (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition < 0 OR partition >= @partitions LIMIT @limit)),
+            (SELECT count(*) FROM (SELECT 1 FROM deferred_messages LIMIT @limit))
         """;
 
     internal override string ReadRelayStatus => $"SELECT status FROM relays WHERE expires_at > {Now} AND status IS NOT NULL";

@@ -114,6 +114,44 @@ internal sealed partial class SqliteDialect : SqlDialect
         CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
         CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
 
+        CREATE TABLE IF NOT EXISTS dead_letter_actions (
+            id INTEGER NOT NULL CONSTRAINT pk_dead_letter_actions PRIMARY KEY AUTOINCREMENT,
+            dead_letter_id INTEGER NOT NULL,
+            side TEXT NOT NULL,
+            consumer TEXT NOT NULL,
+            message_id TEXT NULL,
+            action TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            reason TEXT NULL,
+            previous_body BLOB NULL,
+            acted_at TEXT NOT NULL DEFAULT ({Now})
+        );
+        CREATE INDEX IF NOT EXISTS ix_dead_letter_actions_letter ON dead_letter_actions (dead_letter_id);
+
+        CREATE TABLE IF NOT EXISTS deferred_messages (
+            id INTEGER NOT NULL CONSTRAINT pk_deferred_messages PRIMARY KEY AUTOINCREMENT,
+            consumer TEXT NOT NULL,
+            message_id TEXT NOT NULL,
+            partition_key TEXT NULL,
+            key_sequence INTEGER NULL,
+            source TEXT NULL,
+            original_id TEXT NULL,
+            type TEXT NULL,
+            headers TEXT NULL,
+            content_type TEXT NULL,
+            body BLOB NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            reason TEXT NULL,
+            error TEXT NULL,
+            deferred_at TEXT NOT NULL DEFAULT ({Now}),
+            last_failed_at TEXT NULL,
+            next_attempt_at TEXT NULL
+        );
+        CREATE UNIQUE INDEX IF NOT EXISTS ux_deferred_messages_message ON deferred_messages (consumer, message_id);
+        CREATE INDEX IF NOT EXISTS ix_deferred_messages_key ON deferred_messages (consumer, partition_key, id);
+        CREATE INDEX IF NOT EXISTS ix_deferred_messages_due ON deferred_messages (consumer, next_attempt_at, id);
+
         CREATE TABLE IF NOT EXISTS relays (
             owner TEXT NOT NULL CONSTRAINT pk_relays PRIMARY KEY,
             started_at TEXT NOT NULL DEFAULT ({Now}),
@@ -133,7 +171,7 @@ internal sealed partial class SqliteDialect : SqlDialect
             version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
             applied_at TEXT NOT NULL DEFAULT ({Now})
         );
-        INSERT OR IGNORE INTO outbox_schema (version) VALUES (3);
+        INSERT OR IGNORE INTO outbox_schema (version) VALUES (4);
 
         COMMIT;
         """;
@@ -152,13 +190,13 @@ internal sealed partial class SqliteDialect : SqlDialect
     internal override string DescribeColumns =>
         """
         SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
-        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'outbox_settings', 'outbox_schema')
         """;
 
     // WAL lets the relay read while services write; it is a property of the file and stays. Nothing else may be set here that changes what a commit means: with the relay in the service,
@@ -255,10 +293,10 @@ internal sealed partial class SqliteDialect : SqlDialect
 
     internal override string InsertDeadLetter =>
         $"""
-        INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts)
-        VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts)
+        INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, state)
+        VALUES (@side, @consumer, @source, @message_id, @original_id, @type, @partition_key, @headers, @content_type, @body, @reason, @error, @attempts, @state)
         ON CONFLICT (side, consumer, message_id) DO UPDATE SET reason = excluded.reason, error = excluded.error,
-            attempts = dead_letters.attempts + excluded.attempts, last_failed_at = {Now}, state = 'dead'
+            attempts = dead_letters.attempts + excluded.attempts, last_failed_at = {Now}, state = excluded.state
         """;
 
     internal override string ReadBacklog =>

@@ -1,4 +1,4 @@
-namespace Broker.Relay;
+namespace Outbox;
 
 /// <summary>What becomes of the later messages of a key, when one of them was set aside as a dead letter.</summary>
 public enum DeadLetterPolicy

@@ -1,0 +1,201 @@
+using System.Data;
+using System.Data.Common;
+using System.Globalization;
+using Outbox.Consumers;
+using Outbox.Sql;
+
+namespace Broker.Relay;
+
+/// <summary>The dead letters of one database, of its relay and of its consumers, as an operator works on them. Safe beside running relays, consumers and other operators: each change is one transaction.</summary>
+/// <remarks>A death between two batches leaves whole letters on one side or the other; the same command goes on where it ended. What is done is written down by the same transaction, with who did it.</remarks>
+/// <param name="dataSource">The database.</param>
+/// <param name="dialect">Its engine.</param>
+/// <param name="actor">Who works here.</param>
+internal sealed class DeadLetterDesk(DbDataSource dataSource, SqlDialect dialect, string actor)
+{
+    /// <summary>Letters that one transaction changes.</summary>
+    private const int Batch = 500;
+
+    private const int Tries = 10;
+    private const int LongestNote = 8_000;
+    private const int LongestActor = 200;
+
+    /// <summary>Who works at this program.</summary>
+    public static string ThisUser => $"{Environment.UserName}@{Environment.MachineName}";
+
+    /// <summary>A letter.</summary>
+    /// <param name="Id">Its number.</param>
+    /// <param name="Blocks">Whether the later messages of its key wait for it.</param>
+    /// <param name="Consumer">The consumer that could not handle it; null: the relay could not publish it.</param>
+    /// <param name="Sequence">Where it lay in the outbox; 0 if a consumer could not handle it.</param>
+    /// <param name="Type">Its type.</param>
+    /// <param name="Key">Its key.</param>
+    /// <param name="MessageId">Its id, as it was written; empty without one.</param>
+    /// <param name="Reason">Why it could not be published or handled.</param>
+    /// <param name="Attempts">How often that was tried.</param>
+    /// <param name="FirstFailedAt">When it failed first, UTC.</param>
+    internal sealed record Letter(long Id, bool Blocks, string? Consumer, long Sequence, string Type, string? Key, string MessageId, string Reason, int Attempts, DateTime FirstFailedAt);
+
+    /// <summary>Which letters are meant.</summary>
+    /// <param name="Id">One of this number.</param>
+    /// <param name="Type">Those of a type.</param>
+    /// <param name="Key">Those of a key.</param>
+    /// <param name="Consumer">Those of a consumer.</param>
+    internal sealed record Filter(long? Id = null, string? Type = null, string? Key = null, string? Consumer = null);
+
+    /// <summary>Something that was done with a letter.</summary>
+    /// <param name="At">When, UTC.</param>
+    /// <param name="Id">The letter's number.</param>
+    /// <param name="Consumer">Its consumer; null: the relay's.</param>
+    /// <param name="MessageId">Its message.</param>
+    /// <param name="What">What was done.</param>
+    /// <param name="Actor">By whom.</param>
+    /// <param name="Reason">Why.</param>
+    /// <param name="KeepsBody">Whether the body from before is kept with it.</param>
+    internal sealed record Act(DateTime At, long Id, string? Consumer, string? MessageId, string What, string Actor, string? Reason, bool KeepsBody);
+
+    /// <summary>The next letters after one, in order of their ids.</summary>
+    public async Task<IReadOnlyList<Letter>> ListAsync(Filter filter, long after, int limit, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var command = connection.Command(dialect.ListDeadLetters)
+            .With("after", after).With("limit", limit).With("id", filter.Id, DbType.Int64)
+            .With("type", filter.Type, DbType.String).With("key", filter.Key, DbType.String).With("consumer", filter.Consumer, DbType.String);
+        await using var __ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var ___ = reader.ConfigureAwait(false);
+        var letters = new List<Letter>();
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            letters.Add(new Letter(
+                reader.GetInt64(0), reader.GetString(1) == "blocking", reader.GetString(10) == "consumer" ? reader.GetString(11) : null, reader.IsDBNull(3) ? 0 : reader.GetInt64(3), TextOf(reader, 4) ?? "", TextOf(reader, 5),
+                TextOf(reader, 6) ?? "", reader.GetString(7), Convert.ToInt32(reader.GetValue(8), CultureInfo.InvariantCulture), reader.GetDateTime(9)));
+        }
+        return letters;
+    }
+
+    /// <summary>What was done with letters, the last first.</summary>
+    public async Task<IReadOnlyList<Act>> HistoryAsync(long? id, int limit, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var command = connection.Command(dialect.ListDeadLetterActions).With("id", id, DbType.Int64).With("limit", limit);
+        await using var __ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var ___ = reader.ConfigureAwait(false);
+        var acts = new List<Act>();
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            acts.Add(new Act(
+                reader.GetDateTime(0), reader.GetInt64(1), reader.GetString(2) == "consumer" ? reader.GetString(3) : null, TextOf(reader, 4), reader.GetString(5), reader.GetString(6), TextOf(reader, 7),
+                Convert.ToInt32(reader.GetValue(8), CultureInfo.InvariantCulture) == 1));
+        }
+        return acts;
+    }
+
+    /// <summary>Puts letters back: the relay's into the outbox, a consumer's to that consumer, those of blocked keys to their old places. Returns how many. Messages without an id stay: no consumer could take them.</summary>
+    public Task<int> RedriveAsync(Filter filter, string? reason, CancellationToken cancellationToken) =>
+        ForEachBatchAsync(filter, letters => [.. letters.Where(l => l.Consumer is null || l.MessageId.Length > 0)], async (transaction, ids, token) =>
+        {
+            await RecordAsync(transaction, ids, "redriven", reason, keepsBody: false, token).ConfigureAwait(false);
+            foreach (var statement in dialect.RedriveDeadLetters)
+                await transaction.Connection!.Command(statement, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(token).ConfigureAwait(false);
+            await PutBackAsync(transaction, ids, token).ConfigureAwait(false);
+        }, cancellationToken);
+
+    /// <summary>Replaces a letter's body and puts it back. The body from before is kept with the record of it. Returns 1, or 0 if there is no such letter.</summary>
+    public Task<int> RedriveEditedAsync(long id, ReadOnlyMemory<byte> body, string? reason, CancellationToken cancellationToken) =>
+        ForEachBatchAsync(new Filter(id), letters => [.. letters.Where(l => l.Consumer is null || l.MessageId.Length > 0)], async (transaction, ids, token) =>
+        {
+            await RecordAsync(transaction, ids, "edited", reason, keepsBody: true, token).ConfigureAwait(false);
+            await transaction.Connection!.Command(dialect.EditDeadLetter, transaction).With("id", id).With("body", body.ToArray()).ExecuteAsync(token).ConfigureAwait(false);
+            await RecordAsync(transaction, ids, "redriven", reason, keepsBody: false, token).ConfigureAwait(false);
+            foreach (var statement in dialect.RedriveDeadLetters)
+                await transaction.Connection!.Command(statement, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(token).ConfigureAwait(false);
+            await PutBackAsync(transaction, ids, token).ConfigureAwait(false);
+        }, cancellationToken);
+
+    /// <summary>Closes letters for good; they are kept with the reason, and their keys go on. Returns how many.</summary>
+    public Task<int> DiscardAsync(Filter filter, string reason, CancellationToken cancellationToken) =>
+        ForEachBatchAsync(filter, letters => letters, async (transaction, ids, token) =>
+        {
+            await RecordAsync(transaction, ids, "discarded", reason, keepsBody: false, token).ConfigureAwait(false);
+            foreach (var letter in await ReadAsync(transaction, ids, token).ConfigureAwait(false))
+                await new DeferredQueue(letter.Consumer, dialect).UnburyAsync(transaction, letter.MessageId, token).ConfigureAwait(false);
+            var note = string.Create(CultureInfo.InvariantCulture, $"discarded by {actor} at {TimeProvider.System.GetUtcNow():u}: {reason}");
+            await transaction.Connection!.Command(dialect.DiscardDeadLetters, transaction).With("ids", dialect.SequencesParameter(ids)).With("note", Cut(note, LongestNote)).ExecuteAsync(token).ConfigureAwait(false);
+        }, cancellationToken);
+
+    private Task<int> RecordAsync(DbTransaction transaction, IReadOnlyList<long> ids, string action, string? reason, bool keepsBody, CancellationToken cancellationToken) =>
+        transaction.Connection!.Command(dialect.RecordDeadLetterActions, transaction)
+            .With("ids", dialect.SequencesParameter(ids)).With("action", action).With("actor", Cut(actor, LongestActor)).With("reason", reason is null ? null : Cut(reason, LongestNote), DbType.String).With("keeps_body", keepsBody ? 1 : 0)
+            .ExecuteAsync(cancellationToken);
+
+    /// <summary>Puts consumers' letters back where they came from: each to its consumer, and nowhere else.</summary>
+    private async Task PutBackAsync(DbTransaction transaction, IReadOnlyList<long> ids, CancellationToken cancellationToken)
+    {
+        var letters = await ReadAsync(transaction, ids, cancellationToken).ConfigureAwait(false);
+        foreach (var letter in letters)
+            await new DeferredQueue(letter.Consumer, dialect).PutBackAsync(transaction, letter.MessageId, letter.Delivery, cancellationToken).ConfigureAwait(false);
+        if (letters.Count > 0)
+            await transaction.Connection!.Command(dialect.DeleteConsumerLetters, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<IReadOnlyList<(string Consumer, Guid MessageId, DeferredDelivery Delivery)>> ReadAsync(DbTransaction transaction, IReadOnlyList<long> ids, CancellationToken cancellationToken)
+    {
+        var command = transaction.Connection!.Command(dialect.ReadConsumerLetters, transaction).With("ids", dialect.SequencesParameter(ids));
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        var letters = new List<(string, Guid, DeferredDelivery)>();
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            // Without an id there is nothing that it could be put back as, and no place that was kept for it.
+            if (!reader.IsDBNull(2))
+                letters.Add((reader.GetString(1), dialect.ReadGuid(reader, 2), DeferredDelivery.Read(reader, 3)));
+        }
+        return letters;
+    }
+
+    private async Task<int> ForEachBatchAsync(Filter filter, Func<IReadOnlyList<Letter>, IReadOnlyList<Letter>> choose, Func<DbTransaction, IReadOnlyList<long>, CancellationToken, Task> changeAsync, CancellationToken cancellationToken)
+    {
+        var count = 0;
+        for (var after = 0L; ;)
+        {
+            var listed = await ListAsync(filter, after, Batch, cancellationToken).ConfigureAwait(false);
+            if (listed.Count == 0)
+                return count;
+            var ids = choose(listed).Select(l => l.Id).ToList();
+            for (var failures = 1; ids.Count > 0; failures++)
+            {
+                try
+                {
+                    await ChangeAsync(ids, changeAsync, cancellationToken).ConfigureAwait(false);
+                    break;
+                }
+                catch (DbException exception) when (failures < Tries && SqlErrors.IsTransient(exception))
+                {
+                    // Undone as a whole.
+                }
+            }
+            (count, after) = (count + ids.Count, listed[^1].Id);
+        }
+    }
+
+    private async Task ChangeAsync(IReadOnlyList<long> ids, Func<DbTransaction, IReadOnlyList<long>, CancellationToken, Task> changeAsync, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        // G6: a letter is where it came from or here, never in neither.
+        var transaction = await connection.BeginTransactionAsync(dialect.ConsumerIsolation, cancellationToken).ConfigureAwait(false);
+        await using var __ = transaction.ConfigureAwait(false);
+        await connection.Command(dialect.HoldDeadLetters, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        await changeAsync(transaction, ids, cancellationToken).ConfigureAwait(false);
+        await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private static string Cut(string text, int length) => IncomingMessage.Fit(text, length)!;
+
+    private static string? TextOf(DbDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetString(ordinal);
+}

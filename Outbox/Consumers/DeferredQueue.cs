@@ -1,0 +1,211 @@
+using System.Data;
+using System.Data.Common;
+using System.Globalization;
+using Outbox.Sql;
+
+namespace Outbox.Consumers;
+
+/// <summary>The messages that one consumer has deferred, in its own database: what failed and is tried again, and what waits behind it under the same key.</summary>
+/// <remarks>
+/// A message goes in, on and out by the transactions that also decide its fate: it is in the table or it is not, whatever dies in between (G6).
+/// Any process of the service may take one up. Who does holds its row (<see cref="HoldAsync"/>), and only the first row of a key is taken up, so a key's messages stay in their order (G3)
+/// however many look and however long one of them sleeps: a row that was dealt with meanwhile is gone, or shows another number of attempts.
+/// </remarks>
+internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
+{
+    /// <summary>Rows of one statement; its parameters stay far below what any engine allows.</summary>
+    private const int RowsOfStatement = 50;
+
+    /// <summary>A message to be deferred.</summary>
+    /// <param name="Incoming">The message.</param>
+    /// <param name="State">Its state.</param>
+    /// <param name="Attempts">Failed attempts.</param>
+    /// <param name="Error">Why.</param>
+    /// <param name="Wait">Until it is looked at; null: until what is before it is dealt with.</param>
+    internal sealed record Entry(IncomingMessage Incoming, string State, int Attempts, Exception? Error, TimeSpan? Wait);
+
+    /// <summary>A row as it was read.</summary>
+    /// <param name="Message">The message.</param>
+    /// <param name="IsFirst">Whether it is the first of its key.</param>
+    /// <param name="First">The first of its key.</param>
+    /// <param name="State">Its state.</param>
+    /// <param name="Due">Until it is due.</param>
+    internal sealed record Listed(IncomingMessage Message, bool IsFirst, long First, string State, TimeSpan Due);
+
+    public async Task<HashSet<string>> WaitingKeysAsync(DbTransaction transaction, IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
+    {
+        var waiting = new HashSet<string>(StringComparer.Ordinal);
+        if (keys.Count == 0)
+            return waiting;
+        var command = transaction.Connection!.Command(dialect.FindDeferredKeys, transaction).With("consumer", consumer).With("keys", dialect.KeysParameter([.. keys]));
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            waiting.Add(reader.GetString(0));
+        return waiting;
+    }
+
+    /// <summary>Defers messages, in this order. One that is deferred already stays as it is.</summary>
+    public async Task AddAsync(DbTransaction transaction, IReadOnlyCollection<Entry> entries, CancellationToken cancellationToken)
+    {
+        foreach (var some in entries.Chunk(RowsOfStatement))
+        {
+            var command = transaction.Connection!.Command(dialect.InsertDeferred(some.Length), transaction).With("consumer", consumer);
+            for (var i = 0; i < some.Length; i++)
+                Bind(command, i.ToString(CultureInfo.InvariantCulture), some[i]);
+            await command.ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static void Bind(DbCommand command, string number, Entry entry)
+    {
+        var incoming = entry.Incoming;
+        command
+            .With("message_id" + number, incoming.MessageId!.Value)
+            .With("partition_key" + number, incoming.OrderKey, DbType.String)
+            .With("key_sequence" + number, incoming.KeySequence, DbType.Int64)
+            .With("source" + number, IncomingMessage.Fit(incoming.Source, 1_000), DbType.String)
+            .With("original_id" + number, IncomingMessage.Fit(incoming.OriginalId, 1_000), DbType.String)
+            .With("type" + number, IncomingMessage.Fit(incoming.Type, 1_000), DbType.String)
+            .With("headers" + number, incoming.HeadersJson, DbType.String)
+            .With("content_type" + number, IncomingMessage.Fit(incoming.Delivery.ContentType, 1_000), DbType.String)
+            .With("body" + number, entry.State == DeferredState.Dead ? [] : incoming.Delivery.Body.ToArray())
+            .With("state" + number, entry.State)
+            .With("attempts" + number, entry.Attempts)
+            .With("reason" + number, ReasonOf(entry.Error), DbType.String)
+            .With("error" + number, ErrorOf(entry.Error), DbType.String)
+            .With("wait" + number, entry.Wait is { } wait ? (long)wait.TotalMilliseconds : null, DbType.Int64);
+    }
+
+    /// <summary>What is to be tried next, and the first of what is not due yet.</summary>
+    public async Task<IReadOnlyList<Listed>> ListAsync(DbConnection connection, int limit, CancellationToken cancellationToken) =>
+        await ReadAsync(connection.Command(dialect.ListDeferred).With("consumer", consumer).With("limit", limit), cancellationToken).ConfigureAwait(false);
+
+    /// <summary>The first messages of a key, in their order.</summary>
+    public async Task<IReadOnlyList<Listed>> OfKeyAsync(DbConnection connection, string key, int limit, CancellationToken cancellationToken) =>
+        await ReadAsync(connection.Command(dialect.ReadDeferredOfKey).With("consumer", consumer).With("key", key).With("limit", limit), cancellationToken).ConfigureAwait(false);
+
+    /// <summary>Takes hold of messages until the transaction ends.</summary>
+    public async Task<HeldRows> HoldAsync(DbTransaction transaction, IReadOnlyCollection<long> ids, CancellationToken cancellationToken)
+    {
+        var held = new HeldRows();
+        if (ids.Count == 0)
+            return held;
+        var command = transaction.Connection!.Command(dialect.LockDeferred, transaction).With("consumer", consumer).With("ids", dialect.SequencesParameter([.. ids]));
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            held.Add(reader.GetInt64(0), Convert.ToInt32(reader.GetValue(1), CultureInfo.InvariantCulture), NumberOf(reader, 2), NumberOf(reader, 3));
+        return held;
+    }
+
+    /// <summary>Removes messages that were dealt with, and makes what comes first of their keys now due.</summary>
+    public Task RemoveAsync(DbTransaction transaction, IReadOnlyCollection<IncomingMessage> messages, CancellationToken cancellationToken) =>
+        RemoveAsync(transaction, [.. messages.Select(m => m.Row!.Id)], [.. messages.Select(m => m.OrderKey).OfType<string>().Distinct(StringComparer.Ordinal)], cancellationToken);
+
+    private async Task RemoveAsync(DbTransaction transaction, IReadOnlyList<long> ids, IReadOnlyList<string> keys, CancellationToken cancellationToken)
+    {
+        if (ids.Count == 0)
+            return;
+        await transaction.Connection!.Command(dialect.DeleteDeferred, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        if (keys.Count > 0)
+            await transaction.Connection!.Command(dialect.PromoteDeferred, transaction).With("consumer", consumer).With("keys", dialect.KeysParameter(keys)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Writes a further failure down.</summary>
+    public Task AgainAsync(DbTransaction transaction, Entry entry, CancellationToken cancellationToken) =>
+        transaction.Connection!.Command(dialect.DeferAgain, transaction)
+            .With("id", entry.Incoming.Row!.Id).With("state", entry.State).With("attempts", entry.Attempts)
+            .With("reason", ReasonOf(entry.Error), DbType.String).With("error", ErrorOf(entry.Error), DbType.String)
+            .With("wait", (long)(entry.Wait ?? TimeSpan.Zero).TotalMilliseconds)
+            .ExecuteAsync(cancellationToken);
+
+    /// <summary>Keeps the place of a message that is a dead letter now.</summary>
+    public Task BuryAsync(DbTransaction transaction, DeferredRow row, int attempts, Exception error, CancellationToken cancellationToken) =>
+        transaction.Connection!.Command(dialect.BuryDeferred, transaction).With("id", row.Id).With("attempts", attempts).With("reason", ReasonOf(error), DbType.String).With("empty", Array.Empty<byte>()).ExecuteAsync(cancellationToken);
+
+    /// <summary>Puts a dead message back: into the place that was kept for it, or behind what its key has.</summary>
+    public async Task PutBackAsync(DbTransaction transaction, Guid messageId, DeferredDelivery delivery, CancellationToken cancellationToken)
+    {
+        var incoming = new IncomingMessage(delivery, new DeferredRow(0, messageId, 0));
+        var restored = await transaction.Connection!.Command(dialect.RestoreDeferred, transaction)
+            .With("consumer", consumer).With("message_id", messageId)
+            .With("type", IncomingMessage.Fit(incoming.Type, 1_000), DbType.String).With("headers", incoming.HeadersJson, DbType.String)
+            .With("content_type", IncomingMessage.Fit(delivery.ContentType, 1_000), DbType.String).With("body", delivery.Body.ToArray())
+            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        if (restored == 0)
+            await AddAsync(transaction, [new Entry(incoming, DeferredState.Failed, 0, null, TimeSpan.Zero)], cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Gives up the place that was kept for a dead message, if there is one: its key goes on.</summary>
+    public async Task UnburyAsync(DbTransaction transaction, Guid messageId, CancellationToken cancellationToken)
+    {
+        (long Id, string? Key)? place = null;
+        var command = transaction.Connection!.Command(dialect.FindBuried, transaction).With("consumer", consumer).With("message_id", messageId);
+        await using (command.ConfigureAwait(false))
+        {
+            var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+            await using var _ = reader.ConfigureAwait(false);
+            if (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+                place = (reader.GetInt64(0), reader.IsDBNull(1) ? null : reader.GetString(1));
+        }
+        if (place is var (id, key))
+            await RemoveAsync(transaction, [id], key is null ? [] : [key], cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Lets messages that are due wait behind the first of their key. One whose first is at work at this moment is left as it is: it may be the first itself soon.</summary>
+    public async Task ParkAsync(DbTransaction transaction, IReadOnlyCollection<Listed> behind, CancellationToken cancellationToken)
+    {
+        // Under the hold of the first: whoever removes that one promotes what is parked, and cannot do so between our look and our write.
+        var held = await HoldAsync(transaction, [.. behind.Select(b => b.First).Distinct()], cancellationToken).ConfigureAwait(false);
+        var ids = behind.Where(b => held.Contains(b.First)).Select(b => b.Message.Row!.Id).ToList();
+        if (ids.Count > 0)
+            await transaction.Connection!.Command(dialect.ParkDeferred, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Makes everything due that waits behind another.</summary>
+    public Task<int> UnparkAsync(DbConnection connection, CancellationToken cancellationToken) => connection.Command(dialect.UnparkDeferred).With("consumer", consumer).ExecuteAsync(cancellationToken);
+
+    private async Task<IReadOnlyList<Listed>> ReadAsync(DbCommand command, CancellationToken cancellationToken)
+    {
+        await using var _ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = reader.ConfigureAwait(false);
+        var rows = new List<Listed>();
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            var id = reader.GetInt64(0);
+            var first = NumberOf(reader, 1) ?? id;
+            var attempts = Convert.ToInt32(reader.GetValue(4), CultureInfo.InvariantCulture);
+            rows.Add(new Listed(new IncomingMessage(DeferredDelivery.Read(reader, 6), new DeferredRow(id, dialect.ReadGuid(reader, 5), attempts)), first == id, first, reader.GetString(3), TimeSpan.FromSeconds(Convert.ToDouble(reader.GetValue(2), CultureInfo.InvariantCulture))));
+        }
+        return rows;
+    }
+
+    private static long? NumberOf(DbDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetInt64(ordinal);
+
+    private static string? ReasonOf(Exception? error) => error is null ? null : IncomingMessage.Fit(MessageProcessor.ReasonOf(error), 2_000);
+
+    private static string? ErrorOf(Exception? error) => IncomingMessage.Fit(error?.ToString(), 8_000);
+
+    /// <summary>Rows that a transaction holds.</summary>
+    internal sealed class HeldRows
+    {
+        private readonly Dictionary<long, (int Attempts, long? First, long? Last)> _rows = [];
+
+        public void Add(long id, int attempts, long? first, long? last) => _rows.Add(id, (attempts, first, last));
+
+        public bool Contains(long id) => _rows.ContainsKey(id);
+
+        /// <summary>Whether it is held, and as it was when it was read.</summary>
+        public bool IsUnchanged(DeferredRow row) => _rows.TryGetValue(row.Id, out var held) && held.Attempts == row.Attempts;
+
+        /// <summary>The first row of its key.</summary>
+        public long? FirstOf(DeferredRow row) => _rows[row.Id].First;
+
+        /// <summary>Whether rows of its key come after it.</summary>
+        public bool IsFollowed(DeferredRow row) => _rows[row.Id].Last is { } last && last > row.Id;
+    }
+}

@@ -1,0 +1,14 @@
+namespace Outbox.Consumers;
+
+/// <summary>The states of a deferred message.</summary>
+internal static class DeferredState
+{
+    /// <summary>It failed and is tried again.</summary>
+    public const string Failed = "failed";
+
+    /// <summary>It waits for earlier messages of its key.</summary>
+    public const string Behind = "behind";
+
+    /// <summary>It is a dead letter, and its key waits.</summary>
+    public const string Dead = "dead";
+}

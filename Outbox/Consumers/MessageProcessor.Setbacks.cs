@@ -1,0 +1,105 @@
+using System.Data;
+using System.Data.Common;
+using Outbox.Diagnostics;
+using Outbox.Messages;
+using Outbox.Sql;
+
+namespace Outbox.Consumers;
+
+/// <summary>What becomes of a message that failed: it is deferred, or set aside with its reason (G6).</summary>
+internal sealed partial class MessageProcessor
+{
+    /// <summary>Writes a failure down, in a transaction of its own. A death before the commit leaves the message where it was: at the broker, or deferred as before.</summary>
+    public async Task<BatchResult> SetBackAsync(IncomingMessage incoming, Exception error, CancellationToken cancellationToken)
+    {
+        var connection = await OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(_dialect.ConsumerIsolation, cancellationToken).ConfigureAwait(false);
+        await using var __ = transaction.ConfigureAwait(false);
+        var keyGoesOn = false;
+        if (incoming.Row is { } row)
+        {
+            var held = await _deferred.HoldAsync(transaction, [row.Id], cancellationToken).ConfigureAwait(false);
+            if (!held.IsUnchanged(row))
+                return new BatchResult(incoming, BatchOutcome.NotOurs);
+            keyGoesOn = options.KeepOrder && held.IsFollowed(row);
+        }
+        var result = SetbackOf(incoming, error, keyGoesOn);
+        await WriteAsync(transaction, [result], cancellationToken).ConfigureAwait(false);
+        await _steps.ReachedAsync("set back").ConfigureAwait(false);
+        await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+        await _steps.ReachedAsync("setback committed").ConfigureAwait(false);
+        return result;
+    }
+
+    /// <summary>What is to become of a message that failed.</summary>
+    private BatchResult SetbackOf(IncomingMessage incoming, Exception error, bool keyGoesOn)
+    {
+        var attempts = incoming.Attempts + 1;
+        if (IsFinal(error) || attempts >= options.MaxAttempts)
+            return new BatchResult(incoming, BatchOutcome.Dead, error, KeyGoesOn: keyGoesOn && !Blocks(incoming, error));
+        return new BatchResult(incoming, BatchOutcome.Failed, error, Backoff.Delay(attempts, options.RetryDelay, options.MaxRetryDelay));
+    }
+
+    private static bool IsFinal(Exception error) => error is RejectMessageException or UnreadableMessageException;
+
+    /// <summary>Whether later messages of its key wait for an operator. What is refused will be no better tomorrow, so nobody waits for that.</summary>
+    private bool Blocks(IncomingMessage incoming, Exception error) =>
+        options.KeepOrder && options.OnDeadLetter == DeadLetterPolicy.BlockKey && incoming is { OrderKey: not null, MessageId: not null } && !IsFinal(error);
+
+    /// <summary>Writes down what became of messages that were not applied, in their order.</summary>
+    private async Task WriteAsync(DbTransaction transaction, IReadOnlyList<BatchResult> setbacks, CancellationToken cancellationToken)
+    {
+        var (added, removed, here) = (new List<DeferredQueue.Entry>(), new List<IncomingMessage>(), new HashSet<string>(StringComparer.Ordinal));
+        foreach (var result in setbacks)
+        {
+            var (incoming, attempts) = (result.Incoming, result.Incoming.Attempts + 1);
+            switch (result.Outcome)
+            {
+                case BatchOutcome.Failed when incoming.Row is not null:
+                    await _deferred.AgainAsync(transaction, new DeferredQueue.Entry(incoming, DeferredState.Failed, attempts, result.Error, result.Wait), cancellationToken).ConfigureAwait(false);
+                    break;
+                case BatchOutcome.Failed:
+                    added.Add(new DeferredQueue.Entry(incoming, DeferredState.Failed, attempts, result.Error, result.Wait));
+                    break;
+                case BatchOutcome.Dead:
+                    var blocks = Blocks(incoming, result.Error!);
+                    await DeadLetterAsync(transaction, incoming, result.Error!, attempts, blocks, cancellationToken).ConfigureAwait(false);
+                    if (!blocks && incoming.Row is not null)
+                        removed.Add(incoming);
+                    else if (blocks && incoming.Row is { } row)
+                        await _deferred.BuryAsync(transaction, row, attempts, result.Error!, cancellationToken).ConfigureAwait(false);
+                    else if (blocks)
+                        added.Add(new DeferredQueue.Entry(incoming, DeferredState.Dead, attempts, result.Error, Wait: null));
+                    break;
+                case BatchOutcome.Behind:
+                    // Behind one that this transaction writes or holds, nobody can promote it before the commit. Behind another's, it must be found by itself.
+                    added.Add(new DeferredQueue.Entry(incoming, DeferredState.Behind, 0, null, here.Contains(incoming.OrderKey!) ? null : TimeSpan.Zero));
+                    break;
+            }
+            if (incoming.OrderKey is { } key && (result.Outcome == BatchOutcome.Failed || (result.Outcome == BatchOutcome.Dead && Blocks(incoming, result.Error!))))
+                here.Add(key);
+        }
+        await _deferred.AddAsync(transaction, added, cancellationToken).ConfigureAwait(false);
+        await _deferred.RemoveAsync(transaction, removed, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Sets the message aside. Doing it twice counts a further failure of the same dead letter.</summary>
+    private async Task DeadLetterAsync(DbTransaction transaction, IncomingMessage incoming, Exception error, int attempts, bool blocks, CancellationToken cancellationToken) =>
+        await transaction.Connection!.Command(_dialect.InsertDeadLetter, transaction)
+            .With("side", "consumer")
+            .With("consumer", options.Name)
+            .With("source", IncomingMessage.Fit(incoming.Source, 200), DbType.String)
+            .With("message_id", incoming.MessageId, DbType.Guid)
+            .With("original_id", IncomingMessage.Fit(incoming.OriginalId, 1_000), DbType.String)
+            .With("type", IncomingMessage.Fit(incoming.Type, 1_000), DbType.String)
+            .With("partition_key", IncomingMessage.Fit(incoming.PartitionKey, 1_000), DbType.String)
+            .With("headers", incoming.HeadersJson, DbType.String)
+            .With("content_type", IncomingMessage.Fit(incoming.Delivery.ContentType, 1_000), DbType.String)
+            .With("body", incoming.Delivery.Body.ToArray())
+            .With("reason", IncomingMessage.Fit(ReasonOf(error), 2_000))
+            .With("error", IncomingMessage.Fit(error.ToString(), 8_000), DbType.String)
+            .With("attempts", attempts)
+            .With("state", blocks ? "blocking" : "dead")
+            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+}
