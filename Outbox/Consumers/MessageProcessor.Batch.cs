@@ -94,6 +94,7 @@ internal sealed partial class MessageProcessor
             await HandleAsync(group, run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        options.Committed?.Invoke();
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
         foreach (var message in messages)
             run.Behind(message.Incoming);

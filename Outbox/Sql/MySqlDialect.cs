@@ -33,7 +33,7 @@ internal sealed partial class MySqlDialect : SqlDialect
     // The column that numbers must lead an index, and the key begins with the partition (ADR 4).
     // The tables are nearly empty whenever they are analysed: their statistics stay as they are, and the statements name their index.
     internal override string CreateTables =>
-        """
+        $"""
         CREATE TABLE IF NOT EXISTS outbox_messages (
             sequence bigint NOT NULL AUTO_INCREMENT,
             message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
@@ -141,6 +141,8 @@ internal sealed partial class MySqlDialect : SqlDialect
             CONSTRAINT pk_relays PRIMARY KEY (owner)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+        {ReceiptTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id smallint NOT NULL,
             partitions smallint NOT NULL DEFAULT 1,
@@ -155,7 +157,7 @@ internal sealed partial class MySqlDialect : SqlDialect
             applied_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-        INSERT IGNORE INTO outbox_schema (version) VALUES (3);
+        INSERT IGNORE INTO outbox_schema (version) VALUES (4);
         """;
 
     // Only MariaDB can add a column where it is missing, and only there.
@@ -172,13 +174,13 @@ internal sealed partial class MySqlDialect : SqlDialect
             CASE WHEN c.is_nullable = 'NO' THEN 1 ELSE 0 END, coalesce(k.ordinal_position, 0)
         FROM information_schema.columns c
         LEFT JOIN information_schema.key_column_usage k ON k.constraint_name = 'PRIMARY' AND k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name
-        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT DISTINCT table_name, index_name FROM information_schema.statistics
-        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
         """;
 
     // A short wait for locks: a delete that waits holds the guard on its lease, and so would hold up the lease's own renewal.

@@ -19,7 +19,7 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
 
     // CREATE … IF NOT EXISTS still fails when two sessions create at once, so they take turns.
     internal override string CreateTables =>
-        """
+        $"""
         BEGIN;
         SELECT pg_advisory_xact_lock(7021860273504851);
 
@@ -135,6 +135,8 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
             CONSTRAINT pk_relays PRIMARY KEY (owner)
         );
 
+        {ReceiptTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id smallint NOT NULL,
             partitions smallint NOT NULL DEFAULT 1,
@@ -149,7 +151,7 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
             applied_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
             CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
         );
-        INSERT INTO outbox_schema (version) VALUES (3) ON CONFLICT DO NOTHING;
+        INSERT INTO outbox_schema (version) VALUES (4) ON CONFLICT DO NOTHING;
 
         COMMIT;
         """;
@@ -160,13 +162,13 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
         FROM pg_class c
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
-        WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid) AND c.relname IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid) AND c.relname IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT t.relname::text, i.relname::text FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
-        WHERE NOT x.indisprimary AND x.indisvalid AND pg_table_is_visible(t.oid) AND t.relname IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        WHERE NOT x.indisprimary AND x.indisvalid AND pg_table_is_visible(t.oid) AND t.relname IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
         """;
 
     // The table is nearly empty whenever it is analysed, so a backlog would get the plan of an empty table. The relay's own sessions may only walk the primary key, row by row.

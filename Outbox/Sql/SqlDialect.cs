@@ -122,6 +122,9 @@ public abstract partial class SqlDialect
         SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
         SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, {Partition}, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
         SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
+        SELECT name, type, last_seen_at FROM consumers WHERE 1 = 0;
+        SELECT message_id, type, requested_at FROM receipt_requests WHERE 1 = 0;
+        SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
         SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
 

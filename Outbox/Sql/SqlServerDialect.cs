@@ -44,7 +44,7 @@ internal sealed partial class SqlServerDialect : SqlDialect
     // Page locks would let READPAST pass over committed rows beside a locked one; an escalated lock would stop every writer.
     // The waits are short, because who waits to change a table holds up everybody behind it. sqlcmd begins with QUOTED_IDENTIFIER off, which an index with a condition refuses.
     internal override string CreateTables =>
-        """
+        $"""
         SET NOCOUNT ON;
         SET XACT_ABORT ON;
         SET QUOTED_IDENTIFIER ON;
@@ -183,6 +183,8 @@ internal sealed partial class SqlServerDialect : SqlDialect
             CONSTRAINT pk_relays PRIMARY KEY CLUSTERED (owner)
         );
 
+        {ReceiptTables}
+
         IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
         CREATE TABLE outbox_settings (
             id smallint NOT NULL,
@@ -200,8 +202,8 @@ internal sealed partial class SqlServerDialect : SqlDialect
             applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
             CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
         );
-        IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 3)
-            INSERT INTO outbox_schema (version) VALUES (3);
+        IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 4)
+            INSERT INTO outbox_schema (version) VALUES (4);
         COMMIT TRANSACTION;
         """;
 
@@ -216,13 +218,13 @@ internal sealed partial class SqlServerDialect : SqlDialect
         INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
         LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
         LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     // A pooled connection may have kept SERIALIZABLE from a TransactionScope, under which READPAST fails. In a deadlock the relay gives way to the service.

@@ -121,6 +121,8 @@ internal sealed partial class SqliteDialect : SqlDialect
             status TEXT NULL
         );
 
+        {ReceiptTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
             partitions INTEGER NOT NULL DEFAULT 1,
@@ -133,7 +135,7 @@ internal sealed partial class SqliteDialect : SqlDialect
             version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
             applied_at TEXT NOT NULL DEFAULT ({Now})
         );
-        INSERT OR IGNORE INTO outbox_schema (version) VALUES (3);
+        INSERT OR IGNORE INTO outbox_schema (version) VALUES (4);
 
         COMMIT;
         """;
@@ -152,13 +154,13 @@ internal sealed partial class SqliteDialect : SqlDialect
     internal override string DescribeColumns =>
         """
         SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
-        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'outbox_settings', 'outbox_schema')
+        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
         """;
 
     // WAL lets the relay read while services write; it is a property of the file and stays. Nothing else may be set here that changes what a commit means: with the relay in the service,

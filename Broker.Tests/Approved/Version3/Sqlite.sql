@@ -1,0 +1,120 @@
+PRAGMA journal_mode = WAL;
+BEGIN IMMEDIATE;
+
+CREATE TABLE IF NOT EXISTS outbox_messages (
+    sequence INTEGER NOT NULL CONSTRAINT pk_outbox_messages PRIMARY KEY AUTOINCREMENT,
+    message_id TEXT NOT NULL,
+    partition INTEGER NOT NULL DEFAULT 0,
+    partition_key TEXT NULL,
+    key_sequence INTEGER NULL,
+    type TEXT NOT NULL,
+    headers TEXT NULL,
+    content_type TEXT NOT NULL DEFAULT 'application/json',
+    body BLOB NOT NULL,
+    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    not_before TEXT NULL,
+    expires_at TEXT NULL
+);
+
+CREATE TABLE IF NOT EXISTS outbox_archive (
+    sequence INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    partition_key TEXT NULL,
+    key_sequence INTEGER NULL,
+    type TEXT NOT NULL,
+    headers TEXT NULL,
+    content_type TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    not_before TEXT NULL,
+    expires_at TEXT NULL,
+    published_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    outcome TEXT NOT NULL DEFAULT 'published',
+    CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id)
+);
+CREATE INDEX IF NOT EXISTS ix_outbox_archive_published_at ON outbox_archive (published_at);
+
+CREATE TABLE IF NOT EXISTS outbox_scheduled (
+    id INTEGER NOT NULL CONSTRAINT pk_outbox_scheduled PRIMARY KEY AUTOINCREMENT,
+    partition INTEGER NOT NULL,
+    not_before TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    partition_key TEXT NULL,
+    key_sequence INTEGER NULL,
+    type TEXT NOT NULL,
+    headers TEXT NULL,
+    content_type TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT NULL
+);
+CREATE INDEX IF NOT EXISTS ix_outbox_scheduled_due ON outbox_scheduled (partition, not_before, id);
+
+CREATE TABLE IF NOT EXISTS leases (
+    name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
+    owner TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    expires_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_name_token ON leases (name, token);
+
+CREATE TABLE IF NOT EXISTS inbox_messages (
+    consumer TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    operation TEXT NOT NULL DEFAULT '',
+    received_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    CONSTRAINT pk_inbox_messages PRIMARY KEY (consumer, message_id, operation)
+);
+CREATE INDEX IF NOT EXISTS ix_inbox_messages_received_at ON inbox_messages (received_at);
+
+CREATE TABLE IF NOT EXISTS dead_letters (
+    id INTEGER NOT NULL CONSTRAINT pk_dead_letters PRIMARY KEY AUTOINCREMENT,
+    side TEXT NOT NULL,
+    consumer TEXT NOT NULL DEFAULT '',
+    source TEXT NULL,
+    message_id TEXT NULL,
+    original_id TEXT NULL,
+    type TEXT NULL,
+    partition_key TEXT NULL,
+    headers TEXT NULL,
+    content_type TEXT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    error TEXT NULL,
+    attempts INTEGER NOT NULL,
+    first_failed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    last_failed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    state TEXT NOT NULL DEFAULT 'dead',
+    partition INTEGER NULL,
+    sequence INTEGER NULL,
+    key_sequence INTEGER NULL,
+    created_at TEXT NULL,
+    expires_at TEXT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ux_dead_letters_message ON dead_letters (side, consumer, message_id);
+CREATE INDEX IF NOT EXISTS ix_dead_letters_state ON dead_letters (side, state, partition);
+
+CREATE TABLE IF NOT EXISTS relays (
+    owner TEXT NOT NULL CONSTRAINT pk_relays PRIMARY KEY,
+    started_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    expires_at TEXT NOT NULL,
+    status TEXT NULL
+);
+
+CREATE TABLE IF NOT EXISTS outbox_settings (
+    id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
+    partitions INTEGER NOT NULL DEFAULT 1,
+    next_partitions INTEGER NULL,
+    changed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
+);
+INSERT OR IGNORE INTO outbox_settings (id) VALUES (1);
+
+CREATE TABLE IF NOT EXISTS outbox_schema (
+    version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
+    applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
+);
+INSERT OR IGNORE INTO outbox_schema (version) VALUES (3);
+
+COMMIT;
