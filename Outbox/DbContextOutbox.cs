@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Outbox.Messages;
+using Outbox.Receipts;
 
 namespace Outbox;
 
@@ -21,7 +22,7 @@ public sealed class DbContextOutbox
 
     /// <summary>Adds an event to be written by the next <c>SaveChanges</c>.</summary>
     /// <param name="message">An instance of a class with a <see cref="MessageTypeAttribute"/>.</param>
-    /// <param name="options">Key, headers and times.</param>
+    /// <param name="options">Key, headers, times, and whether receipts are wanted.</param>
     /// <returns>The message id.</returns>
     public Guid Add(object message, MessageOptions options)
     {
@@ -29,6 +30,8 @@ public sealed class DbContextOutbox
         if (row.PartitionKey is { } key && _registration is not null)
             row.Partition = Partitioner.PartitionOf(key, _registration.Partitions.Current ?? Partitions(_registration));
         _context.Add(row);
+        if (options.WantsReceipt)
+            _context.Add(new ReceiptRequest { MessageId = row.MessageId, Type = row.Type });
         return row.MessageId;
     }
 

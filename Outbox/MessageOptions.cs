@@ -21,6 +21,11 @@ public sealed record MessageOptions
     /// <value>Default: none. The current trace context is added by itself.</value>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = Envelope.NoHeaders;
 
+    /// <summary>Whether its consumers tell when they have applied it, so that <see cref="IOutbox.WhenAppliedAsync"/> can be asked. Needs <see cref="OutboxBuilder.UseReceipts"/>.</summary>
+    /// <value>Default: <see langword="false"/>.</value>
+    /// <remarks>It costs one more row here, and one more message from each consumer.</remarks>
+    public bool WantsReceipt { get; init; }
+
     /// <summary>Publish at this time or later (the database's clock). A waiting message does not hold up later ones of its key.</summary>
     /// <value>Default: at once.</value>
     public DateTimeOffset? NotBefore { get; init; }

@@ -1,6 +1,7 @@
 using System.Reflection;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox.Consumers;
+using Outbox.Receipts;
 using Outbox.Transport;
 
 namespace Outbox;
@@ -78,6 +79,16 @@ public sealed class OutboxBuilder
         if (!Services.Any(s => s.ServiceType == typeof(InMemoryTransport)))
             Services.AddSingleton<InMemoryTransport>();
         return UseTransport(services => services.GetRequiredService<InMemoryTransport>());
+    }
+
+    /// <summary>Receives receipts: consumers tell this outbox when they have applied, or could not apply, the messages that are written with <see cref="MessageOptions.WantsReceipt"/>.</summary>
+    /// <param name="configure">How long they are kept, and where they come from.</param>
+    /// <remarks>Adds the queues <c>&lt;source&gt;.receipts</c> and <c>&lt;source&gt;.consumers</c>. Call it in each process of the service that writes such messages or waits for them.</remarks>
+    public OutboxBuilder UseReceipts(Action<ReceiptOptions>? configure = null)
+    {
+        Options.Receipts ??= new ReceiptOptions();
+        configure?.Invoke(Options.Receipts);
+        return this;
     }
 
     /// <summary>Adds a consumer: a queue of its own and the handlers for its messages.</summary>

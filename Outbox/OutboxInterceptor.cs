@@ -6,6 +6,7 @@ using Microsoft.EntityFrameworkCore.ChangeTracking;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Storage;
 using Outbox.Messages;
+using Outbox.Receipts;
 
 namespace Outbox;
 
@@ -137,6 +138,8 @@ internal sealed class OutboxInterceptor(OutboxRegistration registration) : ISave
             entry.State = EntityState.Detached;
             saved = true;
         }
+        foreach (var entry in context.ChangeTracker.Entries<ReceiptRequest>().Where(e => e.State == EntityState.Unchanged).ToList())
+            entry.State = EntityState.Detached;
         if (!saved)
             return;
         if (context.Database.CurrentTransaction is { } transaction)

@@ -27,7 +27,7 @@ internal sealed class OutboxMessageFactory(OutboxOptions options)
             PartitionKey = key,
             KeySequence = about.KeySequence,
             Type = type,
-            Headers = Headers(about.Headers),
+            Headers = Headers(about.Headers, about.WantsReceipt ? options : null),
             ContentType = options.Serializer.ContentType,
             Body = options.Serializer.Serialize(message),
             NotBefore = about.NotBefore?.UtcDateTime,
@@ -35,19 +35,28 @@ internal sealed class OutboxMessageFactory(OutboxOptions options)
         };
     }
 
-    private static string? Headers(IReadOnlyDictionary<string, string> headers)
+    /// <param name="headers">The caller's.</param>
+    /// <param name="receiptTo">The outbox that wants receipts, if it does.</param>
+    private static string? Headers(IReadOnlyDictionary<string, string> headers, OutboxOptions? receiptTo)
     {
+        if (receiptTo is { Receipts: null })
+            throw new OutboxConfigurationException($"Outbox '{receiptTo.Source}' takes no receipts, so nobody would keep the one that is wanted. Add outbox.UseReceipts().");
         var trace = Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity : null;
-        if (headers.Count == 0 && trace is null)
+        if (headers.Count == 0 && trace is null && receiptTo is null)
             return null;
-        var all = new Dictionary<string, string>(headers.Count + 2, StringComparer.Ordinal);
+        var all = new Dictionary<string, string>(headers.Count + 3, StringComparer.Ordinal);
         foreach (var (name, value) in headers)
         {
             // AMQP short strings hold 255 bytes; 128 leaves room for any client's own prefix.
             if (name.Length == 0 || Encoding.UTF8.GetByteCount(name) > 128 || name.StartsWith(MessageHeaders.ReservedPrefix, StringComparison.OrdinalIgnoreCase))
                 throw new ArgumentException($"Header '{name}' is not allowed: 1 to 128 bytes, not beginning with '{MessageHeaders.ReservedPrefix}'.", nameof(headers));
+            // Copied from a message that was received, it would send this one's receipts to that one's source.
+            if (name == MessageHeaders.ReceiptTo)
+                throw new ArgumentException($"Header '{name}' is written by the library: set WantsReceipt, and leave the header out when you copy those of another message.", nameof(headers));
             all[name] = value ?? "";
         }
+        if (receiptTo is not null)
+            all[MessageHeaders.ReceiptTo] = receiptTo.Source;
         if (trace is not null)
         {
             all.TryAdd(MessageHeaders.TraceParent, trace.Id!);

@@ -4,6 +4,7 @@ using Outbox.Consumers;
 using Outbox.Inbox;
 using Outbox.Locks;
 using Outbox.Messages;
+using Outbox.Receipts;
 using Outbox.Sql;
 
 namespace Outbox;
@@ -11,7 +12,7 @@ namespace Outbox;
 /// <summary>Maps the outbox's tables into a service's own model.</summary>
 public static class OutboxModel
 {
-    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
     /// <returns>The same builder.</returns>
     public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
     {
@@ -63,6 +64,32 @@ public static class OutboxModel
             entity.Property(r => r.StartedAt).HasColumnName("started_at").HasDefaultValueSql(engine.Now);
             entity.Property(r => r.ExpiresAt).HasColumnName("expires_at");
             entity.Property(r => r.Status).HasColumnName("status");
+        });
+        modelBuilder.Entity<KnownConsumer>(entity =>
+        {
+            entity.ToTable("consumers").HasKey(c => new { c.Name, c.Type }).HasName("pk_consumers");
+            engine.Exact(entity.Property(c => c.Name).HasColumnName("name").HasMaxLength(100));
+            engine.Exact(entity.Property(c => c.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength));
+            entity.Property(c => c.LastSeenAt).HasColumnName("last_seen_at").HasDefaultValueSql(engine.Now);
+        });
+        modelBuilder.Entity<ReceiptRequest>(entity =>
+        {
+            entity.ToTable("receipt_requests").HasKey(r => r.MessageId).HasName("pk_receipt_requests");
+            entity.HasIndex(r => r.RequestedAt).HasDatabaseName("ix_receipt_requests_requested_at");
+            entity.Property(r => r.MessageId).HasColumnName("message_id").ValueGeneratedNever();
+            engine.Exact(entity.Property(r => r.Type).HasColumnName("type").HasMaxLength(MessageTypeRegistry.MaxNameLength));
+            entity.Property(r => r.RequestedAt).HasColumnName("requested_at").HasDefaultValueSql(engine.Now);
+        });
+        modelBuilder.Entity<ReceiptRow>(entity =>
+        {
+            entity.ToTable("receipts").HasKey(r => new { r.MessageId, r.Consumer }).HasName("pk_receipts");
+            entity.HasIndex(r => r.ReceivedAt).HasDatabaseName("ix_receipts_received_at");
+            entity.Property(r => r.MessageId).HasColumnName("message_id");
+            engine.Exact(entity.Property(r => r.Consumer).HasColumnName("consumer").HasMaxLength(100));
+            entity.Property(r => r.Outcome).HasColumnName("outcome").HasMaxLength(20);
+            entity.Property(r => r.Reason).HasColumnName("reason");
+            entity.Property(r => r.OccurredAt).HasColumnName("occurred_at");
+            entity.Property(r => r.ReceivedAt).HasColumnName("received_at").HasDefaultValueSql(engine.Now);
         });
         modelBuilder.Entity<OutboxSettings>(entity =>
         {

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Outbox.Messages;
+using Outbox.Receipts;
 
 namespace Outbox;
 
@@ -39,6 +40,9 @@ public sealed class OutboxOptions
     /// <value>Default: <see cref="JsonMessageSerializer"/>.</value>
     [Required]
     public IMessageSerializer Serializer { get; set; } = new JsonMessageSerializer();
+
+    /// <summary>Settings of the receipts that come back, if they are wanted.</summary>
+    internal ReceiptOptions? Receipts { get; set; }
 
     internal const string DefaultExchange = "events";
 

@@ -2,6 +2,8 @@ using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Outbox.Receipts;
 using Outbox.Sql;
 
 namespace Outbox;
@@ -12,6 +14,7 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
     private readonly Lock _lock = new();
     private DbDataSource? _dataSource;
     private OutboxInterceptor? _interceptor;
+    private ReceiptWatch? _receipts;
 
     public OutboxOptions Options => options;
 
@@ -26,6 +29,12 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
 
     /// <summary>Raised when rows were, or may soon be, committed in this process.</summary>
     public OutboxSignal Signal { get; } = new();
+
+    /// <summary>The consumers that publishers are told of.</summary>
+    public List<AnnouncedConsumer> Announced { get; } = [];
+
+    /// <summary>Woken when receipts were committed in this process.</summary>
+    public OutboxSignal ReceiptSignal { get; } = new();
 
     /// <summary>Places the rows of this outbox's contexts, and raises <see cref="Signal"/>.</summary>
     public OutboxInterceptor Interceptor
@@ -48,6 +57,13 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
     {
         lock (_lock)
             return _dataSource ??= dataSource(services);
+    }
+
+    /// <summary>Who waits for receipts.</summary>
+    public ReceiptWatch Receipts(IServiceProvider services)
+    {
+        lock (_lock)
+            return _receipts ??= new ReceiptWatch(this, new ReceiptStore(this, services), services.GetService<TimeProvider>() ?? TimeProvider.System);
     }
 
     /// <summary>How many partitions there are, for a context that writes now.</summary>

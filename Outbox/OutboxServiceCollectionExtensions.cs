@@ -5,7 +5,9 @@ using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Outbox.Inbox;
+using Outbox.Receipts;
 using Outbox.Transport;
 
 namespace Outbox;
@@ -49,6 +51,7 @@ public static partial class OutboxServiceCollectionExtensions
         var builder = new OutboxBuilder(services, registration);
         configure(builder);
         registration.Options.Validate();
+        ReceiptConsumers.Add(builder);
         var others = services.Where(s => s.ServiceType == typeof(OutboxRegistration)).Select(s => (OutboxRegistration)s.ImplementationInstance!).ToList();
         if (others.Any(o => o.Source == registration.Source))
             throw new OutboxConfigurationException($"Two outboxes are named '{registration.Source}'. Give one of them another name with outbox.Source(\"…\").");
@@ -56,6 +59,8 @@ public static partial class OutboxServiceCollectionExtensions
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<IInbox>(DbTransactionInbox.Instance);
         services.AddSingleton<IHostedService>(provider => new DoorbellService(registration, provider.GetKeyedService<ITransport>(registration.Source), provider.GetRequiredService<TimeProvider>()));
+        if (registration.Announced.Count > 0)
+            services.AddSingleton<IHostedService>(provider => new ConsumerAnnouncer(registration, provider.TransportOf(registration), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ConsumerAnnouncer>>()));
         services.AddKeyedSingleton<IOutbox>(registration.Source, (provider, _) => new DbTransactionOutbox(registration, provider));
         services.TryAddSingleton<IOutbox>(provider =>
         {

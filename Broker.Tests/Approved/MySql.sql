@@ -145,6 +145,32 @@ CREATE TABLE IF NOT EXISTS relays (
     CONSTRAINT pk_relays PRIMARY KEY (owner)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+CREATE TABLE IF NOT EXISTS consumers (
+    name varchar(100) NOT NULL,
+    type varchar(200) NOT NULL,
+    last_seen_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    CONSTRAINT pk_consumers PRIMARY KEY (name, type)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS receipt_requests (
+    message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
+    type varchar(200) NOT NULL,
+    requested_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    CONSTRAINT pk_receipt_requests PRIMARY KEY (message_id),
+    KEY ix_receipt_requests_requested_at (requested_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS receipts (
+    message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL,
+    consumer varchar(100) NOT NULL,
+    outcome varchar(20) NOT NULL,
+    reason longtext NULL,
+    occurred_at datetime(6) NOT NULL,
+    received_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    CONSTRAINT pk_receipts PRIMARY KEY (message_id, consumer),
+    KEY ix_receipts_received_at (received_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 CREATE TABLE IF NOT EXISTS outbox_settings (
     id smallint NOT NULL,
     partitions smallint NOT NULL DEFAULT 1,

@@ -153,6 +153,32 @@ CREATE TABLE IF NOT EXISTS relays (
     CONSTRAINT pk_relays PRIMARY KEY (owner)
 );
 
+CREATE TABLE IF NOT EXISTS consumers (
+    name character varying(100) NOT NULL,
+    type character varying(200) NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
+    CONSTRAINT pk_consumers PRIMARY KEY (name, type)
+);
+
+CREATE TABLE IF NOT EXISTS receipt_requests (
+    message_id uuid NOT NULL,
+    type character varying(200) NOT NULL,
+    requested_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
+    CONSTRAINT pk_receipt_requests PRIMARY KEY (message_id)
+);
+CREATE INDEX IF NOT EXISTS ix_receipt_requests_requested_at ON receipt_requests (requested_at);
+
+CREATE TABLE IF NOT EXISTS receipts (
+    message_id uuid NOT NULL,
+    consumer character varying(100) NOT NULL,
+    outcome character varying(20) NOT NULL,
+    reason text,
+    occurred_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
+    CONSTRAINT pk_receipts PRIMARY KEY (message_id, consumer)
+);
+CREATE INDEX IF NOT EXISTS ix_receipts_received_at ON receipts (received_at);
+
 CREATE TABLE IF NOT EXISTS outbox_settings (
     id smallint NOT NULL,
     partitions smallint NOT NULL DEFAULT 1,

@@ -184,6 +184,37 @@ CREATE TABLE relays (
     CONSTRAINT pk_relays PRIMARY KEY CLUSTERED (owner)
 );
 
+IF OBJECT_ID(N'consumers', N'U') IS NULL
+CREATE TABLE consumers (
+    name nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    last_seen_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_consumers PRIMARY KEY CLUSTERED (name, type)
+);
+
+IF OBJECT_ID(N'receipt_requests', N'U') IS NULL
+CREATE TABLE receipt_requests (
+    message_id uniqueidentifier NOT NULL,
+    type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    requested_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_receipt_requests PRIMARY KEY CLUSTERED (message_id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'receipt_requests', N'U') AND name = N'ix_receipt_requests_requested_at')
+    CREATE INDEX ix_receipt_requests_requested_at ON receipt_requests (requested_at);
+
+IF OBJECT_ID(N'receipts', N'U') IS NULL
+CREATE TABLE receipts (
+    message_id uniqueidentifier NOT NULL,
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    outcome nvarchar(20) NOT NULL,
+    reason nvarchar(max) NULL,
+    occurred_at datetime2(7) NOT NULL,
+    received_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_receipts PRIMARY KEY CLUSTERED (message_id, consumer)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'receipts', N'U') AND name = N'ix_receipts_received_at')
+    CREATE INDEX ix_receipts_received_at ON receipts (received_at);
+
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (
     id smallint NOT NULL,

@@ -187,6 +187,37 @@ CREATE TABLE relays (
     CONSTRAINT pk_relays PRIMARY KEY CLUSTERED (owner)
 );
 
+IF OBJECT_ID(N'consumers', N'U') IS NULL
+CREATE TABLE consumers (
+    name nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    last_seen_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_consumers PRIMARY KEY CLUSTERED (name, type)
+);
+
+IF OBJECT_ID(N'receipt_requests', N'U') IS NULL
+CREATE TABLE receipt_requests (
+    message_id uniqueidentifier NOT NULL,
+    type nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    requested_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_receipt_requests PRIMARY KEY CLUSTERED (message_id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'receipt_requests', N'U') AND name = N'ix_receipt_requests_requested_at')
+    CREATE INDEX ix_receipt_requests_requested_at ON receipt_requests (requested_at);
+
+IF OBJECT_ID(N'receipts', N'U') IS NULL
+CREATE TABLE receipts (
+    message_id uniqueidentifier NOT NULL,
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    outcome nvarchar(20) NOT NULL,
+    reason nvarchar(max) NULL,
+    occurred_at datetime2(7) NOT NULL,
+    received_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_receipts PRIMARY KEY CLUSTERED (message_id, consumer)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'receipts', N'U') AND name = N'ix_receipts_received_at')
+    CREATE INDEX ix_receipts_received_at ON receipts (received_at);
+
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (
     id smallint NOT NULL,
@@ -227,6 +258,9 @@ SELECT id, side, consumer, source, message_id, original_id, type, partition_key,
 SELECT id, dead_letter_id, side, consumer, message_id, action, actor, reason, previous_body, acted_at FROM dead_letter_actions WHERE 1 = 0;
 SELECT id, consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error, deferred_at, last_failed_at, next_attempt_at FROM deferred_messages WHERE 1 = 0;
 SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
+SELECT name, type, last_seen_at FROM consumers WHERE 1 = 0;
+SELECT message_id, type, requested_at FROM receipt_requests WHERE 1 = 0;
+SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
 SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
 GO
 
@@ -240,12 +274,12 @@ INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
 LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
 LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(NN'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- DescribeIndexes
 SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(NN'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- PrepareRelayConnection
@@ -642,6 +676,58 @@ SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL 
 UPDATE m SET partition = @target
 FROM OPENJSON(@sequences) WITH (id bigint '$') AS moved INNER LOOP JOIN dead_letters AS m WITH (ROWLOCK) ON m.id = moved.id
 WHERE EXISTS (SELECT 1 FROM leases WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @lease AND token = @token)
+GO
+
+-- InsertReceiptRequest
+INSERT INTO receipt_requests (message_id, type) VALUES (@message_id, @type)
+GO
+
+-- InsertReceipt
+SET NOCOUNT OFF;
+UPDATE receipts WITH (UPDLOCK, HOLDLOCK) SET outcome = CASE outcome WHEN N'applied' THEN outcome ELSE @outcome END, reason = CASE outcome WHEN N'applied' THEN reason ELSE @reason END,
+    occurred_at = CASE outcome WHEN N'applied' THEN occurred_at ELSE @occurred_at END, received_at = CASE outcome WHEN N'applied' THEN received_at ELSE SYSUTCDATETIME() END
+WHERE message_id = @message_id AND consumer = @consumer;
+IF @@ROWCOUNT = 0
+    INSERT INTO receipts (message_id, consumer, outcome, reason, occurred_at) VALUES (@message_id, @consumer, @outcome, @reason, @occurred_at);
+GO
+
+-- InsertConsumer
+SET NOCOUNT OFF;
+UPDATE consumers WITH (UPDLOCK, HOLDLOCK) SET last_seen_at = SYSUTCDATETIME() WHERE name = @name AND type = @type;
+IF @@ROWCOUNT = 0
+    INSERT INTO consumers (name, type) VALUES (@name, @type);
+GO
+
+-- ReadReceipts
+SELECT r.message_id, r.consumer, r.outcome, r.reason, r.occurred_at FROM OPENJSON(@message_ids) WITH (id uniqueidentifier '$') AS message
+INNER LOOP JOIN receipts AS r ON r.message_id = message.id
+GO
+
+-- ReadReceiptRequests
+SELECT r.message_id, r.type FROM OPENJSON(@message_ids) WITH (id uniqueidentifier '$') AS message
+INNER LOOP JOIN receipt_requests AS r ON r.message_id = message.id
+GO
+
+-- ReadConsumers
+SELECT name, type FROM consumers WHERE NOT last_seen_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME())
+GO
+
+-- DeleteOldReceipts
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) message_id, consumer FROM receipts WHERE received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+INNER LOOP JOIN receipts AS m WITH (ROWLOCK) ON m.message_id = old.message_id AND m.consumer = old.consumer
+GO
+
+-- DeleteOldReceiptRequests
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) message_id FROM receipt_requests WHERE requested_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY requested_at) AS old
+INNER LOOP JOIN receipt_requests AS m WITH (ROWLOCK) ON m.message_id = old.message_id
+GO
+
+-- DeleteOldConsumers
+DELETE FROM consumers WHERE last_seen_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME())
 GO
 
 -- ListSequences(spans)

@@ -141,6 +141,31 @@ CREATE TABLE IF NOT EXISTS relays (
     status TEXT NULL
 );
 
+CREATE TABLE IF NOT EXISTS consumers (
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    last_seen_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    CONSTRAINT pk_consumers PRIMARY KEY (name, type)
+);
+
+CREATE TABLE IF NOT EXISTS receipt_requests (
+    message_id TEXT NOT NULL CONSTRAINT pk_receipt_requests PRIMARY KEY,
+    type TEXT NOT NULL,
+    requested_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
+);
+CREATE INDEX IF NOT EXISTS ix_receipt_requests_requested_at ON receipt_requests (requested_at);
+
+CREATE TABLE IF NOT EXISTS receipts (
+    message_id TEXT NOT NULL,
+    consumer TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NULL,
+    occurred_at TEXT NOT NULL,
+    received_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    CONSTRAINT pk_receipts PRIMARY KEY (message_id, consumer)
+);
+CREATE INDEX IF NOT EXISTS ix_receipts_received_at ON receipts (received_at);
+
 CREATE TABLE IF NOT EXISTS outbox_settings (
     id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
     partitions INTEGER NOT NULL DEFAULT 1,

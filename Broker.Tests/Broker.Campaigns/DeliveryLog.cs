@@ -116,7 +116,9 @@ internal sealed class DeliveryLog : IAsyncDisposable
         await using var connection = await ConnectAsync(_stop.Token);
         await using var channel = await connection.CreateChannelAsync(cancellationToken: _stop.Token);
         await channel.ExchangeDeclareAsync(Name, ExchangeType.Topic, durable: true, cancellationToken: _stop.Token);
-        await channel.QueueDeclareAsync(Name, durable: true, exclusive: false, autoDelete: false, new Dictionary<string, object?> { ["x-queue-type"] = "quorum" }, cancellationToken: _stop.Token);
+        // Single active consumer: what a dead connection took along comes back before anything later. Otherwise the queue may hand out later messages to the next connection first, and the relay would be blamed.
+        var arguments = new Dictionary<string, object?> { ["x-queue-type"] = "quorum", ["x-single-active-consumer"] = true };
+        await channel.QueueDeclareAsync(Name, durable: true, exclusive: false, autoDelete: false, arguments, cancellationToken: _stop.Token);
         await channel.QueueBindAsync(Name, Name, "#", cancellationToken: _stop.Token);
         await channel.BasicQosAsync(0, Prefetch, global: false, _stop.Token);
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

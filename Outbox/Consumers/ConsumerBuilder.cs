@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Outbox.Receipts;
 
 namespace Outbox.Consumers;
 
@@ -65,11 +66,21 @@ public sealed class ConsumerBuilder
         return this;
     }
 
-    private ConsumerBuilder Add<TMessage, THandler>(MessageHandlerInvoker invoker)
+    /// <summary>Handles messages of a class that has no name of its own.</summary>
+    internal ConsumerBuilder Handle<TMessage, THandler>(string type)
+        where TMessage : notnull
+        where THandler : class, IMessageHandler<TMessage>
+    {
+        _outbox.Options.MessageTypes.Add(typeof(TMessage), type);
+        return Add<TMessage, THandler>(MessageHandlerInvoker.For<TMessage, THandler>(), isNamed: true);
+    }
+
+    private ConsumerBuilder Add<TMessage, THandler>(MessageHandlerInvoker invoker, bool isNamed = false)
         where TMessage : notnull
         where THandler : class
     {
-        _outbox.Options.MessageTypes.Add<TMessage>();
+        if (!isNamed)
+            _outbox.Options.MessageTypes.Add<TMessage>();
         var type = _outbox.Options.MessageTypes.NameOf(typeof(TMessage));
         if (!_handlers.TryAdd(type, invoker))
             throw new OutboxConfigurationException($"Consumer '{Options.Name}' has two handlers for '{type}'. Give the second one a consumer of its own.");
@@ -86,6 +97,8 @@ public sealed class ConsumerBuilder
         if (_services.Any(s => s.ImplementationInstance is ConsumerOptions other && other.Name == options.Name))
             throw new OutboxConfigurationException($"Two consumers are named '{options.Name}'. Give one of them another name.");
         _services.AddSingleton(options);
+        if (options.Announces)
+            outbox.Announced.Add(new AnnouncedConsumer(options, () => MessageProcessor.TypesOf(outbox.Options.MessageTypes, handlers)));
         _services.AddSingleton<IHostedService>(provider => new ConsumerService(
             options,
             provider.TransportOf(outbox),

@@ -84,6 +84,15 @@ public sealed class ConsumerOptions
     /// <value>Default: 7 days.</value>
     public TimeSpan InboxRetention { get; set; } = TimeSpan.FromDays(7);
 
+    /// <summary>Reads the bodies, if not the outbox's own serializer does.</summary>
+    internal Messages.IMessageSerializer? Serializer { get; set; }
+
+    /// <summary>Whether publishers are told of it.</summary>
+    internal bool Announces { get; set; } = true;
+
+    /// <summary>Called after each commit of effects. Must return at once and not throw.</summary>
+    internal Action? Committed { get; set; }
+
     /// <summary>There is a handler for many messages at once, so batches are wanted.</summary>
     internal void PreferBatches() => _batchSize ??= ManyAtOnce;
 

@@ -103,6 +103,7 @@ internal sealed partial class MessageProcessor
         await FinishAsync(session, [.. aside, .. results], [.. candidates.Where(m => !run.IsApplied(m.Incoming) && !run.IsKnown(m.Incoming)).Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false);
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        options.Committed?.Invoke();
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
         if (isCareful)
             _failingShare = (0.8 * _failingShare) + (0.2 * fresh.Count(m => run.HasFailed(m.Incoming)) / Math.Max(1, fresh.Count));

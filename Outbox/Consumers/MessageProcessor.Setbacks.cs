@@ -84,8 +84,9 @@ internal sealed partial class MessageProcessor
         await _deferred.RemoveAsync(transaction, removed, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Sets the message aside. Doing it twice counts a further failure of the same dead letter.</summary>
-    private async Task DeadLetterAsync(DbTransaction transaction, IncomingMessage incoming, Exception error, int attempts, bool blocks, CancellationToken cancellationToken) =>
+    /// <summary>Sets the message aside, with a word of it to whoever asked for one. Doing it twice counts a further failure of the same dead letter.</summary>
+    private async Task DeadLetterAsync(DbTransaction transaction, IncomingMessage incoming, Exception error, int attempts, bool blocks, CancellationToken cancellationToken)
+    {
         await transaction.Connection!.Command(_dialect.InsertDeadLetter, transaction)
             .With("side", "consumer")
             .With("consumer", options.Name)
@@ -102,4 +103,7 @@ internal sealed partial class MessageProcessor
             .With("attempts", attempts)
             .With("state", blocks ? "blocking" : "dead")
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        await _receipts.RefusedAsync(transaction, incoming, ReasonOf(error), cancellationToken).ConfigureAwait(false);
+        await _steps.ReachedAsync("dead letter written").ConfigureAwait(false);
+    }
 }

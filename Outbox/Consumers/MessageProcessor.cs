@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Outbox.Diagnostics;
 using Outbox.Inbox;
 using Outbox.Messages;
+using Outbox.Receipts;
 using Outbox.Sql;
 
 namespace Outbox.Consumers;
@@ -18,6 +19,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     private readonly StepSignals _steps = services.GetService<StepSignals>() ?? StepSignals.None;
     private readonly SqlDialect _dialect = outbox.Dialect(services);
     private readonly DeferredQueue _deferred = new(options.Name, outbox.Dialect(services));
+    private readonly ReceiptWriter _receipts = new(outbox, options.Name, services.GetService<TimeProvider>() ?? TimeProvider.System);
 
     private readonly Dictionary<string, (MessageHandlerInvoker Handler, Type ReadAs)> _readable = Readable(outbox.Options.MessageTypes, handlers);
 
@@ -26,6 +28,9 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
 
     /// <summary>The types that it reads: those of its handlers, with their aliases and the older versions that are upcast.</summary>
     public IReadOnlyCollection<string> Types => _readable.Keys;
+
+    /// <summary>The types that a consumer with these handlers reads.</summary>
+    public static IReadOnlyCollection<string> TypesOf(MessageTypeRegistry types, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers) => Readable(types, handlers).Keys;
 
     private static Dictionary<string, (MessageHandlerInvoker Handler, Type ReadAs)> Readable(MessageTypeRegistry types, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers)
     {
@@ -75,7 +80,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             throw new RejectMessageException("The message has no type (AMQP property type, or header cloudEvents:type).");
         if (!_readable.TryGetValue(type, out var readable))
             throw new RejectMessageException($"Consumer '{options.Name}' has no handler for message type '{IncomingMessage.Fit(type, MessageTypeRegistry.MaxNameLength)}'. It handles: {string.Join(", ", Types)}.");
-        var message = outbox.Options.Serializer.Deserialize(incoming.Delivery.Body, readable.ReadAs);
+        var message = (options.Serializer ?? outbox.Options.Serializer).Deserialize(incoming.Delivery.Body, readable.ReadAs);
         return new ReadableMessage(incoming, messageId, readable.Handler, outbox.Options.MessageTypes.UpcastTo(readable.Handler.MessageType, readable.ReadAs, message));
     }
 
@@ -178,6 +183,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             await _deferred.RemoveAsync(session.Transaction, [incoming], cancellationToken).ConfigureAwait(false);
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        options.Committed?.Invoke();
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
         return new BatchResult(incoming, outcome, KeyGoesOn: keyGoesOn);
     }
@@ -192,6 +198,9 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             cancellationToken).ConfigureAwait(false);
         await _steps.ReachedAsync("handled").ConfigureAwait(false);
         await session.SaveAsync(cancellationToken).ConfigureAwait(false);
+        foreach (var message in messages)
+            await _receipts.AppliedAsync(session.Transaction, message.Incoming, cancellationToken).ConfigureAwait(false);
+        await _steps.ReachedAsync("receipts written").ConfigureAwait(false);
         await _steps.ReachedAsync("saved").ConfigureAwait(false);
     }
 

@@ -44,6 +44,12 @@ internal static partial class Log
     [LoggerMessage(1011, LogLevel.Warning, "Consumer '{Consumer}' could not accept {Message} after its commit. The broker delivers it again, and the copy changes nothing.")]
     public static partial void NotAccepted(ILogger logger, Exception exception, string consumer, string message);
 
+    [LoggerMessage(1030, LogLevel.Warning, "Publishers do not hear of the consumers of '{Source}' now, and are told again later. It matters only to those who wait for receipts. {Error}")]
+    public static partial void NotAnnounced(ILogger logger, string source, string error);
+
+    [LoggerMessage(1031, LogLevel.Warning, "Old receipts of '{Source}' could not be deleted; that is tried again later. {Error}")]
+    public static partial void ReceiptsNotDeleted(ILogger logger, string source, string error);
+
     [LoggerMessage(1013, LogLevel.Warning, "Consumer '{Consumer}' handles {Count} messages one by one: a transaction for all of them failed. {Error}")]
     public static partial void BatchFailed(ILogger logger, string consumer, int count, string error);
 

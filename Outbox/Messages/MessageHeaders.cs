@@ -34,6 +34,9 @@ public static class MessageHeaders
     /// <summary>Says that a message is published again from the archive, and since when that replay has been running (RFC 3339). Its id is the original one, so an inbox that knows it changes nothing.</summary>
     public const string Replay = "outbox-replay";
 
+    /// <summary>The source that wants to know when the message was applied, and by whom; see <see cref="MessageOptions.WantsReceipt"/>. Absent otherwise.</summary>
+    public const string ReceiptTo = "outbox-receipt-to";
+
     /// <summary>The prefix of headers that only the library writes.</summary>
     internal const string ReservedPrefix = "cloudEvents:";
 }

@@ -3,7 +3,7 @@ namespace Outbox.Sql;
 /// <summary>A row of the table <c>outbox_schema</c>: a version that the tables were brought to. Mapped so that migrations write it.</summary>
 internal sealed class SchemaVersion
 {
-    /// <summary>The version of the tables that this assembly works with. Version 1 had no <c>outbox_schema</c>, no archive and no index for the inbox's retention; version 2 no relays, no settings, no scheduled rows and no dead letters of relays; version 3 no deferred messages and no record of what operators did.</summary>
+    /// <summary>The version of the tables that this assembly works with. Version 1 had no <c>outbox_schema</c>, no archive and no index for the inbox's retention; version 2 no relays, no settings, no scheduled rows and no dead letters of relays; version 3 no deferred messages, no record of what operators did and no receipts.</summary>
     public const int Current = 4;
 
     public int Version { get; set; }

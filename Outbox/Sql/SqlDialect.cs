@@ -124,6 +124,9 @@ public abstract partial class SqlDialect
         SELECT id, dead_letter_id, side, consumer, message_id, action, actor, reason, previous_body, acted_at FROM dead_letter_actions WHERE 1 = 0;
         SELECT id, consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error, deferred_at, last_failed_at, next_attempt_at FROM deferred_messages WHERE 1 = 0;
         SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
+        SELECT name, type, last_seen_at FROM consumers WHERE 1 = 0;
+        SELECT message_id, type, requested_at FROM receipt_requests WHERE 1 = 0;
+        SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
         SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
 

@@ -1,0 +1,443 @@
+using System;
+using Microsoft.EntityFrameworkCore.Migrations;
+
+#nullable disable
+
+#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
+
+namespace Shop.Migrations.SqlServer.Stock
+{
+    /// <inheritdoc />
+    public partial class Update : Migration
+    {
+        /// <inheritdoc />
+        protected override void Up(MigrationBuilder migrationBuilder)
+        {
+            migrationBuilder.CreateTable(
+                name: "consumers",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    last_seen_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumers", x => new { x.name, x.type });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "dead_letter_actions",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    dead_letter_id = table.Column<long>(type: "bigint", nullable: false),
+                    side = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: true),
+                    action = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    actor = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    previous_body = table.Column<byte[]>(type: "varbinary(max)", nullable: true),
+                    acted_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_dead_letter_actions", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "dead_letters",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    side = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, defaultValue: "", collation: "Latin1_General_100_BIN2"),
+                    source = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: true),
+                    original_id = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    type = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    partition_key = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    content_type = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: false),
+                    error = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    attempts = table.Column<int>(type: "int", nullable: false),
+                    first_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    partition = table.Column<short>(type: "smallint", nullable: true),
+                    sequence = table.Column<long>(type: "bigint", nullable: true),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_dead_letters", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "deferred_messages",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    source = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    original_id = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    type = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    content_type = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
+                    state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    attempts = table.Column<int>(type: "int", nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    error = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    deferred_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    next_attempt_at = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_deferred_messages", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "inbox_messages",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    operation = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, defaultValue: "", collation: "Latin1_General_100_BIN2"),
+                    received_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_inbox_messages", x => new { x.consumer, x.message_id, x.operation });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "items",
+                columns: table => new
+                {
+                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    reserved = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_items", x => x.sku);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "leases",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false),
+                    token = table.Column<long>(type: "bigint", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_leases", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_archive",
+                columns: table => new
+                {
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    not_before = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    published_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    outcome = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, defaultValue: "published")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_archive", x => new { x.sequence, x.message_id });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_messages",
+                columns: table => new
+                {
+                    sequence = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    partition = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "0"),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    not_before = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_messages", x => new { x.partition, x.sequence });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    partition = table.Column<short>(type: "smallint", nullable: false),
+                    not_before = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    sequence = table.Column<long>(type: "bigint", nullable: false),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    content_type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_schema",
+                columns: table => new
+                {
+                    version = table.Column<int>(type: "int", nullable: false),
+                    applied_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_schema", x => x.version);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "smallint", nullable: false),
+                    partitions = table.Column<short>(type: "smallint", nullable: false, defaultValueSql: "1"),
+                    next_partitions = table.Column<short>(type: "smallint", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "receipt_requests",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    requested_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipt_requests", x => x.message_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "receipts",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    outcome = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    occurred_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    received_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipts", x => new { x.message_id, x.consumer });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    started_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    status = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "reservations",
+                columns: table => new
+                {
+                    order_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "int", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                });
+
+            migrationBuilder.InsertData(
+                table: "items",
+                columns: new[] { "sku", "reserved" },
+                values: new object[,]
+                {
+                    { "apple", 0L },
+                    { "bread", 0L },
+                    { "cheese", 0L },
+                    { "coffee", 0L },
+                    { "egg", 0L },
+                    { "honey", 0L },
+                    { "milk", 0L },
+                    { "olive", 0L },
+                    { "rice", 0L },
+                    { "tea", 0L }
+                });
+
+            migrationBuilder.InsertData(
+                table: "outbox_schema",
+                column: "version",
+                value: 4);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letter_actions_letter",
+                table: "dead_letter_actions",
+                column: "dead_letter_id");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
+
+            migrationBuilder.CreateIndex(
+                name: "ux_dead_letters_message",
+                table: "dead_letters",
+                columns: new[] { "side", "consumer", "message_id" },
+                unique: true,
+                filter: "[message_id] IS NOT NULL");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_deferred_messages_due",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "next_attempt_at", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_deferred_messages_key",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "partition_key", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ux_deferred_messages_message",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "message_id" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_inbox_messages_received_at",
+                table: "inbox_messages",
+                column: "received_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_archive_published_at",
+                table: "outbox_archive",
+                column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipt_requests_requested_at",
+                table: "receipt_requests",
+                column: "requested_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipts_received_at",
+                table: "receipts",
+                column: "received_at");
+        }
+
+        /// <inheritdoc />
+        protected override void Down(MigrationBuilder migrationBuilder)
+        {
+            migrationBuilder.DropTable(
+                name: "consumers");
+
+            migrationBuilder.DropTable(
+                name: "dead_letter_actions");
+
+            migrationBuilder.DropTable(
+                name: "dead_letters");
+
+            migrationBuilder.DropTable(
+                name: "deferred_messages");
+
+            migrationBuilder.DropTable(
+                name: "inbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "items");
+
+            migrationBuilder.DropTable(
+                name: "leases");
+
+            migrationBuilder.DropTable(
+                name: "outbox_archive");
+
+            migrationBuilder.DropTable(
+                name: "outbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "outbox_scheduled");
+
+            migrationBuilder.DropTable(
+                name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "receipt_requests");
+
+            migrationBuilder.DropTable(
+                name: "receipts");
+
+            migrationBuilder.DropTable(
+                name: "relays");
+
+            migrationBuilder.DropTable(
+                name: "reservations");
+        }
+    }
+}

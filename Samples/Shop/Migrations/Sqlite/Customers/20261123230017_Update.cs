@@ -1,0 +1,416 @@
+using System;
+using Microsoft.EntityFrameworkCore.Migrations;
+
+#nullable disable
+
+namespace Shop.Migrations.Sqlite.Customers
+{
+    /// <inheritdoc />
+    public partial class Update : Migration
+    {
+        /// <inheritdoc />
+        protected override void Up(MigrationBuilder migrationBuilder)
+        {
+            migrationBuilder.CreateTable(
+                name: "accounts",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    orders = table.Column<int>(type: "INTEGER", nullable: false),
+                    cents = table.Column<long>(type: "INTEGER", nullable: false),
+                    last_number = table.Column<int>(type: "INTEGER", nullable: false),
+                    out_of_order = table.Column<int>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_accounts", x => x.customer_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "consumers",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    last_seen_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumers", x => new { x.name, x.type });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "dead_letter_actions",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    dead_letter_id = table.Column<long>(type: "INTEGER", nullable: false),
+                    side = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false),
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: true),
+                    action = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false),
+                    actor = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    reason = table.Column<string>(type: "TEXT", nullable: true),
+                    previous_body = table.Column<byte[]>(type: "BLOB", nullable: true),
+                    acted_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_dead_letter_actions", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "dead_letters",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    side = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false),
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false, defaultValue: ""),
+                    source = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: true),
+                    original_id = table.Column<string>(type: "TEXT", nullable: true),
+                    type = table.Column<string>(type: "TEXT", nullable: true),
+                    partition_key = table.Column<string>(type: "TEXT", nullable: true),
+                    headers = table.Column<string>(type: "TEXT", nullable: true),
+                    content_type = table.Column<string>(type: "TEXT", nullable: true),
+                    body = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    reason = table.Column<string>(type: "TEXT", nullable: false),
+                    error = table.Column<string>(type: "TEXT", nullable: true),
+                    attempts = table.Column<int>(type: "INTEGER", nullable: false),
+                    first_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    last_failed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "dead"),
+                    partition = table.Column<short>(type: "INTEGER", nullable: true),
+                    sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_dead_letters", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "deferred_messages",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    source = table.Column<string>(type: "TEXT", nullable: true),
+                    original_id = table.Column<string>(type: "TEXT", nullable: true),
+                    type = table.Column<string>(type: "TEXT", nullable: true),
+                    headers = table.Column<string>(type: "TEXT", nullable: true),
+                    content_type = table.Column<string>(type: "TEXT", nullable: true),
+                    body = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    state = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false),
+                    attempts = table.Column<int>(type: "INTEGER", nullable: false),
+                    reason = table.Column<string>(type: "TEXT", nullable: true),
+                    error = table.Column<string>(type: "TEXT", nullable: true),
+                    deferred_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    last_failed_at = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    next_attempt_at = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_deferred_messages", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "inbox_messages",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    operation = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false, defaultValue: ""),
+                    received_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_inbox_messages", x => new { x.consumer, x.message_id, x.operation });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "leases",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    owner = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    token = table.Column<long>(type: "INTEGER", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_leases", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_archive",
+                columns: table => new
+                {
+                    sequence = table.Column<long>(type: "INTEGER", nullable: false),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    partition = table.Column<short>(type: "INTEGER", nullable: false),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    headers = table.Column<string>(type: "TEXT", nullable: true),
+                    content_type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    body = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    not_before = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    published_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    outcome = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false, defaultValue: "published")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_archive", x => new { x.sequence, x.message_id });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_messages",
+                columns: table => new
+                {
+                    sequence = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    partition = table.Column<short>(type: "INTEGER", nullable: false, defaultValue: (short)0),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    headers = table.Column<string>(type: "TEXT", nullable: true),
+                    content_type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false, defaultValue: "application/json"),
+                    body = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    not_before = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_messages", x => x.sequence);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_scheduled",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "INTEGER", nullable: false)
+                        .Annotation("Sqlite:Autoincrement", true),
+                    partition = table.Column<short>(type: "INTEGER", nullable: false),
+                    not_before = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    sequence = table.Column<long>(type: "INTEGER", nullable: false),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "INTEGER", nullable: true),
+                    type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    headers = table.Column<string>(type: "TEXT", nullable: true),
+                    content_type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    body = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_scheduled", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_schema",
+                columns: table => new
+                {
+                    version = table.Column<int>(type: "INTEGER", nullable: false),
+                    applied_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_schema", x => x.version);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "outbox_settings",
+                columns: table => new
+                {
+                    id = table.Column<short>(type: "INTEGER", nullable: false),
+                    partitions = table.Column<short>(type: "INTEGER", nullable: false, defaultValue: (short)1),
+                    next_partitions = table.Column<short>(type: "INTEGER", nullable: true),
+                    changed_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_outbox_settings", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "receipt_requests",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    type = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    requested_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipt_requests", x => x.message_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "receipts",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    outcome = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "TEXT", nullable: true),
+                    occurred_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    received_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipts", x => new { x.message_id, x.consumer });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "relays",
+                columns: table => new
+                {
+                    owner = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    status = table.Column<string>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_relays", x => x.owner);
+                });
+
+            migrationBuilder.InsertData(
+                table: "outbox_schema",
+                column: "version",
+                value: 4);
+
+            migrationBuilder.InsertData(
+                table: "outbox_settings",
+                columns: new[] { "id", "next_partitions" },
+                values: new object[] { (short)1, null });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letter_actions_letter",
+                table: "dead_letter_actions",
+                column: "dead_letter_id");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letters_state",
+                table: "dead_letters",
+                columns: new[] { "side", "state", "partition" });
+
+            migrationBuilder.CreateIndex(
+                name: "ux_dead_letters_message",
+                table: "dead_letters",
+                columns: new[] { "side", "consumer", "message_id" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_deferred_messages_due",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "next_attempt_at", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_deferred_messages_key",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "partition_key", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ux_deferred_messages_message",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "message_id" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_inbox_messages_received_at",
+                table: "inbox_messages",
+                column: "received_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ux_leases_name_token",
+                table: "leases",
+                columns: new[] { "name", "token" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_archive_published_at",
+                table: "outbox_archive",
+                column: "published_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_scheduled_due",
+                table: "outbox_scheduled",
+                columns: new[] { "partition", "not_before", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipt_requests_requested_at",
+                table: "receipt_requests",
+                column: "requested_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipts_received_at",
+                table: "receipts",
+                column: "received_at");
+        }
+
+        /// <inheritdoc />
+        protected override void Down(MigrationBuilder migrationBuilder)
+        {
+            migrationBuilder.DropTable(
+                name: "accounts");
+
+            migrationBuilder.DropTable(
+                name: "consumers");
+
+            migrationBuilder.DropTable(
+                name: "dead_letter_actions");
+
+            migrationBuilder.DropTable(
+                name: "dead_letters");
+
+            migrationBuilder.DropTable(
+                name: "deferred_messages");
+
+            migrationBuilder.DropTable(
+                name: "inbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "leases");
+
+            migrationBuilder.DropTable(
+                name: "outbox_archive");
+
+            migrationBuilder.DropTable(
+                name: "outbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "outbox_scheduled");
+
+            migrationBuilder.DropTable(
+                name: "outbox_schema");
+
+            migrationBuilder.DropTable(
+                name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "receipt_requests");
+
+            migrationBuilder.DropTable(
+                name: "receipts");
+
+            migrationBuilder.DropTable(
+                name: "relays");
+        }
+    }
+}
