@@ -12,6 +12,19 @@ namespace Shop.Migrations.SqlServer.Orders
         protected override void Up(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.CreateTable(
+                name: "consumers",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    last_seen_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumers", x => new { x.name, x.type });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
                 {
@@ -199,6 +212,35 @@ namespace Shop.Migrations.SqlServer.Orders
                 });
 
             migrationBuilder.CreateTable(
+                name: "receipt_requests",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    requested_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipt_requests", x => x.message_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "receipts",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    outcome = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    occurred_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    received_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipts", x => new { x.message_id, x.consumer });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "relays",
                 columns: table => new
                 {
@@ -215,7 +257,7 @@ namespace Shop.Migrations.SqlServer.Orders
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 3);
+                value: 4);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -254,11 +296,24 @@ namespace Shop.Migrations.SqlServer.Orders
                 name: "ix_outbox_scheduled_due",
                 table: "outbox_scheduled",
                 columns: new[] { "partition", "not_before", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipt_requests_requested_at",
+                table: "receipt_requests",
+                column: "requested_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipts_received_at",
+                table: "receipts",
+                column: "received_at");
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.DropTable(
+                name: "consumers");
+
             migrationBuilder.DropTable(
                 name: "dead_letters");
 
@@ -288,6 +343,12 @@ namespace Shop.Migrations.SqlServer.Orders
 
             migrationBuilder.DropTable(
                 name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "receipt_requests");
+
+            migrationBuilder.DropTable(
+                name: "receipts");
 
             migrationBuilder.DropTable(
                 name: "relays");
