@@ -101,6 +101,21 @@ internal abstract class ReceiptSuite(SqlDialect dialect)
         Assert.That(states, Has.Count.EqualTo(1_100));
     }
 
+    [Test]
+    public async Task An_outage_of_the_database_ends_nobody_s_wait()
+    {
+        var database = new SwitchableDataSource(_database.DataSource);
+        var outbox = new OutboxRegistration(new OutboxOptions { Source = "orders", Receipts = new ReceiptOptions() }, contextType: null, _ => database);
+        var waiting = outbox.Receipts(_services).WaitAsync(_id, AppliedBy.Consumers("stock"), Timeout.InfiniteTimeSpan, None);
+
+        await database.GoAway();
+        await ReceiveAsync(_id, "stock", "applied", null, minutes: 1);
+        Assert.That(waiting.IsCompleted, Is.False);
+        database.ComeBack();
+
+        Assert.That((await waiting.WaitAsync(TimeSpan.FromSeconds(20))).IsFulfilled, Is.True);
+    }
+
     private static DateTimeOffset At(int minutes) => new(2030, 1, 1, 0, minutes, 0, 125, TimeSpan.Zero);
 
     private Task<int> AskAsync(Guid id, string type) => _database.ExecuteAsync(dialect.InsertReceiptRequest, ("message_id", id), ("type", type));
