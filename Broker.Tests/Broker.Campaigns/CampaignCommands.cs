@@ -67,6 +67,32 @@ internal static class CampaignCommands
         return command;
     }
 
+    public static Command Consumers()
+    {
+        var plan = new ConsumersCampaign.Plan();
+        var database = new Option<string>("--database") { Description = "PostgreSql, MySql or Sqlite.", DefaultValueFactory = _ => plan.Dialect.Name };
+        var messages = new Option<int>("--messages") { Description = "Transfers; each arrives one to five times.", DefaultValueFactory = _ => plan.Messages };
+        var processes = new Option<int>("--processes") { Description = "Consumer processes.", DefaultValueFactory = _ => plan.Processes };
+        var concurrency = new Option<int>("--concurrency") { Description = "Accounts that each of them handles at once.", DefaultValueFactory = _ => plan.Concurrency };
+        var batch = new Option<int>("--batch") { Description = "Messages of one transaction.", DefaultValueFactory = _ => plan.Batch };
+        var between = new Option<double>("--between") { Description = "Mean seconds between two kills.", DefaultValueFactory = _ => plan.Between.TotalSeconds };
+        var failing = new Option<bool>("--failing") { Description = "Whether one in 500 fails until it is redriven, and one in 50 twice.", DefaultValueFactory = _ => plan.SomeFail };
+        var seed = Seed();
+        var command = new Command("consumers", "Consumer processes of one queue, killed while they book transfers that arrive several times.") { database, messages, processes, concurrency, batch, between, failing, seed };
+        command.SetAction((parsed, cancellationToken) => RunAsync(say => new ConsumersCampaign(plan with
+        {
+            Dialect = Database.Engine(parsed.GetValue(database)!),
+            Messages = parsed.GetValue(messages),
+            Processes = parsed.GetValue(processes),
+            Concurrency = parsed.GetValue(concurrency),
+            Batch = parsed.GetValue(batch),
+            Between = TimeSpan.FromSeconds(parsed.GetValue(between)),
+            SomeFail = parsed.GetValue(failing),
+            Seed = parsed.GetValue(seed),
+        }, say).RunAsync(cancellationToken)));
+        return command;
+    }
+
     public static Command Outage()
     {
         var plan = new OutageCampaign.Plan();

@@ -23,6 +23,9 @@ internal sealed class Verdict
 
     public void Add(string fault) => _faults.Add(fault);
 
+    /// <summary>Counts what arrived, where it was looked at in another way.</summary>
+    public void Count(int arrived) => Arrived += arrived;
+
     public void AddRange(IEnumerable<string> faults) => _faults.AddRange(faults);
 
     /// <summary>Checks one source at rest: nothing lost, first deliveries in order per key, copies only when something happened, outbox and dead letters empty.</summary>

@@ -159,14 +159,14 @@ internal sealed class CommandLineTests
 
         Assert.That(await RunAsync(folder, "status"), Is.EqualTo(ExitCodes.Ok));
         Assert.That(_output, Does.Contain("type 'tests.unbound.v1' waits since 2026-01-02 03:04 UTC (7 rows): no queue is bound").And.Not.Contain("forgotten"));
-        Assert.That(_output, Does.Match(@"orders\s+\w+\s+0\s+0\.0 s\s+0\s+1\s+3").And.Contain("key 'order-7' waits since").And.Contain("'tests.dead-1.v1': its headers are broken").And.Contain("1 rows lie in partitions that nobody reads"));
+        Assert.That(_output, Does.Match(@"orders\s+\w+\s+0\s+0\.0 s\s+0\s+0\s+1\s+3").And.Contain("key 'order-7' waits since").And.Contain("'tests.dead-1.v1': its headers are broken").And.Contain("1 rows lie in partitions that nobody reads"));
         Assert.That(await RunAsync(folder, "dead-letters", "list", "--source", "orders"), Is.EqualTo(ExitCodes.Ok));
         Assert.That(_output, Does.Contain("tests.dead-1.v1").And.Contain("tests.dead-3.v1").And.Contain("order-7"));
         Assert.That(await RunAsync(folder, "dead-letters", "redrive", "--source", "orders"), Is.Not.Zero);
         Assert.That(_output, Does.Contain("Say which dead letters"));
 
         Assert.That(await RunAsync(folder, "dead-letters", "redrive", "--source", "orders", "--type", "tests.dead-1.v1"), Is.EqualTo(ExitCodes.Ok));
-        Assert.That(_output, Does.Contain("1 dead letter(s) back in the outbox"));
+        Assert.That(_output, Does.Contain("1 dead letter(s) put back"));
         Assert.That(await orders.ScalarAsync<long>("SELECT sequence FROM outbox_messages WHERE type = 'tests.dead-1.v1'"), Is.EqualTo(101), "in its old place");
         Assert.That(await RunAsync(folder, "dead-letters", "discard", "--source", "orders", "--all", "--reason", "test data"), Is.EqualTo(ExitCodes.Ok));
         Assert.That(_output, Does.Contain("2 dead letter(s) discarded"));

@@ -172,6 +172,33 @@ internal sealed class DeferralTests(SqlDialect dialect)
     }
 
     [Test]
+    public async Task A_row_that_was_read_twice_is_no_copy_of_itself()
+    {
+        var services = new ServiceCollection().AddSingleton(_bench.Script).AddTransient<OrderPlacedByAdoNetHandler>().BuildServiceProvider();
+        await using var _ = services;
+        var outbox = new OutboxRegistration(new OutboxOptions { Source = "stock" }, contextType: null, _ => _bench.Database.DataSource);
+        outbox.Options.MessageTypes.Add<OrderPlaced>();
+        var options = new ConsumerOptions { Name = ConsumerBench.Consumer, BatchSize = 10, RetryDelay = TimeSpan.FromTicks(1), MaxRetryDelay = TimeSpan.FromTicks(1) };
+        var processor = new MessageProcessor(options, outbox, new Dictionary<string, MessageHandlerInvoker> { ["orders.order-placed.v1"] = MessageHandlerInvoker.For<OrderPlaced, OrderPlacedByAdoNetHandler>() }, services);
+        var delivery = new DeferredDelivery { MessageId = Guid.CreateVersion7().ToString("D"), Type = "orders.order-placed.v1", Body = """{"number":"1"}"""u8.ToArray(), Headers = new Dictionary<string, string> { ["cloudEvents:partitionkey"] = "a" } };
+        _bench.Script.Then = (_, _, _) => throw new InvalidOperationException("not yet");
+
+        Assert.That((await processor.ApplyAsync([new IncomingMessage(delivery), new IncomingMessage(delivery)], None)).Select(r => r.Outcome), Is.EqualTo(new[] { BatchOutcome.Failed, BatchOutcome.Known }), "a copy of a deferred message");
+        Assert.That(await ApplyRowTwiceAsync(), Is.EqualTo(new[] { BatchOutcome.Failed, BatchOutcome.NotOurs }));
+        Assert.That(await _bench.Database.CountAsync("deferred_messages"), Is.EqualTo(1), "it is still there");
+        _bench.Script.Then = (_, _, _) => Task.CompletedTask;
+        Assert.That(await ApplyRowTwiceAsync(), Is.EqualTo(new[] { BatchOutcome.Applied, BatchOutcome.NotOurs }));
+        Assert.That((await _bench.EffectsAsync(), await _bench.Database.CountAsync("deferred_messages")), Is.EqualTo((new[] { "1" }, 0L)));
+
+        async Task<IReadOnlyList<BatchOutcome>> ApplyRowTwiceAsync()
+        {
+            await using var connection = await _bench.Database.DataSource.OpenConnectionAsync();
+            var rows = (await processor.Deferred.ListAsync(connection, 10, None)).Concat(await processor.Deferred.ListAsync(connection, 10, None));
+            return [.. (await processor.ApplyAsync([.. rows.Select(r => r.Message)], None)).Select(r => r.Outcome)];
+        }
+    }
+
+    [Test]
     public async Task A_broker_that_is_away_does_not_keep_deferred_messages_from_being_tried()
     {
         _bench.Script.Then = (_, _, _) => throw new InvalidOperationException("not yet");

@@ -44,7 +44,7 @@ internal sealed class BenchSql
 
     public string CountEffects { get; } = "SELECT count(*) FROM bench_effects";
 
-    public IReadOnlyList<string> ForgetRows { get; } = ["DELETE FROM bench_effects", "DELETE FROM inbox_messages", "DELETE FROM outbox_messages"];
+    public IReadOnlyList<string> ForgetRows { get; } = ["DELETE FROM bench_effects", "DELETE FROM inbox_messages", "DELETE FROM outbox_messages", "DELETE FROM deferred_messages", "DELETE FROM dead_letters"];
 
     /// <summary>The inbox as it is often written: look first, then insert.</summary>
     public string FindInbox { get; } = "SELECT count(*) FROM inbox_messages WHERE consumer = @consumer AND message_id = @message_id";

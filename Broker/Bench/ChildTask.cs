@@ -33,6 +33,12 @@ internal sealed record ChildTask
     /// <summary>Messages that a consumer applies in one transaction.</summary>
     public int BatchSize { get; init; } = 1;
 
+    /// <summary>Whether the messages of a batch are handled one after another, each by its own statement, and in the order of their keys.</summary>
+    public bool ByKey { get; init; }
+
+    /// <summary>Whether some of the messages fail: see <see cref="FailingHandler"/>.</summary>
+    public bool SomeFail { get; init; }
+
     /// <summary>Commits a second.</summary>
     public double Rate { get; init; }
 

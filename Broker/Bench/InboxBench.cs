@@ -10,7 +10,10 @@ internal static class InboxBench
     private const string Inbox = "inbox, one by one";
     private const string Naive = "naive consumer";
 
-    private sealed record Settings(int Messages, int Bytes, int Concurrency, IReadOnlyList<int> Batches, int Pairs, int Naive);
+    private const string Failing = ", some fail";
+    private const int Keys = 10_000;
+
+    private sealed record Settings(int Messages, int Bytes, int Concurrency, IReadOnlyList<int> Batches, int Pairs, int Naive, bool Failing);
 
     public static Command Create()
     {
@@ -25,13 +28,14 @@ internal static class InboxBench
         });
         var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
         var naive = BenchOptions.Number("--naive", "Messages of the naive consumer, which is slow; 0 leaves it out.", 3_000, 0);
-        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, batches, pairs, naive], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(batches)!, parsed.GetValue(pairs), parsed.GetValue(naive)), session));
+        var failing = new Option<bool>("--failing") { Description = $"Measures instead what failures cost: messages of {Keys:N0} keys, in order, of which one in 500 fails always and one in 50 twice, beside the same without failures. Rates are of the first 95 %." };
+        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, batches, pairs, naive, failing], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(batches)!, parsed.GetValue(pairs), parsed.GetValue(naive), parsed.GetValue(failing)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
-        string[] things = [Raw, Inbox, .. settings.Batches.Select(Batch), .. settings.Naive > 0 ? [Naive] : Array.Empty<string>()];
+        string[] things = settings.Failing ? [.. settings.Batches.Prepend(1).SelectMany(size => new[] { ByKey(size), ByKey(size) + Failing })] : [Raw, Inbox, .. settings.Batches.Select(Batch), .. settings.Naive > 0 ? [Naive] : Array.Empty<string>()];
         session.Plan(things.Length * (settings.Pairs + 1));
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
@@ -50,15 +54,21 @@ internal static class InboxBench
         return Report(settings, session, samples, things);
     }
 
+    private static string ByKey(int size) => size == 1 ? "by key, one by one" : string.Create(CultureInfo.InvariantCulture, $"by key, batches of {size}");
+
     private static string Batch(int size) => string.Create(CultureInfo.InvariantCulture, $"inbox, batches of {size}");
 
     private static async Task<BenchSample> RunAsync(string thing, int pair, int messages, Settings settings, BenchSession session, BenchQueue queue, BenchDatabase database, RawPublisher publisher)
     {
         var cancellationToken = session.CancellationToken;
-        var batch = settings.Batches.FirstOrDefault(size => Batch(size) == thing);
+        var batch = settings.Batches.FirstOrDefault(size => Batch(size) == thing || thing.Replace(Failing, "", StringComparison.Ordinal) == ByKey(size));
+        var keys = settings.Failing ? Keys : 0;
+        // What fails in the last seconds of a run may still be in the queue.
+        await queue.PurgeAsync(cancellationToken);
+        await database.ForgetAsync(cancellationToken);
         var warmUp = Math.Min(thing == Naive ? 300 : 2_000, messages);
         var body = BenchMessage.Of(settings.Bytes).ToBody();
-        await publisher.PublishAsync(body, warmUp, cancellationToken);
+        await publisher.PublishAsync(body, warmUp, cancellationToken, keys);
         await using var child = await ChildProcess.StartAsync(new ChildTask
         {
             Kind = thing switch { Raw => ChildKind.RawConsume, Naive => ChildKind.NaiveConsume, _ => ChildKind.Inbox },
@@ -70,11 +80,15 @@ internal static class InboxBench
             WarmUp = warmUp,
             Concurrency = batch > 0 ? 1 : settings.Concurrency,
             BatchSize = Math.Max(1, batch),
+            ByKey = settings.Failing,
+            SomeFail = thing.EndsWith(Failing, StringComparison.Ordinal),
         }, cancellationToken);
         await database.ForgetAsync(cancellationToken);
-        await publisher.PublishAsync(body, messages, cancellationToken);
+        if (settings.Failing)
+            await queue.PurgeAsync(cancellationToken);
+        await publisher.PublishAsync(body, messages, cancellationToken, keys);
         var sample = await session.MeasureAsync(thing, pair, () => child.RunAsync(cancellationToken));
-        if (thing != Raw && await database.ScalarAsync(database.Sql.CountEffects, cancellationToken) is var effects && effects != messages)
+        if (thing != Raw && await database.ScalarAsync(database.Sql.CountEffects, cancellationToken) is var effects && (settings.Failing ? effects < InboxChild.Awaited(messages) || effects > messages : effects != messages))
             throw new BenchFailedException($"{thing}: {effects} effects are committed, of {messages}.");
         return sample;
     }
@@ -89,8 +103,15 @@ internal static class InboxBench
         };
         foreach (var sample in samples)
             report.Samples.Add(sample);
-        RateTable.Add(report, samples, things, Raw);
-        foreach (var thing in settings.Naive > 0 ? things.Where(t => t is not (Raw or Naive)) : [])
+        RateTable.Add(report, samples, things, settings.Failing ? null : Raw);
+        foreach (var clean in settings.Failing ? things.Where(t => !t.EndsWith(Failing, StringComparison.Ordinal)) : [])
+        {
+            if (RateTable.Over(samples, clean + Failing, clean, r => r.Rate) is not { } share)
+                continue;
+            report.Results[$"{clean}{Failing} / without"] = share.Median;
+            report.Findings.Add($"{clean}{Failing} / without failures = {share.ToString("0.00")}");
+        }
+        foreach (var thing in settings.Naive > 0 && !settings.Failing ? things.Where(t => t is not (Raw or Naive)) : [])
         {
             if (RateTable.Over(samples, thing, Naive, r => r.Rate) is not { } ratio)
                 continue;

@@ -9,20 +9,23 @@ internal sealed class InboxChild(ChildTask task) : IChild
     public Task WarmUpAsync(CancellationToken cancellationToken) => task.WarmUp > 0 ? ApplyAsync(task.WarmUp, cancellationToken) : Task.CompletedTask;
 
     public async Task<ChildResult> RunAsync(Task stop, CancellationToken cancellationToken) =>
-        new() { Count = task.Messages, Seconds = (await ApplyAsync(task.Messages, cancellationToken)).TotalSeconds };
+        new() { Count = task.ByKey ? Awaited(task.Messages) : task.Messages, Seconds = (await ApplyAsync(task.Messages, cancellationToken)).TotalSeconds };
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    /// <summary>The time is from the consumer's start, connecting included, to the last commit.</summary>
+    /// <summary>Of messages that fail, the last ones are tried for seconds after all others are done; so the time is taken before.</summary>
+    public static int Awaited(int messages) => messages / 20 * 19;
+
+    /// <summary>The time is from the consumer's start, connecting included, to the last commit, or to that of <see cref="Awaited"/> messages by key.</summary>
     private async Task<TimeSpan> ApplyAsync(int messages, CancellationToken cancellationToken)
     {
         ThreadPool.SetMinThreads(Math.Max(Environment.ProcessorCount, 2 * task.Concurrency), Environment.ProcessorCount);
         await using var dataSource = DataSources.Create(BenchDatabase.Engine(task.Engine), task.ConnectionStrings[^1], task.Concurrency);
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "broker bench" });
-        builder.Logging.AddProvider(new StandardErrorLog()).SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.AddProvider(new StandardErrorLog()).SetMinimumLevel(task.SomeFail ? LogLevel.Critical : LogLevel.Warning);
         ServiceUnderTest.AddConsumer(builder.Services, task, dataSource);
         using var host = builder.Build();
-        using var applied = new MetricCounter("outbox.inbox.applied", messages);
+        using var applied = new MetricCounter("outbox.inbox.applied", task.ByKey ? Awaited(messages) : messages);
         var start = TimeProvider.System.GetTimestamp();
         await host.StartAsync(cancellationToken);
         await applied.Reached.WaitAsync(cancellationToken);

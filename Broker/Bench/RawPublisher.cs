@@ -41,7 +41,7 @@ internal sealed class RawPublisher : IAsyncDisposable
     }
 
     /// <summary>Publishes and waits for all confirms.</summary>
-    public async Task<TimeSpan> PublishAsync(byte[] body, int count, CancellationToken cancellationToken)
+    public async Task<TimeSpan> PublishAsync(byte[] body, int count, CancellationToken cancellationToken, int keys = 0)
     {
         _done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _target, _published + (ulong)count);
@@ -70,6 +70,8 @@ internal sealed class RawPublisher : IAsyncDisposable
                 await _window.WaitAsync(cancellationToken);
             var next = Guid.CreateVersion7();
             next.TryFormat(id, out _);
+            if (keys > 0)
+                properties.Headers["cloudEvents:partitionkey"] = $"key-{i % keys}";
             properties.MessageId = next.ToString();
             await _channel.BasicPublishAsync(_exchange, BenchMessage.Type, mandatory: true, properties, body, CancellationToken.None);
         }

@@ -75,7 +75,12 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
                 consumer.Options.Queue = task.Exchange;
                 if (task.BatchSize == 1)
                     consumer.Options.Prefetch = Math.Max(consumer.Options.Prefetch, 4 * task.Concurrency);
-                if (task.BatchSize > 1)
+                if (task.ByKey)
+                {
+                    _ = task.SomeFail ? consumer.Handle<BenchMessage, FailingHandler>() : consumer.Handle<BenchMessage, BenchHandler>();
+                    consumer.InOrderPerKey(task.Concurrency).Batch(task.BatchSize);
+                }
+                else if (task.BatchSize > 1)
                     consumer.HandleBatch<BenchMessage, BenchBatchHandler>().Batch(task.BatchSize).InAnyOrder(task.Concurrency);
                 else
                     consumer.Handle<BenchMessage, BenchHandler>().InAnyOrder(task.Concurrency);

@@ -44,7 +44,8 @@ public sealed class ConsumerBuilder
     /// <param name="linger">How long a batch that is not full waits for more. Default: not at all.</param>
     /// <remarks>
     /// The messages are handled one after another, each by a handler of its own and saved before the next, but in one scope: services of it live as long as the batch, and what a context tracks is cleared in between.
-    /// If one message fails, it alone is undone and tried again by itself; the others commit.
+    /// If one message fails, it alone is undone and deferred; the others commit.
+    /// A batch holds the locks of all its messages until it commits. Where handlers write rows that other keys share, batches beside each other deadlock: use one at a time, or small ones.
     /// </remarks>
     public ConsumerBuilder Batch(int size, TimeSpan linger = default)
     {

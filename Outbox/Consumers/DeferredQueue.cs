@@ -92,7 +92,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
         var held = new HeldRows();
         if (ids.Count == 0)
             return held;
-        var command = transaction.Connection!.Command(dialect.LockDeferred, transaction).With("consumer", consumer).With("ids", dialect.SequencesParameter([.. ids]));
+        var command = transaction.Connection!.Command(dialect.LockDeferred, transaction).With("consumer", consumer).With("ids", dialect.SequencesParameter([.. ids.Distinct()]));
         await using var _ = command.ConfigureAwait(false);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);

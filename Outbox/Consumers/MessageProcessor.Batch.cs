@@ -82,11 +82,12 @@ internal sealed partial class MessageProcessor
         // G4: the inbox rows first, all of them. Another process that has a copy waits for this commit.
         var unknown = (await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, [.. candidates.Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false)).ToHashSet();
         await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
-        // The second copy of a message in one batch finds its id taken by the first.
+        // The second copy of a message in one batch finds its id taken by the first. One that is deferred counts before its copies: its row is what keeps it, if it fails.
+        var deferred = candidates.Where(m => m.Incoming.Row is not null).Select(m => m.MessageId).ToHashSet();
         var (fresh, risky) = (new List<ReadableMessage>(candidates.Count), new List<ReadableMessage>());
         foreach (var message in candidates)
         {
-            if (!unknown.Remove(message.MessageId))
+            if ((message.Incoming.Row is null && deferred.Contains(message.MessageId)) || !unknown.Remove(message.MessageId))
                 run.Known(message.Incoming);
             else if (run.IsRisky(message.Incoming))
                 risky.Add(message);
@@ -194,8 +195,10 @@ internal sealed partial class MessageProcessor
     private sealed class Run(bool keepsOrder, bool isCareful)
     {
         private readonly Dictionary<IncomingMessage, BatchResult> _results = [];
-        private readonly HashSet<string> _stoppedKeys = new(StringComparer.Ordinal);
+        private readonly HashSet<string> _skippedKeys = new(StringComparer.Ordinal);
         private readonly HashSet<string> _heldKeys = new(StringComparer.Ordinal);
+        private readonly HashSet<long> _rows = [];
+        private readonly HashSet<string> _behindKeys = new(StringComparer.Ordinal);
         private readonly HashSet<string> _riskyKeys = new(StringComparer.Ordinal);
         private readonly HashSet<string> _failedKeys = new(StringComparer.Ordinal);
 
@@ -212,22 +215,25 @@ internal sealed partial class MessageProcessor
             if (incoming.Row is { } row)
             {
                 // G3, G4: only who holds the row, and only the first of its key or what follows it here without a gap.
-                var isOurs = Held.IsUnchanged(row) && (key is null || (!_stoppedKeys.Contains(key) && (Held.FirstOf(row) == row.Id || _heldKeys.Contains(key))));
+                // A row can have been read twice. The second reading of it is a copy like any other, and must not pass for known because the first has taken its id.
+                var isOurs = _rows.Add(row.Id) && Held.IsUnchanged(row) && (key is null || (!_skippedKeys.Contains(key) && (Held.FirstOf(row) == row.Id || _heldKeys.Contains(key))));
                 if (!isOurs)
                     _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
                 if (key is null)
                     return isOurs;
-                _ = isOurs ? _heldKeys.Add(key) : _stoppedKeys.Add(key);
+                _ = isOurs ? _heldKeys.Add(key) : _skippedKeys.Add(key);
                 if (isOurs && row.Attempts > 0)
                     _riskyKeys.Add(key);
-                if (isOurs && !Held.IsFollowed(row))
+                // With the last one of the key the way is free, unless one of this batch has been told to wait behind it.
+                if (isOurs && !Held.IsFollowed(row) && !_behindKeys.Contains(key))
                     WaitingKeys.Remove(key);
                 return isOurs;
             }
-            if (key is null || !(WaitingKeys.Contains(key) || _stoppedKeys.Contains(key)))
+            if (key is null || !(WaitingKeys.Contains(key) || _skippedKeys.Contains(key)))
                 return true;
             // Whatever follows it here has to wait with it.
-            _stoppedKeys.Add(key);
+            WaitingKeys.Add(key);
+            _behindKeys.Add(key);
             _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Behind));
             return false;
         }

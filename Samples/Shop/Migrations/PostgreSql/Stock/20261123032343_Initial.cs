@@ -15,6 +15,40 @@ namespace Shop.Migrations.PostgreSql.Stock
         protected override void Up(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.CreateTable(
+                name: "consumers",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    type = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    last_seen_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumers", x => new { x.name, x.type });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "dead_letter_actions",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
+                    dead_letter_id = table.Column<long>(type: "bigint", nullable: false),
+                    side = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false),
+                    consumer = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    message_id = table.Column<Guid>(type: "uuid", nullable: true),
+                    action = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false),
+                    actor = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    reason = table.Column<string>(type: "text", nullable: true),
+                    previous_body = table.Column<byte[]>(type: "bytea", nullable: true),
+                    acted_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_dead_letter_actions", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
                 {
@@ -45,6 +79,35 @@ namespace Shop.Migrations.PostgreSql.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_dead_letters", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "deferred_messages",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("Npgsql:ValueGenerationStrategy", NpgsqlValueGenerationStrategy.IdentityByDefaultColumn),
+                    consumer = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    message_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    partition_key = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: true),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    source = table.Column<string>(type: "text", nullable: true),
+                    original_id = table.Column<string>(type: "text", nullable: true),
+                    type = table.Column<string>(type: "text", nullable: true),
+                    headers = table.Column<string>(type: "text", nullable: true),
+                    content_type = table.Column<string>(type: "text", nullable: true),
+                    body = table.Column<byte[]>(type: "bytea", nullable: false),
+                    state = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false),
+                    attempts = table.Column<int>(type: "integer", nullable: false),
+                    reason = table.Column<string>(type: "text", nullable: true),
+                    error = table.Column<string>(type: "text", nullable: true),
+                    deferred_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    last_failed_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
+                    next_attempt_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_deferred_messages", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -186,6 +249,35 @@ namespace Shop.Migrations.PostgreSql.Stock
                 });
 
             migrationBuilder.CreateTable(
+                name: "receipt_requests",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    type = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    requested_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipt_requests", x => x.message_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "receipts",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    consumer = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    outcome = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "text", nullable: true),
+                    occurred_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    received_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipts", x => new { x.message_id, x.consumer });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "relays",
                 columns: table => new
                 {
@@ -232,12 +324,17 @@ namespace Shop.Migrations.PostgreSql.Stock
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 3);
+                value: 4);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
                 columns: new[] { "id", "next_partitions" },
                 values: new object[] { (short)1, null });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letter_actions_letter",
+                table: "dead_letter_actions",
+                column: "dead_letter_id");
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -248,6 +345,22 @@ namespace Shop.Migrations.PostgreSql.Stock
                 name: "ux_dead_letters_message",
                 table: "dead_letters",
                 columns: new[] { "side", "consumer", "message_id" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_deferred_messages_due",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "next_attempt_at", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_deferred_messages_key",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "partition_key", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ux_deferred_messages_message",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "message_id" },
                 unique: true);
 
             migrationBuilder.CreateIndex(
@@ -270,13 +383,32 @@ namespace Shop.Migrations.PostgreSql.Stock
                 name: "ix_outbox_scheduled_due",
                 table: "outbox_scheduled",
                 columns: new[] { "partition", "not_before", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipt_requests_requested_at",
+                table: "receipt_requests",
+                column: "requested_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipts_received_at",
+                table: "receipts",
+                column: "received_at");
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "consumers");
+
+            migrationBuilder.DropTable(
+                name: "dead_letter_actions");
+
+            migrationBuilder.DropTable(
                 name: "dead_letters");
+
+            migrationBuilder.DropTable(
+                name: "deferred_messages");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
@@ -301,6 +433,12 @@ namespace Shop.Migrations.PostgreSql.Stock
 
             migrationBuilder.DropTable(
                 name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "receipt_requests");
+
+            migrationBuilder.DropTable(
+                name: "receipts");
 
             migrationBuilder.DropTable(
                 name: "relays");

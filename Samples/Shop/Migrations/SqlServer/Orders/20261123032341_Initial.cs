@@ -12,6 +12,40 @@ namespace Shop.Migrations.SqlServer.Orders
         protected override void Up(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.CreateTable(
+                name: "consumers",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    last_seen_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumers", x => new { x.name, x.type });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "dead_letter_actions",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    dead_letter_id = table.Column<long>(type: "bigint", nullable: false),
+                    side = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: true),
+                    action = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    actor = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    previous_body = table.Column<byte[]>(type: "varbinary(max)", nullable: true),
+                    acted_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_dead_letter_actions", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "dead_letters",
                 columns: table => new
                 {
@@ -42,6 +76,35 @@ namespace Shop.Migrations.SqlServer.Orders
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_dead_letters", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "deferred_messages",
+                columns: table => new
+                {
+                    id = table.Column<long>(type: "bigint", nullable: false)
+                        .Annotation("SqlServer:Identity", "1, 1"),
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true, collation: "Latin1_General_100_BIN2"),
+                    key_sequence = table.Column<long>(type: "bigint", nullable: true),
+                    source = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    original_id = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    type = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    headers = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    content_type = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    body = table.Column<byte[]>(type: "varbinary(max)", nullable: false),
+                    state = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    attempts = table.Column<int>(type: "int", nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    error = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    deferred_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    last_failed_at = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    next_attempt_at = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_deferred_messages", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -199,6 +262,35 @@ namespace Shop.Migrations.SqlServer.Orders
                 });
 
             migrationBuilder.CreateTable(
+                name: "receipt_requests",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    type = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    requested_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipt_requests", x => x.message_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "receipts",
+                columns: table => new
+                {
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    outcome = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    occurred_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    received_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_receipts", x => new { x.message_id, x.consumer });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "relays",
                 columns: table => new
                 {
@@ -215,12 +307,17 @@ namespace Shop.Migrations.SqlServer.Orders
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 3);
+                value: 4);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
                 columns: new[] { "id", "next_partitions" },
                 values: new object[] { (short)1, null });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_dead_letter_actions_letter",
+                table: "dead_letter_actions",
+                column: "dead_letter_id");
 
             migrationBuilder.CreateIndex(
                 name: "ix_dead_letters_state",
@@ -233,6 +330,22 @@ namespace Shop.Migrations.SqlServer.Orders
                 columns: new[] { "side", "consumer", "message_id" },
                 unique: true,
                 filter: "[message_id] IS NOT NULL");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_deferred_messages_due",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "next_attempt_at", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_deferred_messages_key",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "partition_key", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ux_deferred_messages_message",
+                table: "deferred_messages",
+                columns: new[] { "consumer", "message_id" },
+                unique: true);
 
             migrationBuilder.CreateIndex(
                 name: "ix_inbox_messages_received_at",
@@ -254,13 +367,32 @@ namespace Shop.Migrations.SqlServer.Orders
                 name: "ix_outbox_scheduled_due",
                 table: "outbox_scheduled",
                 columns: new[] { "partition", "not_before", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipt_requests_requested_at",
+                table: "receipt_requests",
+                column: "requested_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_receipts_received_at",
+                table: "receipts",
+                column: "received_at");
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "consumers");
+
+            migrationBuilder.DropTable(
+                name: "dead_letter_actions");
+
+            migrationBuilder.DropTable(
                 name: "dead_letters");
+
+            migrationBuilder.DropTable(
+                name: "deferred_messages");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
@@ -288,6 +420,12 @@ namespace Shop.Migrations.SqlServer.Orders
 
             migrationBuilder.DropTable(
                 name: "outbox_settings");
+
+            migrationBuilder.DropTable(
+                name: "receipt_requests");
+
+            migrationBuilder.DropTable(
+                name: "receipts");
 
             migrationBuilder.DropTable(
                 name: "relays");

@@ -1,0 +1,22 @@
+using System.Buffers.Binary;
+using Outbox.Consumers;
+
+namespace Broker.Bench;
+
+/// <summary>The effect of <see cref="BenchHandler"/>, but one message in 500 fails always, and one in 50 twice.</summary>
+internal sealed class FailingHandler(BenchSql sql) : IMessageHandler<BenchMessage>
+{
+    private const int Always = 500;
+    private const int Twice = 50;
+
+    private readonly BenchHandler _inner = new(sql);
+
+    public async Task HandleAsync(BenchMessage message, MessageContext context, CancellationToken cancellationToken)
+    {
+        await _inner.HandleAsync(message, context, cancellationToken);
+        // After the effect, which has to be undone. The end of an id is random.
+        var number = BinaryPrimitives.ReadUInt32BigEndian(context.MessageId.ToByteArray(bigEndian: true).AsSpan(12));
+        if (number % Always == 0 || (number % Twice == 1 && context.Attempt <= 2))
+            throw new InvalidOperationException("This message fails.");
+    }
+}
