@@ -211,7 +211,7 @@ internal sealed class DeferralTests(SqlDialect dialect)
         _bench.Script.Then = (_, _, _) => Task.CompletedTask;
 
         await using var host = TestHost.Build(services => services.AddSingleton(_bench.Script).AddOutbox("stock", _ => _bench.Database.DataSource, outbox =>
-            outbox.UseTransport(_ => new AwayTransport()).AddConsumer(ConsumerBench.Consumer, consumer =>
+            outbox.UseTransport(_ => new AwayTransport(refused: null)).AddConsumer(ConsumerBench.Consumer, consumer =>
             {
                 _bench.Quick(consumer);
                 consumer.Handle<OrderPlaced, OrderPlacedByAdoNetHandler>();
@@ -221,6 +221,22 @@ internal sealed class DeferralTests(SqlDialect dialect)
         await _bench.EffectsBecomeAsync("1");
         await _bench.DeferredBecomeAsync();
         await starting;
+    }
+
+    [Test]
+    public async Task A_queue_that_is_refused_for_good_ends_the_consumer_with_the_reason()
+    {
+        await using var host = TestHost.Build(services => services.AddSingleton(_bench.Script).AddOutbox("stock", _ => _bench.Database.DataSource, outbox =>
+            outbox.UseTransport(_ => new AwayTransport(new TransportException("no right to read the queue", isTransient: false))).AddConsumer(ConsumerBench.Consumer, consumer =>
+            {
+                _bench.Quick(consumer);
+                consumer.Handle<OrderPlaced, OrderPlacedByAdoNetHandler>();
+            })));
+        var service = host.Services.GetServices<IHostedService>().OfType<ConsumerService>().Single();
+
+        await service.StartAsync(None);
+
+        Assert.That(() => service.ExecuteTask!.WaitAsync(TimeSpan.FromSeconds(20)), Throws.TypeOf<TransportException>().With.Message.Contains("no right to read the queue"));
     }
 
     [TestCase("set back", 0)]
@@ -311,13 +327,15 @@ internal sealed class DeferralTests(SqlDialect dialect)
 
     private Task<int> MakeDueAsync() => _bench.Database.ExecuteAsync("UPDATE deferred_messages SET next_attempt_at = deferred_at");
 
-    /// <summary>A broker that never answers.</summary>
-    private sealed class AwayTransport : ITransport
+    /// <summary>A broker that never answers, or refuses.</summary>
+    private sealed class AwayTransport(TransportException? refused) : ITransport
     {
         public Task<IPublishChannel> OpenPublishChannelAsync(PublishChannelOptions options, CancellationToken cancellationToken) => throw new TransportException("away", isTransient: true);
 
         public async Task<IAsyncDisposable> SubscribeAsync(SubscriptionOptions options, Func<Delivery, CancellationToken, ValueTask> onDelivery, CancellationToken cancellationToken)
         {
+            if (refused is not null)
+                throw refused;
             await Task.Delay(Timeout.Infinite, cancellationToken);
             throw new InvalidOperationException();
         }

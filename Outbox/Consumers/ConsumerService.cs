@@ -17,6 +17,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
     private const int MaxBrokenConnections = 20;
     private static readonly TimeSpan OutageRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestOutageRetry = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan RetentionInterval = TimeSpan.FromHours(1);
 
     private readonly KeyedWorkQueue<IncomingMessage> _work = new();
@@ -27,20 +28,24 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await SchemaFitsAsync(stoppingToken).ConfigureAwait(false);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         // Before the broker: while that is away, what was deferred is tried on.
         _retries = new RetryLoop(options, processor, _work, time, logger);
-        var retries = _retries.RunAsync(stoppingToken);
-        var workers = Enumerable.Range(0, options.Concurrency).Select(_ => Task.Run(() => WorkAsync(stoppingToken), CancellationToken.None)).ToList();
+        var retries = _retries.RunAsync(stop.Token);
+        var workers = Task.WhenAll(Enumerable.Range(0, options.Concurrency).Select(_ => Task.Run(() => WorkAsync(stop.Token), CancellationToken.None)));
+        var retention = RetainAsync(stop.Token);
         IAsyncDisposable? subscription = null;
-        var retention = RetainAsync(stoppingToken);
         try
         {
             subscription = await SubscribeAsync(stoppingToken).ConfigureAwait(false);
             Log.ConsumerStarted(logger, options.Name, options.Queue, processor.Types.Count, options.Concurrency);
-            await Task.WhenAll(workers).ConfigureAwait(false);
+            await workers.ConfigureAwait(false);
         }
         finally
         {
+            // Also when the broker has refused the subscription for good: the error is to be seen, and nothing goes on without a queue.
+            await stop.CancelAsync().ConfigureAwait(false);
+            await workers.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             // In-flight handlers have finished or rolled back. Closing the channel gives everything else back to the broker.
             if (subscription is not null)
                 await subscription.DisposeAsync().ConfigureAwait(false);
@@ -303,6 +308,10 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
                 OutboxMetrics.Failures.Add(1, tag);
                 OutboxMetrics.DeadLetters.Add(1, tag);
                 Log.DeadLettered(logger, options.Name, incoming.ToString(), incoming.Attempts + 1, MessageProcessor.ReasonOf(result.Error!));
+                break;
+            case BatchOutcome.NotOurs:
+                // Whoever holds it may leave it as it is.
+                _retries.Soon(LookAgain);
                 break;
             case BatchOutcome.Ignored:
                 if (logger.IsEnabled(LogLevel.Debug))

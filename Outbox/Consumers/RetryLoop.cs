@@ -122,7 +122,11 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
                 break;
             }
             if (options.KeepOrder && !row.IsFirst)
-                behind.Add(row);
+            {
+                // Parking holds the first for a moment; a worker of ours that is at it would take that for another process.
+                if (!_inMemory.ContainsKey(row.First))
+                    behind.Add(row);
+            }
             else if (_inMemory.TryAdd(row.Message.Row!.Id, 0))
                 work.Add(options.KeepOrder ? row.Message.OrderKey : null, row.Message);
         }
