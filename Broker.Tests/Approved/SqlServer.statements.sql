@@ -544,7 +544,10 @@ GO
 
 -- ListDeferred
 SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.next_attempt_at) AS float) / 1000, d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body
-FROM deferred_messages AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE d.consumer = @consumer AND d.next_attempt_at IS NOT NULL ORDER BY d.consumer, d.next_attempt_at, d.id
+FROM deferred_messages AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE d.consumer = @consumer
+AND d.id NOT IN (SELECT busy.id FROM OPENJSON(@busy) WITH (id bigint '$') AS busy)
+AND d.next_attempt_at <= COALESCE((SELECT MIN(n.next_attempt_at) FROM deferred_messages AS n WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE n.consumer = @consumer AND n.next_attempt_at > SYSUTCDATETIME()), '9999-12-31')
+ORDER BY d.consumer, d.next_attempt_at, d.id
 GO
 
 -- ReadDeferredOfKey
@@ -577,8 +580,8 @@ GO
 UPDATE deferred_messages SET next_attempt_at = SYSUTCDATETIME() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> N'dead'
 GO
 
--- DeferAgain
-UPDATE deferred_messages SET state = @state, attempts = @attempts, reason = @reason, error = @error, last_failed_at = SYSUTCDATETIME(), next_attempt_at = DATEADD(millisecond, CAST(@wait AS int), SYSUTCDATETIME()) WHERE id = @id
+-- MoveSavepoint
+SAVE TRANSACTION before_handler
 GO
 
 -- BuryDeferred
@@ -772,6 +775,11 @@ FROM (VALUES (0, @consumer, @message_id0, @partition_key0, @key_sequence0, @sour
     AS v (place, consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error, last_failed_at, next_attempt_at)
 WHERE NOT EXISTS (SELECT 1 FROM deferred_messages AS d WITH (UPDLOCK, HOLDLOCK) WHERE d.consumer = v.consumer AND d.message_id = v.message_id)
 ORDER BY v.place
+GO
+
+-- DeferAgain(messages)
+UPDATE deferred_messages SET state = @state0, attempts = @attempts0, reason = @reason0, error = @error0, last_failed_at = SYSUTCDATETIME(), next_attempt_at = DATEADD(millisecond, CAST(@wait0 AS int), SYSUTCDATETIME()) WHERE id = @id0;
+UPDATE deferred_messages SET state = @state1, attempts = @attempts1, reason = @reason1, error = @error1, last_failed_at = SYSUTCDATETIME(), next_attempt_at = DATEADD(millisecond, CAST(@wait1 AS int), SYSUTCDATETIME()) WHERE id = @id1
 GO
 
 -- RenewLeases(held)

@@ -193,7 +193,7 @@ internal sealed class DeferralTests(SqlDialect dialect)
         async Task<IReadOnlyList<BatchOutcome>> ApplyRowTwiceAsync()
         {
             await using var connection = await _bench.Database.DataSource.OpenConnectionAsync();
-            var rows = (await processor.Deferred.ListAsync(connection, 10, None)).Concat(await processor.Deferred.ListAsync(connection, 10, None));
+            var rows = (await processor.Deferred.ListAsync(connection, [], 10, None)).Concat(await processor.Deferred.ListAsync(connection, [], 10, None));
             return [.. (await processor.ApplyAsync([.. rows.Select(r => r.Message)], None)).Select(r => r.Outcome)];
         }
     }

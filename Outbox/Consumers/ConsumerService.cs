@@ -282,6 +282,9 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
     private void Tell(BatchResult result)
     {
         var (incoming, tag) = (result.Incoming, new KeyValuePair<string, object?>("consumer", options.Name));
+        // Before the word that it is due soon: a look in between would leave out what is said to be in our hands.
+        if (incoming.Row is { } row)
+            _retries.Finished(row);
         switch (result.Outcome)
         {
             case BatchOutcome.Applied:
@@ -318,8 +321,6 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
                     Log.Ignored(logger, options.Name, incoming.ToString());
                 break;
         }
-        if (incoming.Row is { } row)
-            _retries.Finished(row);
     }
 
     public override void Dispose()

@@ -78,9 +78,9 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             .With("wait" + number, entry.Wait is { } wait ? (long)wait.TotalMilliseconds : null, DbType.Int64);
     }
 
-    /// <summary>What is to be tried next, and the first of what is not due yet.</summary>
-    public async Task<IReadOnlyList<Listed>> ListAsync(DbConnection connection, int limit, CancellationToken cancellationToken) =>
-        await ReadAsync(connection.Command(dialect.ListDeferred).With("consumer", consumer).With("limit", limit), cancellationToken).ConfigureAwait(false);
+    /// <summary>What is due, without those that are being tried, and the first of what is not due yet.</summary>
+    public async Task<IReadOnlyList<Listed>> ListAsync(DbConnection connection, IReadOnlyList<long> busy, int limit, CancellationToken cancellationToken) =>
+        await ReadAsync(connection.Command(dialect.ListDeferred).With("consumer", consumer).With("busy", dialect.SequencesParameter(busy)).With("limit", limit), cancellationToken).ConfigureAwait(false);
 
     /// <summary>The first messages of a key, in their order.</summary>
     public async Task<IReadOnlyList<Listed>> OfKeyAsync(DbConnection connection, string key, int limit, CancellationToken cancellationToken) =>
@@ -114,13 +114,23 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             await transaction.Connection!.Command(dialect.PromoteDeferred, transaction).With("consumer", consumer).With("keys", dialect.KeysParameter(keys)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Writes a further failure down.</summary>
-    public Task AgainAsync(DbTransaction transaction, Entry entry, CancellationToken cancellationToken) =>
-        transaction.Connection!.Command(dialect.DeferAgain, transaction)
-            .With("id", entry.Incoming.Row!.Id).With("state", entry.State).With("attempts", entry.Attempts)
-            .With("reason", ReasonOf(entry.Error), DbType.String).With("error", ErrorOf(entry.Error), DbType.String)
-            .With("wait", (long)(entry.Wait ?? TimeSpan.Zero).TotalMilliseconds)
-            .ExecuteAsync(cancellationToken);
+    /// <summary>Writes further failures down.</summary>
+    public async Task AgainAsync(DbTransaction transaction, IReadOnlyCollection<Entry> entries, CancellationToken cancellationToken)
+    {
+        foreach (var some in entries.Chunk(RowsOfStatement))
+        {
+            var command = transaction.Connection!.Command(dialect.DeferAgain(some.Length), transaction);
+            for (var i = 0; i < some.Length; i++)
+            {
+                var (number, entry) = (i.ToString(CultureInfo.InvariantCulture), some[i]);
+                command
+                    .With("id" + number, entry.Incoming.Row!.Id).With("state" + number, entry.State).With("attempts" + number, entry.Attempts)
+                    .With("reason" + number, ReasonOf(entry.Error), DbType.String).With("error" + number, ErrorOf(entry.Error), DbType.String)
+                    .With("wait" + number, (long)(entry.Wait ?? TimeSpan.Zero).TotalMilliseconds);
+            }
+            await command.ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     /// <summary>Keeps the place of a message that is a dead letter now.</summary>
     public Task BuryAsync(DbTransaction transaction, DeferredRow row, int attempts, Exception error, CancellationToken cancellationToken) =>

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox.Inbox;
 using Outbox.Sql;
@@ -18,8 +19,6 @@ internal sealed partial class MessageProcessor
     private const double FirstShare = 0.01;
 
     private const int LongestSection = 64;
-
-    private const string BeforeHandler = "before_handler";
 
     private int _careful;
     private double _failingShare = FirstShare;
@@ -138,8 +137,8 @@ internal sealed partial class MessageProcessor
 
     private async Task HandleAllAsync(IReadOnlyList<IReadOnlyList<ReadableMessage>> groups, Run run, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
     {
-        // A savepoint costs a call, and undoing a section costs its messages again: with a share p of failing ones, sections of √(2/p) cost least.
-        var length = run.IsCareful ? (int)Math.Clamp(Math.Sqrt(2 / Math.Max(_failingShare, 1e-6)), 1, LongestSection) : groups.Count;
+        // A savepoint costs c of a small handler, and undoing a section half of its messages again: with a share p of failing ones, sections of √(2c/p) cost least.
+        var length = run.IsCareful ? (int)Math.Clamp(Math.Sqrt(2 * _dialect.SavepointCost / Math.Max(_failingShare, 1e-6)), 1, LongestSection) : groups.Count;
         for (var i = 0; i < groups.Count; i += length)
             await HandleSectionAsync([.. groups.Skip(i).Take(length)], run, scope, session, cancellationToken).ConfigureAwait(false);
     }
@@ -154,7 +153,7 @@ internal sealed partial class MessageProcessor
             if (groups.Count == 0)
                 return;
             if (run.IsCareful)
-                await session.Transaction.SaveAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
+                await SetSavepointAsync(run, session.Transaction, cancellationToken).ConfigureAwait(false);
             var done = 0;
             try
             {
@@ -167,7 +166,8 @@ internal sealed partial class MessageProcessor
             }
             catch (Exception exception) when (run.IsCareful && IsOfMessage(exception, cancellationToken))
             {
-                await session.Transaction.RollbackAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
+                await session.Transaction.RollbackAsync(SqlDialect.Savepoint, cancellationToken).ConfigureAwait(false);
+                run.Savepoint = _dialect.KeepsSavepoints ? SavepointState.Here : SavepointState.Earlier;
                 session.Forget();
                 await HandleSectionAsync([.. groups.Take(done)], run, scope, session, cancellationToken).ConfigureAwait(false);
                 Interlocked.Exchange(ref _careful, CarefulBatches);
@@ -183,12 +183,29 @@ internal sealed partial class MessageProcessor
                 groups = [.. groups.Skip(done + 1)];
                 continue;
             }
-            if (run.IsCareful)
-                await session.Transaction.ReleaseAsync(BeforeHandler, cancellationToken).ConfigureAwait(false);
+            if (run.Savepoint == SavepointState.Here)
+                run.Savepoint = SavepointState.Earlier;
             foreach (var message in groups.SelectMany(g => g))
                 run.Applied(message.Incoming);
             return;
         }
+    }
+
+    /// <summary>Sets the savepoint that a failure goes back to, by one call at most.</summary>
+    private async Task SetSavepointAsync(Run run, DbTransaction transaction, CancellationToken cancellationToken)
+    {
+        if (run.Savepoint == SavepointState.None || (run.Savepoint == SavepointState.Earlier && _dialect.MoveSavepoint is null))
+            await transaction.SaveAsync(SqlDialect.Savepoint, cancellationToken).ConfigureAwait(false);
+        else if (run.Savepoint == SavepointState.Earlier)
+            await transaction.Connection!.Command(_dialect.MoveSavepoint!, transaction).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        run.Savepoint = SavepointState.Here;
+    }
+
+    private enum SavepointState
+    {
+        None,
+        Earlier,
+        Here,
     }
 
     /// <summary>What became of the messages so far.</summary>
@@ -203,6 +220,8 @@ internal sealed partial class MessageProcessor
         private readonly HashSet<string> _failedKeys = new(StringComparer.Ordinal);
 
         public bool IsCareful { get; set; } = isCareful;
+
+        public SavepointState Savepoint { get; set; }
 
         public DeferredQueue.HeldRows Held { get; set; } = new();
 

@@ -50,14 +50,14 @@ internal sealed partial class MessageProcessor
     /// <summary>Writes down what became of messages that were not applied, in their order.</summary>
     private async Task WriteAsync(DbTransaction transaction, IReadOnlyList<BatchResult> setbacks, CancellationToken cancellationToken)
     {
-        var (added, removed, here) = (new List<DeferredQueue.Entry>(), new List<IncomingMessage>(), new HashSet<string>(StringComparer.Ordinal));
+        var (added, again, removed, here) = (new List<DeferredQueue.Entry>(), new List<DeferredQueue.Entry>(), new List<IncomingMessage>(), new HashSet<string>(StringComparer.Ordinal));
         foreach (var result in setbacks)
         {
             var (incoming, attempts) = (result.Incoming, result.Incoming.Attempts + 1);
             switch (result.Outcome)
             {
                 case BatchOutcome.Failed when incoming.Row is not null:
-                    await _deferred.AgainAsync(transaction, new DeferredQueue.Entry(incoming, DeferredState.Failed, attempts, result.Error, result.Wait), cancellationToken).ConfigureAwait(false);
+                    again.Add(new DeferredQueue.Entry(incoming, DeferredState.Failed, attempts, result.Error, result.Wait));
                     break;
                 case BatchOutcome.Failed:
                     added.Add(new DeferredQueue.Entry(incoming, DeferredState.Failed, attempts, result.Error, result.Wait));
@@ -80,6 +80,7 @@ internal sealed partial class MessageProcessor
             if (incoming.OrderKey is { } key && (result.Outcome == BatchOutcome.Failed || (result.Outcome == BatchOutcome.Dead && Blocks(incoming, result.Error!))))
                 here.Add(key);
         }
+        await _deferred.AgainAsync(transaction, again, cancellationToken).ConfigureAwait(false);
         await _deferred.AddAsync(transaction, added, cancellationToken).ConfigureAwait(false);
         await _deferred.RemoveAsync(transaction, removed, cancellationToken).ConfigureAwait(false);
     }

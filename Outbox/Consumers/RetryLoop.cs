@@ -110,8 +110,8 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
             await processor.Deferred.UnparkAsync(connection, cancellationToken).ConfigureAwait(false);
             _unparked = true;
         }
-        var limit = Room + 1;
-        var rows = await processor.Deferred.ListAsync(connection, limit, cancellationToken).ConfigureAwait(false);
+        var limit = room + 1;
+        var rows = await processor.Deferred.ListAsync(connection, [.. _inMemory.Keys], limit, cancellationToken).ConfigureAwait(false);
         var late = IsActive ? TimeSpan.Zero : Patience;
         var (wait, behind) = (rows.Count == limit ? BetweenLooks : IdleLook, new List<DeferredQueue.Listed>());
         foreach (var row in rows)

@@ -28,7 +28,10 @@ internal sealed partial class MySqlDialect
     internal override string ListDeferred =>
         $"""
         SELECT d.id, {FirstOfKey}, timestampdiff(MICROSECOND, utc_timestamp(6), d.next_attempt_at) / 1e6, {DeferredColumns}
-        FROM deferred_messages d FORCE INDEX (ix_deferred_messages_due) WHERE d.consumer = @consumer AND d.next_attempt_at IS NOT NULL ORDER BY d.consumer, d.next_attempt_at, d.id LIMIT @limit
+        FROM deferred_messages d FORCE INDEX (ix_deferred_messages_due) WHERE d.consumer = @consumer
+        AND d.id NOT IN (SELECT busy.id FROM JSON_TABLE(@busy, '$[*]' COLUMNS (id bigint PATH '$')) AS busy)
+        AND d.next_attempt_at <= coalesce((SELECT min(n.next_attempt_at) FROM deferred_messages n FORCE INDEX (ix_deferred_messages_due) WHERE n.consumer = @consumer AND n.next_attempt_at > utc_timestamp(6)), '9999-12-31')
+        ORDER BY d.consumer, d.next_attempt_at, d.id LIMIT @limit
         """;
 
     internal override string ReadDeferredOfKey =>
@@ -53,8 +56,11 @@ internal sealed partial class MySqlDialect
 
     internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = utc_timestamp(6) WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> 'dead'";
 
-    internal override string DeferAgain =>
-        $"UPDATE deferred_messages SET state = @state, attempts = @attempts, reason = @reason, error = @error, last_failed_at = utc_timestamp(6), next_attempt_at = {After("@wait")} WHERE id = @id";
+    // A name that is set again takes the place of the first.
+    internal override string? MoveSavepoint => $"SAVEPOINT {Savepoint}";
+
+    private protected override string DeferAgainOf(string number) =>
+        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = utc_timestamp(6), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 
     // The driver would make a Guid of the column or not, as the connection string says.
     private protected override string TextOfId(string column) => $"CAST({column} AS char(64))";

@@ -25,7 +25,9 @@ internal sealed partial class PostgreSqlDialect
     internal override string ListDeferred =>
         $"""
         SELECT d.id, {FirstOfKey}, extract(epoch FROM d.next_attempt_at - clock_timestamp())::double precision, {DeferredColumns}
-        FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.next_attempt_at IS NOT NULL ORDER BY d.next_attempt_at, d.id LIMIT @limit
+        FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.id <> ALL(@busy)
+        AND d.next_attempt_at <= coalesce((SELECT min(n.next_attempt_at) FROM deferred_messages AS n WHERE n.consumer = @consumer AND n.next_attempt_at > statement_timestamp()), 'infinity')
+        ORDER BY d.next_attempt_at, d.id LIMIT @limit
         """;
 
     internal override string ReadDeferredOfKey =>
@@ -52,8 +54,13 @@ internal sealed partial class PostgreSqlDialect
 
     internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = clock_timestamp() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> 'dead'";
 
-    internal override string DeferAgain =>
-        "UPDATE deferred_messages SET state = @state, attempts = @attempts, reason = @reason, error = @error, last_failed_at = clock_timestamp(), next_attempt_at = clock_timestamp() + @wait * interval '1 millisecond' WHERE id = @id";
+    // The driver sends it along with the next statement. The earlier one of that name stays, hidden, until the commit.
+    internal override double SavepointCost => 0.2;
+
+    internal override string? MoveSavepoint => null;
+
+    private protected override string DeferAgainOf(string number) =>
+        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = clock_timestamp(), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 
     private protected override string After(string milliseconds) => $"clock_timestamp() + {milliseconds} * interval '1 millisecond'";
 

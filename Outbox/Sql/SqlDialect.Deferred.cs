@@ -6,6 +6,9 @@ namespace Outbox.Sql;
 /// <content>Messages that a consumer has deferred.</content>
 public abstract partial class SqlDialect
 {
+    /// <summary>The savepoint that a consumer's transaction goes back to when a handler fails.</summary>
+    internal const string Savepoint = "before_handler";
+
     /// <summary>The columns of <see cref="ListDeferred"/> and <see cref="ReadDeferredOfKey"/>, after the number of the key's first row.</summary>
     private protected string DeferredColumns => $"d.state, d.attempts, {TextOfId("d.message_id")}, d.original_id, d.type, d.headers, d.content_type, d.body";
 
@@ -24,7 +27,7 @@ public abstract partial class SqlDialect
     /// @type, @headers, @content_type, @body, @state, @attempts, @reason, @error, @wait: milliseconds until the next attempt, or null while it waits behind another.</summary>
     internal abstract string InsertDeferred(int messages);
 
-    /// <summary>What is to be tried next, the earliest first: @consumer, @limit. Columns: id, the key's first id (null without a key), seconds until due, and <see cref="DeferredColumns"/>.</summary>
+    /// <summary>What is due, and the first of what is not, the earliest first: @consumer, @busy: ids that are left out, @limit. Columns: id, the key's first id (null without a key), seconds until due, and <see cref="DeferredColumns"/>.</summary>
     internal abstract string ListDeferred { get; }
 
     /// <summary>The deferred messages of a key, in order: @consumer, @key, @limit. Columns as <see cref="ListDeferred"/>.</summary>
@@ -45,8 +48,19 @@ public abstract partial class SqlDialect
     /// <summary>Makes everything due that waits behind another: @consumer.</summary>
     internal abstract string UnparkDeferred { get; }
 
-    /// <summary>Writes a further failure down: @id, @state, @attempts, @reason, @error, @wait.</summary>
-    internal abstract string DeferAgain { get; }
+    /// <summary>Writes further failures down: for each of them, with its number from 0 behind the name, @id, @state, @attempts, @reason, @error, @wait.</summary>
+    internal string DeferAgain(int messages) => string.Join(";\n", Enumerable.Range(0, messages).Select(i => DeferAgainOf(i.ToString(CultureInfo.InvariantCulture))));
+
+    private protected abstract string DeferAgainOf(string number);
+
+    /// <summary>Whether a savepoint that a transaction went back to is still set there.</summary>
+    internal virtual bool KeepsSavepoints => true;
+
+    /// <summary>What a savepoint costs, as a share of a small statement.</summary>
+    internal virtual double SavepointCost => 0.5;
+
+    /// <summary>Sets <see cref="Savepoint"/>, which is set, anew: at the place that the transaction has come to. Null: the driver's own way costs no call.</summary>
+    internal virtual string? MoveSavepoint => $"RELEASE SAVEPOINT {Savepoint}; SAVEPOINT {Savepoint}";
 
     /// <summary>Keeps a dead message's place in its key: @id, @attempts, @reason, @empty: no bytes. The bytes are in the dead letter.</summary>
     internal string BuryDeferred => $"UPDATE deferred_messages SET state = 'dead', body = @empty, attempts = @attempts, reason = @reason, error = NULL, last_failed_at = {Time}, next_attempt_at = NULL WHERE id = @id";

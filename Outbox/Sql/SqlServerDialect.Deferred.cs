@@ -47,7 +47,10 @@ internal sealed partial class SqlServerDialect
     internal override string ListDeferred =>
         $"""
         SELECT TOP (@limit) d.id, {FirstOfKey}, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.next_attempt_at) AS float) / 1000, {DeferredColumns}
-        FROM deferred_messages AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE d.consumer = @consumer AND d.next_attempt_at IS NOT NULL ORDER BY d.consumer, d.next_attempt_at, d.id
+        FROM deferred_messages AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE d.consumer = @consumer
+        AND d.id NOT IN (SELECT busy.id FROM OPENJSON(@busy) WITH (id bigint '$') AS busy)
+        AND d.next_attempt_at <= COALESCE((SELECT MIN(n.next_attempt_at) FROM deferred_messages AS n WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE n.consumer = @consumer AND n.next_attempt_at > SYSUTCDATETIME()), '9999-12-31')
+        ORDER BY d.consumer, d.next_attempt_at, d.id
         """;
 
     internal override string ReadDeferredOfKey =>
@@ -77,8 +80,14 @@ internal sealed partial class SqlServerDialect
 
     internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = SYSUTCDATETIME() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> N'dead'";
 
-    internal override string DeferAgain =>
-        $"UPDATE deferred_messages SET state = @state, attempts = @attempts, reason = @reason, error = @error, last_failed_at = SYSUTCDATETIME(), next_attempt_at = {After("@wait")} WHERE id = @id";
+    // Not said in its documentation.
+    internal override bool KeepsSavepoints => false;
+
+    // A name that is set again takes the place of the first.
+    internal override string? MoveSavepoint => $"SAVE TRANSACTION {Savepoint}";
+
+    private protected override string DeferAgainOf(string number) =>
+        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = SYSUTCDATETIME(), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 
     private protected override string After(string milliseconds) => $"DATEADD(millisecond, CAST({milliseconds} AS int), SYSUTCDATETIME())";
 

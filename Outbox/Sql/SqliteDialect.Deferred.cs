@@ -22,7 +22,9 @@ internal sealed partial class SqliteDialect
     internal override string ListDeferred =>
         $"""
         SELECT d.id, {FirstOfKey}, (julianday(d.next_attempt_at) - julianday('now')) * 86400.0, {DeferredColumns}
-        FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.next_attempt_at IS NOT NULL ORDER BY d.next_attempt_at, d.id LIMIT @limit
+        FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.id NOT IN (SELECT value FROM json_each(@busy))
+        AND d.next_attempt_at <= coalesce((SELECT min(n.next_attempt_at) FROM deferred_messages AS n WHERE n.consumer = @consumer AND n.next_attempt_at > {Now}), '9999')
+        ORDER BY d.next_attempt_at, d.id LIMIT @limit
         """;
 
     internal override string ReadDeferredOfKey => $"SELECT d.id, {FirstOfKey}, 0.0, {DeferredColumns} FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.partition_key = @key ORDER BY d.id LIMIT @limit";
@@ -46,7 +48,7 @@ internal sealed partial class SqliteDialect
 
     internal override string UnparkDeferred => $"UPDATE deferred_messages SET next_attempt_at = {Now} WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> 'dead'";
 
-    internal override string DeferAgain => $"UPDATE deferred_messages SET state = @state, attempts = @attempts, reason = @reason, error = @error, last_failed_at = {Now}, next_attempt_at = {After("@wait")} WHERE id = @id";
+    private protected override string DeferAgainOf(string number) => $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = {Now}, next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 
     private protected override string After(string milliseconds) => $"strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || ({milliseconds} / 1000.0) || ' seconds')";
 
