@@ -13,6 +13,24 @@ internal sealed partial class PostgreSqlPlanTests
     private static readonly SqlDialect Dialect = SqlDialect.PostgreSql;
 
     [Test]
+    public async Task Old_inbox_rows_are_found_by_their_age()
+    {
+        await using var database = await TestDatabase.CreateAsync(Dialect);
+        await using var connection = await database.DataSource.OpenConnectionAsync();
+        await connection.Command("INSERT INTO inbox_messages (consumer, message_id, received_at) SELECT 'stock', gen_random_uuid(), clock_timestamp() - interval '10 days' FROM generate_series(1, 20000)").ExecuteAsync(CancellationToken.None);
+        await connection.Command("ANALYZE inbox_messages").ExecuteAsync(CancellationToken.None);
+
+        await using var explain = connection.Command("EXPLAIN (COSTS OFF) " + Dialect.DeleteOldInbox).With("consumer", "stock").With("seconds", 604_800L).With("limit", 200);
+        await using var reader = await explain.ExecuteReaderAsync();
+        var plan = new List<string>();
+        while (await reader.ReadAsync())
+            plan.Add(reader.GetString(0));
+
+        Assert.That(plan, Has.Some.Contains("Index Scan using ix_inbox_messages_received_at"), string.Join('\n', plan));
+        Assert.That(plan, Has.None.Contains("Seq Scan").And.None.Contains("Sort"));
+    }
+
+    [Test]
     public async Task A_batch_costs_as_many_rows_as_it_has_whatever_the_statistics_say()
     {
         await using var database = await TestDatabase.CreateAsync(Dialect);

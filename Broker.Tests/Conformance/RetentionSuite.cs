@@ -35,6 +35,15 @@ internal abstract class RetentionSuite(SqlDialect dialect)
     }
 
     [Test]
+    public async Task A_consumer_forgets_its_own_messages_only()
+    {
+        await ApplyAsync(Guid.CreateVersion7(), age: TimeSpan.FromDays(8));
+
+        Assert.That(await ForgetAsync(limit: 10, consumer: "billing"), Is.Zero, "another consumer of the database may remember for longer");
+        Assert.That(await ForgetAsync(limit: 10), Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task Forgetting_neither_waits_for_a_consumer_that_is_at_work_nor_stops_one()
     {
         for (var i = 0; i < 20; i++)
@@ -49,7 +58,7 @@ internal abstract class RetentionSuite(SqlDialect dialect)
         await transaction.CommitAsync();
 
         await using var forgetting = await connection.BeginTransactionAsync(dialect.ConsumerIsolation);
-        await connection.Command(dialect.DeleteOldInbox, forgetting).With("seconds", (long)Week.TotalSeconds).With("limit", 10).ExecuteAsync(None);
+        await connection.Command(dialect.DeleteOldInbox, forgetting).With("consumer", "stock").With("seconds", (long)Week.TotalSeconds).With("limit", 10).ExecuteAsync(None);
         await ApplyAsync(Guid.CreateVersion7(), age: TimeSpan.Zero).WaitAsync(TimeSpan.FromSeconds(5));
     }
 
@@ -124,7 +133,7 @@ internal abstract class RetentionSuite(SqlDialect dialect)
         await transaction.CommitAsync();
     }
 
-    private Task<int> ForgetAsync(int limit) => _database.ExecuteAsync(dialect.DeleteOldInbox, ("seconds", (long)Week.TotalSeconds), ("limit", limit));
+    private Task<int> ForgetAsync(int limit, string consumer = "stock") => _database.ExecuteAsync(dialect.DeleteOldInbox, ("consumer", consumer), ("seconds", (long)Week.TotalSeconds), ("limit", limit));
 
     private Task<int> RemoveAsync(int limit) => _database.ExecuteAsync(dialect.DeleteOldArchive, ("seconds", (long)Week.TotalSeconds), ("limit", limit));
 

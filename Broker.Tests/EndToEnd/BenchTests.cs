@@ -16,6 +16,7 @@ internal sealed class BenchTests
     [TestCase("latency", "--seconds", "1", "--database", "PostgreSql")]
     [TestCase("latency", "--seconds", "1", "--across", "--database", "Sqlite")]
     [TestCase("commits", "--seconds", "1", "--pairs", "1", "--database", "PostgreSql")]
+    [TestCase("retention", "--rows", "3000", "--inserts", "500", "--pairs", "1", "--seconds", "3", "--database", "Sqlite")]
     [TestCase("idle", "--seconds", "3", "--nodes", "2", "--sources", "2", "--database", "Sqlite")]
     public async Task A_measurement_writes_its_results_and_leaves_nothing_behind(string verb, params string[] arguments)
     {
@@ -28,7 +29,8 @@ internal sealed class BenchTests
         Assert.That((string?)json["bench"], Is.EqualTo(verb));
         Assert.That((int?)json["machine"]!["cores"], Is.EqualTo(Environment.ProcessorCount));
         Assert.That((string?)json["parameters"]!["database"], Is.EqualTo(arguments[^1]));
-        Assert.That((string?)json["versions"]!["rabbitmq"], Does.StartWith("RabbitMQ "));
+        if (verb != "retention")
+            Assert.That((string?)json["versions"]!["rabbitmq"], Does.StartWith("RabbitMQ "));
         Assert.That(json["results"]!.Children<JProperty>().Select(r => (double)r.Value), Is.Not.Empty.And.All.GreaterThan(verb == "latency" ? -1 : 0));
         Assert.That(json["samples"]!.Select(s => (double)s["result"]!["seconds"]!), Is.Not.Empty.And.All.Positive);
         Assert.That(json["samples"]!.Select(s => (double)s["result"]!["peakBytes"]!), Has.All.Positive);

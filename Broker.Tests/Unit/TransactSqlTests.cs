@@ -59,7 +59,7 @@ internal sealed partial class TransactSqlTests
         ["RenewLeases(held)"] = ["milliseconds", "n0", "t0", "n1", "t1"],
         ["InsertInbox"] = ["consumer", "message_id", "operation"],
         ["InsertManyInbox"] = ["consumer", "message_ids", "operation"],
-        ["DeleteOldInbox"] = ["seconds", "limit"],
+        ["DeleteOldInbox"] = ["consumer", "seconds", "limit"],
         ["InsertDeadLetter"] = ["side", "consumer", "source", "message_id", "original_id", "type", "partition_key", "headers", "content_type", "body", "reason", "error", "attempts", "state"],
         ["DeadLetterMessages[0]"] = ["partition", "letters", "lease", "token"],
         ["DeadLetterMessages[1]"] = ["partition", "letters", "lease", "token", "source"],

@@ -60,7 +60,7 @@ internal static partial class Log
     public static partial void Misconfigured(ILogger logger, string error, double delay);
 
     [LoggerMessage(3203, LogLevel.Information, "Source '{Source}': removed {Count} archived rows older than {Retention}.")]
-    public static partial void ArchiveEmptied(ILogger logger, string source, int count, TimeSpan retention);
+    public static partial void ArchiveEmptied(ILogger logger, string source, long count, TimeSpan retention);
 
     [LoggerMessage(3204, LogLevel.Warning, "Source '{Source}': old archived rows could not be removed; tried again in an hour. {Error}")]
     public static partial void RetentionFailed(ILogger logger, string source, string error);

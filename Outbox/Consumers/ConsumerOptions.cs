@@ -82,6 +82,7 @@ public sealed class ConsumerOptions
 
     /// <summary>How long the inbox remembers an applied message; a copy that arrives later would be applied again.</summary>
     /// <value>Default: 7 days.</value>
+    /// <remarks>Consumers that share a database are best given the same: the one that forgets first has to look past what the others keep.</remarks>
     public TimeSpan InboxRetention { get; set; } = TimeSpan.FromDays(7);
 
     /// <summary>Reads the bodies, if not the outbox's own serializer does.</summary>

@@ -19,6 +19,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
     private static readonly TimeSpan LongestOutageRetry = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan RetentionInterval = TimeSpan.FromHours(1);
+    private static readonly TimeSpan FirstRetention = TimeSpan.FromMinutes(1);
 
     private readonly KeyedWorkQueue<IncomingMessage> _work = new();
     private readonly SemaphoreSlim _probing = new(1);
@@ -263,12 +264,13 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
 
     private async Task RetainAsync(CancellationToken stoppingToken)
     {
-        while (!stoppingToken.IsCancellationRequested)
+        // Soon after the start: a service that is deployed every half hour must forget, too.
+        for (var wait = FirstRetention; !stoppingToken.IsCancellationRequested; wait = RetentionInterval)
         {
-            await Task.Delay(RetentionInterval, time, stoppingToken).ConfigureAwait(false);
+            await Task.Delay(wait, time, stoppingToken).ConfigureAwait(false);
             try
             {
-                if (await processor.ForgetOldAsync(stoppingToken).ConfigureAwait(false) is > 0 and var count)
+                if (await processor.ForgetOldAsync(time, stoppingToken).ConfigureAwait(false) is > 0 and var count)
                     Log.Forgotten(logger, options.Name, count, options.InboxRetention);
             }
             catch (Exception exception) when (exception is not OperationCanceledException)

@@ -112,22 +112,9 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         }
     }
 
-    /// <summary>Forgets applied messages that are older than the retention, a batch at a time.</summary>
-    public async Task<int> ForgetOldAsync(CancellationToken cancellationToken)
-    {
-        const int batch = 1_000;
-        var (total, deleted) = (0, batch);
-        while (deleted == batch)
-        {
-            var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-            await using var _ = connection.ConfigureAwait(false);
-            deleted = await connection.Command(_dialect.DeleteOldInbox)
-                .With("seconds", (long)options.InboxRetention.TotalSeconds).With("limit", batch)
-                .ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            total += deleted;
-        }
-        return total;
-    }
+    /// <summary>Forgets applied messages that are older than the retention, a few at a time.</summary>
+    public Task<long> ForgetOldAsync(TimeProvider time, CancellationToken cancellationToken) =>
+        new GradualDelete(time).RunAsync(outbox.DataSource(services), _dialect.DeleteOldInbox, options.InboxRetention, command => command.With("consumer", options.Name), cancellationToken);
 
     public static string ReasonOf(Exception exception) => exception is RejectMessageException or UnreadableMessageException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
 

@@ -27,7 +27,7 @@ internal static partial class Log
     public static partial void DatabaseAvailable(ILogger logger, string consumer);
 
     [LoggerMessage(1007, LogLevel.Information, "Consumer '{Consumer}' forgot {Count} applied messages older than {Retention}.")]
-    public static partial void Forgotten(ILogger logger, string consumer, int count, TimeSpan retention);
+    public static partial void Forgotten(ILogger logger, string consumer, long count, TimeSpan retention);
 
     [LoggerMessage(1008, LogLevel.Warning, "Consumer '{Consumer}' could not delete old inbox rows and tries again later. {Error}")]
     public static partial void ForgettingFailed(ILogger logger, string consumer, string error);

@@ -8,15 +8,15 @@ namespace Outbox.Receipts;
 /// <summary>Deletes old receipts and requests in small batches, and consumers that were not heard of for long.</summary>
 internal sealed class ReceiptRetention(OutboxRegistration outbox, IServiceProvider services, TimeProvider time, ILogger<ReceiptRetention> logger) : BackgroundService
 {
-    private const int Batch = 1_000;
-
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
+    private static readonly TimeSpan FirstAfter = TimeSpan.FromMinutes(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        while (true)
+        // Soon after the start: a service that is deployed every half hour must forget, too.
+        for (var wait = FirstAfter; ; wait = Interval)
         {
-            await Task.Delay(Interval, time, stoppingToken).ConfigureAwait(false);
+            await Task.Delay(wait, time, stoppingToken).ConfigureAwait(false);
             try
             {
                 await ForgetOldAsync(stoppingToken).ConfigureAwait(false);
@@ -38,13 +38,6 @@ internal sealed class ReceiptRetention(OutboxRegistration outbox, IServiceProvid
         await connection.Command(dialect.DeleteOldConsumers).With("seconds", (long)options.ConsumerLifetime.TotalSeconds).ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task DeleteAsync(string statement, TimeSpan age, CancellationToken cancellationToken)
-    {
-        for (var deleted = Batch; deleted == Batch;)
-        {
-            var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-            await using var _ = connection.ConfigureAwait(false);
-            deleted = await connection.Command(statement).With("seconds", (long)age.TotalSeconds).With("limit", Batch).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
+    private Task<long> DeleteAsync(string statement, TimeSpan age, CancellationToken cancellationToken) =>
+        new GradualDelete(time).RunAsync(outbox.DataSource(services), statement, age, bind: null, cancellationToken);
 }

@@ -292,7 +292,7 @@ public abstract partial class SqlDialect
     /// <summary>Binds a list of message ids to a parameter.</summary>
     internal virtual object MessageIdsParameter(IReadOnlyList<Guid> messageIds) => Json(messageIds.Count, (json, i) => json.Append('"').Append(messageIds[i].ToString("D")).Append('"'));
 
-    /// <summary>Deletes up to @limit rows older than @seconds.</summary>
+    /// <summary>Deletes up to @limit rows of a @consumer that are older than @seconds.</summary>
     internal abstract string DeleteOldInbox { get; }
 
     /// <summary>Sets a message aside, or counts another failure of one that is already there:

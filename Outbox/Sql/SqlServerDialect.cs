@@ -174,7 +174,7 @@ internal sealed partial class SqlServerDialect : SqlDialect
         $"""
         {Plain}
         DELETE m
-        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE received_at < {Age} ORDER BY received_at) AS old
+        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND received_at < {Age} ORDER BY received_at) AS old
         INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
         """;
 

@@ -102,7 +102,7 @@ internal sealed partial class SqliteDialect : SqlDialect
     internal override string DeleteOldInbox =>
         """
         DELETE FROM inbox_messages WHERE rowid IN (
-            SELECT rowid FROM inbox_messages WHERE received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') ORDER BY received_at LIMIT @limit)
+            SELECT rowid FROM inbox_messages WHERE +consumer = @consumer AND received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') ORDER BY received_at LIMIT @limit)
         """;
 
     internal override string InsertDeadLetter =>
