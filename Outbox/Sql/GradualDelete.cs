@@ -11,7 +11,7 @@ internal sealed class GradualDelete(TimeProvider time)
 {
     private const int First = 200;
     private const int Fewest = 20;
-    private const int Most = 1_000;
+    private const int Most = 500;
     private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan Long = TimeSpan.FromMilliseconds(15);
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(50);
