@@ -24,6 +24,9 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
 
     public OutboxMessageFactory Messages { get; } = new(options);
 
+    /// <summary>Whether a relay of it runs in this process.</summary>
+    public bool HasRelay { get; set; }
+
     /// <summary>How many partitions the outbox has.</summary>
     public PartitionCount Partitions { get; } = new();
 
@@ -99,6 +102,21 @@ internal sealed class OutboxRegistration(OutboxOptions options, Type? contextTyp
             if (opens)
                 context.Database.CloseConnection();
         }
+    }
+
+    /// <summary>Creates the database and its tables where they are missing, for tests: a context's own way, or by the outbox's script.</summary>
+    public async Task EnsureCreatedAsync(IServiceProvider services, CancellationToken cancellationToken)
+    {
+        if (contextType is not null)
+        {
+            var scope = services.CreateAsyncScope();
+            await using var _ = scope.ConfigureAwait(false);
+            await ((DbContext)scope.ServiceProvider.GetRequiredService(contextType)).Database.EnsureCreatedAsync(cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        var connection = await DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var __ = connection.ConfigureAwait(false);
+        await OutboxSchema.CreateAsync(connection, $"Outbox '{Source}'", cancellationToken).ConfigureAwait(false);
     }
 
     private static IServiceProvider ServicesOf(DbContext context) => context.GetService<IDbContextOptions>().FindExtension<CoreOptionsExtension>()!.ApplicationServiceProvider!;

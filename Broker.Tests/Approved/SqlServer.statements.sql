@@ -733,6 +733,25 @@ GO
 DELETE FROM consumers WHERE last_seen_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME())
 GO
 
+-- CountMovingRows
+SELECT (SELECT count(*) FROM outbox_scheduled AS s WHERE s.not_before <= SYSUTCDATETIME())
++ (SELECT count(*) FROM outbox_messages AS m WHERE (m.not_before IS NULL OR m.not_before <= SYSUTCDATETIME())
+    AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.side = 'relay' AND d.state = 'blocking' AND d.partition_key = m.partition_key))
+GO
+
+-- CountMovingDeferred
+SELECT count(*) FROM deferred_messages AS d WHERE d.state <> 'dead'
+AND NOT EXISTS (SELECT 1 FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key AND f.state = 'dead' AND f.id < d.id)
+GO
+
+-- ListWaitingRows
+SELECT type, partition_key FROM outbox_messages ORDER BY sequence
+GO
+
+-- ListWaitingDeferred
+SELECT consumer, type, partition_key, state, attempts, reason FROM deferred_messages ORDER BY id
+GO
+
 -- ListSequences(spans)
 SELECT TOP (@limit) m.sequence
 FROM OPENJSON(@spans) WITH (low bigint '$[0]', high bigint '$[1]') AS span INNER LOOP JOIN outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) ON m.partition = @partition AND m.sequence BETWEEN span.low AND span.high

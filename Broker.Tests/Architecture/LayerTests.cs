@@ -9,10 +9,11 @@ internal sealed class LayerTests
 
     private static readonly Assembly Outbox = typeof(global::Outbox.IOutbox).Assembly;
     private static readonly Assembly RabbitMq = typeof(global::Outbox.RabbitMQ.RabbitMqTransport).Assembly;
+    private static readonly Assembly Testing = typeof(global::Outbox.Testing.OutboxHarness).Assembly;
     private static readonly Assembly Relay = typeof(Broker.Relay.RelaySource).Assembly;
 
     /// <summary>The product's own assemblies, as far as the tests reference them.</summary>
-    public static IReadOnlyList<Assembly> Product => [Outbox, RabbitMq, Relay, Assembly.Load("Broker")];
+    public static IReadOnlyList<Assembly> Product => [Outbox, RabbitMq, Relay, Testing, Assembly.Load("Broker")];
 
     [Test]
     public void The_library_names_no_driver() => Assert.That(References(Outbox).Where(IsDriver), Is.Empty);
@@ -38,6 +39,14 @@ internal sealed class LayerTests
     [Test]
     public void The_relay_knows_the_library_alone() =>
         Assert.That(References(Relay).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.EqualTo(new[] { "Outbox" }));
+
+    [Test]
+    public void What_tests_use_is_a_leaf_that_nothing_of_the_product_knows()
+    {
+        Assert.That(References(Testing).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.EquivalentTo(new[] { "Outbox", "Broker.Relay" }));
+        Assert.That(References(Testing).Where(IsDriver), Is.Empty);
+        Assert.That(Product.Where(a => References(a).Contains("Outbox.Testing")), Is.Empty);
+    }
 
     [Test]
     public void The_relay_uses_no_Entity_Framework() =>

@@ -20,6 +20,7 @@ public static class OutboxBuilderExtensions
         configure?.Invoke(options);
         options.Validate(builder.Options.Source);
         var registration = builder.Registration;
+        registration.HasRelay = true;
         builder.Services.AddSingleton<IHostedService>(services =>
         {
             var dialect = registration.Dialect(services);

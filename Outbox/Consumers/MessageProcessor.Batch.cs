@@ -104,6 +104,11 @@ internal sealed partial class MessageProcessor
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         options.Committed?.Invoke();
+        if (_observer is not null)
+        {
+            foreach (var message in candidates.Where(m => run.IsApplied(m.Incoming)))
+                _observer.Applied(options.Name, message.MessageId, message.Incoming, message.Message);
+        }
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
         if (isCareful)
             _failingShare = (0.8 * _failingShare) + (0.2 * fresh.Count(m => run.HasFailed(m.Incoming)) / Math.Max(1, fresh.Count));

@@ -17,6 +17,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     private const int QuickRetries = 3;
 
     private readonly StepSignals _steps = services.GetService<StepSignals>() ?? StepSignals.None;
+    private readonly IApplicationObserver? _observer = services.GetService<IApplicationObserver>();
     private readonly SqlDialect _dialect = outbox.Dialect(services);
     private readonly DeferredQueue _deferred = new(options.Name, outbox.Dialect(services));
     private readonly ReceiptWriter _receipts = new(outbox, options.Name, services.GetService<TimeProvider>() ?? TimeProvider.System);
@@ -171,6 +172,8 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         options.Committed?.Invoke();
+        if (outcome == BatchOutcome.Applied)
+            _observer?.Applied(options.Name, message.MessageId, incoming, message.Message);
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
         return new BatchResult(incoming, outcome, KeyGoesOn: keyGoesOn);
     }

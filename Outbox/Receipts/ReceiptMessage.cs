@@ -10,8 +10,11 @@ namespace Outbox.Receipts;
 /// <param name="OccurredAt">When.</param>
 internal sealed partial record ReceiptMessage(Guid MessageId, string Consumer, string Outcome, string? Reason, DateTimeOffset OccurredAt)
 {
+    /// <summary>Begins the type of every receipt.</summary>
+    public const string TypePrefix = "outbox.receipt.";
+
     /// <summary>The type, and so the routing key, of the receipts for a source: no source gets those of another.</summary>
-    public static string TypeFor(string source) => $"outbox.receipt.{source}.v1";
+    public static string TypeFor(string source) => $"{TypePrefix}{source}.v1";
 
     /// <summary>Whether a text from a message can be the name of a source: it becomes a routing key.</summary>
     public static bool IsSource(string? text) => text is { Length: > 0 and <= 100 } && Source().IsMatch(text);
