@@ -22,7 +22,7 @@ internal abstract partial class TransportSuite
         var expected = Enumerable.Range(0, 300).ToLookup(i => Partitioner.PartitionOf($"key {i % 50}", 64) % partitions);
         for (var partition = 0; partition < partitions; partition++)
         {
-            await using var receiver = await Receiver.SubscribeAsync(_transport, Of(partitions, partition));
+            await using var receiver = await Receiver.OnAsync(_transport, Of(partitions, partition));
             Assert.That((await receiver.NextAsync(expected[partition].Count())).Select(d => int.Parse(Text(d), CultureInfo.InvariantCulture)), Is.EqualTo(expected[partition]));
         }
     }
@@ -30,8 +30,8 @@ internal abstract partial class TransportSuite
     [Test]
     public async Task Messages_without_a_key_are_spread_and_none_is_lost()
     {
-        await using var first = await Receiver.SubscribeAsync(_transport, Of(2, 0));
-        await using var second = await Receiver.SubscribeAsync(_transport, Of(2, 1));
+        await using var first = await Receiver.OnAsync(_transport, Of(2, 0));
+        await using var second = await Receiver.OnAsync(_transport, Of(2, 1));
         await using var channel = await OpenAsync();
         var ids = Enumerable.Range(0, 64).Select(_ => Guid.CreateVersion7()).ToList();
         foreach (var id in ids)
@@ -46,8 +46,8 @@ internal abstract partial class TransportSuite
     [Test]
     public async Task A_second_subscriber_of_a_partition_stands_by_and_a_type_that_is_not_bound_is_unroutable()
     {
-        var first = await Receiver.SubscribeAsync(_transport, Of(2, 0));
-        await using var second = await Receiver.SubscribeAsync(_transport, Of(2, 0));
+        var first = await Receiver.OnAsync(_transport, Of(2, 0));
+        await using var second = await Receiver.OnAsync(_transport, Of(2, 0));
         await using var channel = await OpenAsync();
         var key = Enumerable.Range(0, 64).First(k => Partitioner.PartitionOf($"key {k}", 64) % 2 == 0);
         await channel.PublishAsync(Keyed("1", key), 1, CancellationToken.None);
