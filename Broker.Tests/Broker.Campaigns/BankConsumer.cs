@@ -21,7 +21,7 @@ internal static class BankConsumer
     public const string Ready = "ready";
 
     /// <summary>What it is to do; travels on its standard input.</summary>
-    internal sealed record Settings(string RabbitMq, string Exchange, string Engine, string ConnectionString, int Concurrency, int Batch);
+    internal sealed record Settings(string RabbitMq, string Exchange, string Engine, string ConnectionString, int Concurrency, int Batch, int Partitions);
 
     /// <summary>Money goes from one account to another. It is the account's own transfer number <paramref name="Version"/>; some fail as long as the bank says so, some twice.</summary>
     [MessageType("bank.money-sent.v1")]
@@ -40,7 +40,9 @@ internal static class BankConsumer
             {
                 consumer.Options.Queue = settings.Exchange;
                 consumer.Options.MaxAttempts = 3;
-                consumer.Handle<MoneySent, Book>().InOrderPerKey(settings.Concurrency).Batch(settings.Batch);
+                // They are killed every few seconds, and what a dead one held is to be read between two kills.
+                consumer.Options.LeaseDuration = TimeSpan.FromSeconds(2);
+                consumer.Handle<MoneySent, Book>().InOrderPerKey(settings.Concurrency).Batch(settings.Batch).Partitions(settings.Partitions);
             });
         });
         using var host = builder.Build();

@@ -75,10 +75,11 @@ internal static class CampaignCommands
         var processes = new Option<int>("--processes") { Description = "Consumer processes.", DefaultValueFactory = _ => plan.Processes };
         var concurrency = new Option<int>("--concurrency") { Description = "Accounts that each of them handles at once.", DefaultValueFactory = _ => plan.Concurrency };
         var batch = new Option<int>("--batch") { Description = "Messages of one transaction.", DefaultValueFactory = _ => plan.Batch };
+        var partitions = new Option<int>("--partitions") { Description = "Queues that the processes share.", DefaultValueFactory = _ => plan.Partitions };
         var between = new Option<double>("--between") { Description = "Mean seconds between two kills.", DefaultValueFactory = _ => plan.Between.TotalSeconds };
         var failing = new Option<bool>("--failing") { Description = "Whether one in 500 fails until it is redriven, and one in 50 twice.", DefaultValueFactory = _ => plan.SomeFail };
         var seed = Seed();
-        var command = new Command("consumers", "Consumer processes of one queue, killed while they book transfers that arrive several times.") { database, messages, processes, concurrency, batch, between, failing, seed };
+        var command = new Command("consumers", "Consumer processes of one queue or of partitioned ones, killed while they book transfers that arrive several times.") { database, messages, processes, concurrency, batch, partitions, between, failing, seed };
         command.SetAction((parsed, cancellationToken) => RunAsync(say => new ConsumersCampaign(plan with
         {
             Dialect = Database.Engine(parsed.GetValue(database)!),
@@ -86,6 +87,7 @@ internal static class CampaignCommands
             Processes = parsed.GetValue(processes),
             Concurrency = parsed.GetValue(concurrency),
             Batch = parsed.GetValue(batch),
+            Partitions = parsed.GetValue(partitions),
             Between = TimeSpan.FromSeconds(parsed.GetValue(between)),
             SomeFail = parsed.GetValue(failing),
             Seed = parsed.GetValue(seed),

@@ -3,7 +3,9 @@ using System.Globalization;
 using System.Text;
 using Broker.Relay;
 using Newtonsoft.Json;
+using Outbox.Messages;
 using Outbox.Sql;
+using Outbox.Transport;
 using RabbitMQ.Client;
 
 namespace Broker.Campaigns;
@@ -34,6 +36,9 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
 
         public int Batch { get; init; } = 1;
 
+        /// <summary>The queues that the processes share; with one, one process works and the others stand by.</summary>
+        public int Partitions { get; init; } = 1;
+
         public int Accounts { get; init; } = 500;
 
         public int Seed { get; init; } = 1;
@@ -56,7 +61,7 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
         foreach (var ids in Enumerable.Range(0, plan.Accounts).Chunk(500))
             await database.ExecuteAsync("INSERT INTO accounts (id, balance, version) VALUES " + string.Join(", ", ids.Select(id => string.Create(CultureInfo.InvariantCulture, $"({id}, {Balance}, 0)"))));
         var exchange = $"campaign-{Guid.CreateVersion7():N}";
-        var settings = new BankConsumer.Settings(servers["BROKER_TEST_RABBITMQ"], exchange, plan.Dialect.Name, database.ConnectionString, plan.Concurrency, plan.Batch);
+        var settings = new BankConsumer.Settings(servers["BROKER_TEST_RABBITMQ"], exchange, plan.Dialect.Name, database.ConnectionString, plan.Concurrency, plan.Batch, plan.Partitions);
 
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var factory = new ConnectionFactory { Uri = new Uri(settings.RabbitMq) };
@@ -80,9 +85,14 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
             foreach (var process in processes)
                 await EndAsync(process);
             await using var channel = await connection.CreateChannelAsync(cancellationToken: CancellationToken.None);
-            await channel.QueueDeleteAsync(exchange, cancellationToken: CancellationToken.None);
-            await channel.QueueDeleteAsync(exchange + ".dead", cancellationToken: CancellationToken.None);
-            await channel.ExchangeDeleteAsync(exchange, cancellationToken: CancellationToken.None);
+            foreach (var queue in Queues(exchange))
+            {
+                await channel.QueueDeleteAsync(queue, cancellationToken: CancellationToken.None);
+                await channel.QueueDeleteAsync(queue + ".dead", cancellationToken: CancellationToken.None);
+            }
+            var spread = string.Create(CultureInfo.InvariantCulture, $"{exchange}.of-{plan.Partitions}");
+            foreach (var name in (string[])[exchange, spread, spread + ".rest"])
+                await channel.ExchangeDeleteAsync(name, cancellationToken: CancellationToken.None);
         }
         await CheckAsync(database);
         return _verdict;
@@ -101,8 +111,10 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
         return process;
     }
 
-    /// <summary>The first consumer declares the queue.</summary>
-    private static async Task BoundAsync(IConnection connection, string exchange)
+    private IEnumerable<string> Queues(string queue) => Enumerable.Range(0, plan.Partitions).Select(p => PartitionSlot.QueueOf(queue, p, plan.Partitions));
+
+    /// <summary>The first consumer declares the queues, and then binds them. What is published before that comes back.</summary>
+    private async Task BoundAsync(IConnection connection, string exchange)
     {
         var began = TimeProvider.System.GetTimestamp();
         while (true)
@@ -110,13 +122,18 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
             try
             {
                 await using var channel = await connection.CreateChannelAsync(cancellationToken: CancellationToken.None);
-                await channel.QueueDeclarePassiveAsync(exchange);
-                return;
+                // Who reads has bound before.
+                var isRead = true;
+                foreach (var queue in Queues(exchange))
+                    isRead &= (await channel.QueueDeclarePassiveAsync(queue)).ConsumerCount > 0;
+                if (isRead || TimeProvider.System.GetElapsedTime(began) > LongestStart)
+                    return;
             }
             catch (RabbitMQ.Client.Exceptions.OperationInterruptedException) when (TimeProvider.System.GetElapsedTime(began) < LongestStart)
             {
-                await Task.Delay(100);
+                // None of them is there yet.
             }
+            await Task.Delay(100);
         }
     }
 
@@ -130,12 +147,17 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
             var (from, to) = (_random.Next(plan.Accounts), _random.Next(plan.Accounts));
             var (always, twice) = (plan.SomeFail && i % 500 == 250, plan.SomeFail && i % 50 == 7);
             var body = Encoding.UTF8.GetBytes(JsonConvert.SerializeObject(new BankConsumer.MoneySent(from, to, _random.Next(1, 100), ++_versions[from], twice, always)));
+            var account = string.Create(CultureInfo.InvariantCulture, $"account-{from}");
             var properties = new BasicProperties
             {
                 MessageId = Guid.CreateVersion7().ToString(),
                 Type = "bank.money-sent.v1",
                 DeliveryMode = DeliveryModes.Persistent,
-                Headers = new Dictionary<string, object?> { ["cloudEvents:partitionkey"] = string.Create(CultureInfo.InvariantCulture, $"account-{from}") },
+                Headers = new Dictionary<string, object?>
+                {
+                    ["cloudEvents:partitionkey"] = account,
+                    [PartitionSlot.Header] = Partitioner.PartitionOf(account, PartitionSlot.Count).ToString(CultureInfo.InvariantCulture),
+                },
             };
             await SendAsync(properties, body);
             // Copies follow at once, or much later among the others.

@@ -45,14 +45,15 @@ internal sealed class CampaignTests
         await KeepsItsPromisesAsync(new ClusterCampaign(new ClusterCampaign.Plan { Happenings = [ClusterCampaign.Happening.LeaderKilled], Duration = TimeSpan.FromSeconds(1), Seed = _seed, JudgesTimes = false }, Say).RunAsync);
     }
 
-    [TestCase(1, 8)]
-    [TestCase(50, 1)]
-    public async Task Consumers_that_are_killed_apply_each_message_once_and_in_order(int batch, int concurrency)
+    [TestCase(1, 8, 1, 2)]
+    [TestCase(50, 1, 1, 2)]
+    [TestCase(20, 4, 8, 3)]
+    public async Task Consumers_that_are_killed_apply_each_message_once_and_in_order(int batch, int concurrency, int partitions, int processes)
     {
         await TestServers.RabbitMqAsync();
         await TestServers.PostgreSqlAsync();
 
-        await KeepsItsPromisesAsync(new ConsumersCampaign(new ConsumersCampaign.Plan { Messages = 2_500, Processes = 2, Accounts = 60, Batch = batch, Concurrency = concurrency, Between = TimeSpan.FromSeconds(2), Seed = _seed }, Say).RunAsync);
+        await KeepsItsPromisesAsync(new ConsumersCampaign(new ConsumersCampaign.Plan { Messages = 2_500, Processes = processes, Accounts = 60, Batch = batch, Concurrency = concurrency, Partitions = partitions, Between = TimeSpan.FromSeconds(2), Seed = _seed }, Say).RunAsync);
     }
 
     private async Task KeepsItsPromisesAsync(Func<CancellationToken, Task<Verdict>> campaign)

@@ -34,6 +34,9 @@ internal sealed class ConsumerBench : IAsyncDisposable
 
     public string Queue { get; } = TestServers.NewName("queue");
 
+    /// <summary>The transport of a bench without servers.</summary>
+    public InMemoryTransport InMemory => (InMemoryTransport)_publisher;
+
     public static Task<ConsumerBench> CreateAsync(Stack stack) =>
         stack == Stack.Embedded ? CreateAsync(TestTransport.InMemory, SqlDialect.Sqlite) : CreateAsync(TestTransport.RabbitMq, SqlDialect.PostgreSql);
 

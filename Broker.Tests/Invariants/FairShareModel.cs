@@ -1,4 +1,4 @@
-using Broker.Relay;
+using Outbox.Locks;
 
 namespace Broker.Tests.Invariants;
 

@@ -59,6 +59,14 @@ internal sealed class OptionsTests
     }
 
     [Test]
+    public void Partitions_are_1_to_64_and_need_the_order_of_keys()
+    {
+        Refused(o => o.AddConsumer("stock", c => c.Handle<OrderPlaced, Handler>().Partitions(0)), "Partitions");
+        Refused(o => o.AddConsumer("stock", c => c.Handle<OrderPlaced, Handler>().Partitions(65)), "Partitions");
+        Refused(o => o.AddConsumer("stock", c => c.Handle<OrderPlaced, Handler>().InAnyOrder(4).Partitions(8)), "Partitions (8)", "KeepOrder", "InOrderPerKey");
+    }
+
+    [Test]
     public void A_consumer_handles_something() => Refused(o => o.AddConsumer("stock", _ => { }), "stock", ".Handle<");
 
     [Test]

@@ -36,6 +36,8 @@ internal sealed partial class TransactSqlTests
         ["AcquireLease"] = ["name", "owner", "milliseconds"],
         ["RenewLease"] = ["name", "token", "milliseconds"],
         ["ReleaseLease"] = ["name", "token"],
+        ["ListLeases"] = ["pattern"],
+        ["DeleteOldLeases"] = ["pattern"],
         ["CheckLease"] = ["name", "token"],
         ["PrepareBeatConnection"] = [],
         ["ReadPartitions"] = [],

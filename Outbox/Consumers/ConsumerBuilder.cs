@@ -60,6 +60,14 @@ public sealed class ConsumerBuilder
         return this;
     }
 
+    /// <summary>Spreads the messages over <paramref name="count"/> queues by partition key, which the processes of the service share: each handles the keys of its queues in their order.</summary>
+    /// <param name="count">The number of queues, 2 to 64; best a power of two, and more than processes. See <see cref="ConsumerOptions.Partitions"/>.</param>
+    public ConsumerBuilder Partitions(int count)
+    {
+        Options.Partitions = count;
+        return this;
+    }
+
     /// <summary>Handles up to <paramref name="concurrency"/> messages at once in each process, in any order.</summary>
     public ConsumerBuilder InAnyOrder(int concurrency)
     {

@@ -41,6 +41,12 @@ public sealed class ConsumerOptions
     /// <remarks>Off lets all processes share the work, in any order.</remarks>
     public bool KeepOrder { get; set; } = true;
 
+    /// <summary>The number of queues that the consumer's messages are spread over by partition key, so that several processes work at once, each on the keys of its queues. The processes share the queues evenly.</summary>
+    /// <value>Default: 1, one queue and one active process. At most 64; a power of two spreads evenly.</value>
+    /// <remarks>Needs <see cref="KeepOrder"/>. All processes must have the same number; one that has another waits and says why. How to change it is described in docs/operations.md. Take a multiple of the most processes that you expect.</remarks>
+    [Range(1, Transport.PartitionSlot.Count)]
+    public int Partitions { get; set; } = 1;
+
     /// <summary>Most deliveries held at once, those being handled included.</summary>
     /// <value>Default: 256; with batches, one for each that is handled at once and one more, if that is more.</value>
     /// <remarks>Measured: 100 is 19 times faster than 1; more costs memory and is delivered again after a crash.</remarks>
@@ -91,6 +97,9 @@ public sealed class ConsumerOptions
     /// <summary>Whether publishers are told of it.</summary>
     internal bool Announces { get; set; } = true;
 
+    /// <summary>How long a process that has died keeps its share of the queues from the others.</summary>
+    internal TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Called after each commit of effects. Must return at once and not throw.</summary>
     internal Action? Committed { get; set; }
 
@@ -103,6 +112,8 @@ public sealed class ConsumerOptions
         Validator.TryValidateObject(this, new ValidationContext(this), results, validateAllProperties: true);
         if (RetryDelay <= TimeSpan.Zero || MaxRetryDelay < RetryDelay)
             results.Add(new ValidationResult($"RetryDelay ({RetryDelay}) must be positive and not above MaxRetryDelay ({MaxRetryDelay})."));
+        if (Partitions > 1 && !KeepOrder)
+            results.Add(new ValidationResult($"Partitions ({Partitions}) keep the order of keys over several processes, and KeepOrder is off. Use InOrderPerKey, or leave Partitions at 1: in any order all processes share one queue."));
         if (Prefetch < BatchSize)
             results.Add(new ValidationResult($"Prefetch ({Prefetch}) must not be below BatchSize ({BatchSize}): a batch could never be full."));
         if (Linger < TimeSpan.Zero || Linger > MaxLinger)

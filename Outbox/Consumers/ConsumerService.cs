@@ -33,14 +33,22 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         // Before the broker: while that is away, what was deferred is tried on.
         _retries = new RetryLoop(options, processor, _work, time, logger);
         var retries = _retries.RunAsync(stop.Token);
-        var workers = Task.WhenAll(Enumerable.Range(0, options.Concurrency).Select(_ => Task.Run(() => WorkAsync(stop.Token), CancellationToken.None)));
+        var workers = Task.WhenAll(Enumerable.Range(0, options.Concurrency).Select(worker => Task.Run(() => WorkAsync(worker, stop.Token), CancellationToken.None)));
         var retention = RetainAsync(stop.Token);
         IAsyncDisposable? subscription = null;
         try
         {
-            subscription = await SubscribeAsync(stoppingToken).ConfigureAwait(false);
-            Log.ConsumerStarted(logger, options.Name, options.Queue, processor.Types.Count, options.Concurrency);
-            await workers.ConfigureAwait(false);
+            await PartitionsFitAsync(stoppingToken).ConfigureAwait(false);
+            if (options.Partitions > 1)
+            {
+                await ShareQueuesAsync(stoppingToken).ConfigureAwait(false);
+            }
+            else
+            {
+                subscription = await SubscribeAsync(0, stoppingToken).ConfigureAwait(false);
+                Log.ConsumerStarted(logger, options.Name, options.Queue, processor.Types.Count, options.Concurrency);
+                await workers.ConfigureAwait(false);
+            }
         }
         finally
         {
@@ -56,15 +64,8 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         }
     }
 
-    private Task<IAsyncDisposable> SubscribeAsync(CancellationToken stoppingToken) => transport.SubscribeAsync(
-        new SubscriptionOptions
-        {
-            Queue = options.Queue,
-            Exchange = options.Exchange,
-            Types = processor.Types,
-            Prefetch = (ushort)options.Prefetch,
-            SingleActiveConsumer = options.KeepOrder,
-        },
+    private Task<IAsyncDisposable> SubscribeAsync(int partition, CancellationToken stoppingToken) => transport.SubscribeAsync(
+        Subscription(partition),
         (delivery, _) =>
         {
             _retries.Active();
@@ -73,6 +74,17 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
             return ValueTask.CompletedTask;
         },
         stoppingToken);
+
+    private SubscriptionOptions Subscription(int partition) => new()
+    {
+        Queue = options.Queue,
+        Exchange = options.Exchange,
+        Types = processor.Types,
+        Prefetch = (ushort)options.Prefetch,
+        SingleActiveConsumer = options.KeepOrder,
+        Partitions = options.Partitions,
+        Partition = partition,
+    };
 
     /// <summary>With tables of another version nothing is touched: every message would fail. A migration may be under way, so it looks again. A database that is away is no reason to wait here.</summary>
     private async Task SchemaFitsAsync(CancellationToken stoppingToken)
@@ -97,17 +109,25 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         }
     }
 
-    private async Task WorkAsync(CancellationToken stoppingToken)
+    private async Task WorkAsync(int worker, CancellationToken stoppingToken)
     {
         try
         {
             while (true)
             {
                 var (key, incoming) = await _work.Ready.ReadAsync(stoppingToken).ConfigureAwait(false);
-                if (options.BatchSize == 1 || incoming.IsAlone)
-                    await FinishAsync(key, incoming, stoppingToken).ConfigureAwait(false);
-                else
-                    await FinishTogetherAsync(key, incoming, stoppingToken).ConfigureAwait(false);
+                var turn = BeginTurn(worker);
+                try
+                {
+                    if (options.BatchSize == 1 || incoming.IsAlone)
+                        await FinishAsync(key, incoming, stoppingToken).ConfigureAwait(false);
+                    else
+                        await FinishTogetherAsync(key, incoming, stoppingToken).ConfigureAwait(false);
+                }
+                finally
+                {
+                    turn?.SetResult();
+                }
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)

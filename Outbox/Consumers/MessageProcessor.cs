@@ -119,6 +119,9 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
 
     public static string ReasonOf(Exception exception) => exception is RejectMessageException or UnreadableMessageException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
 
+    /// <summary>The leases in the consumer's database.</summary>
+    public Locks.DatabaseLeases Leases(TimeProvider time) => new(outbox.DataSource(services), _dialect, time);
+
     /// <summary>A connection to the consumer's database.</summary>
     public ValueTask<DbConnection> OpenConnectionAsync(CancellationToken cancellationToken) => outbox.DataSource(services).OpenConnectionAsync(cancellationToken);
 

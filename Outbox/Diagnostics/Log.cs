@@ -61,4 +61,19 @@ internal static partial class Log
 
     [LoggerMessage(1016, LogLevel.Warning, "Consumer '{Consumer}' could not look for deferred messages and looks again in {Delay:0.0} s. {Error}")]
     public static partial void RetriesFailed(ILogger logger, string consumer, double delay, string error);
+
+    [LoggerMessage(1017, LogLevel.Error, "{Error} Looking again in {Delay:0.0} s; until then the consumer does not read its queues.")]
+    public static partial void PartitionsUnfit(ILogger logger, string error, double delay);
+
+    [LoggerMessage(1018, LogLevel.Information, "Consumer '{Consumer}' reads queue '{Queue}'.")]
+    public static partial void PartitionStarted(ILogger logger, string consumer, string queue);
+
+    [LoggerMessage(1019, LogLevel.Information, "Consumer '{Consumer}' has given up queue '{Queue}'.")]
+    public static partial void PartitionEnded(ILogger logger, string consumer, string queue);
+
+    [LoggerMessage(1100, LogLevel.Warning, "The leases of '{Group}' could not be looked after; that is tried again in {Delay:0.0} s. What is held is worked on until its own deadline. {Error}")]
+    public static partial void SharingFailed(ILogger logger, string group, double delay, string error);
+
+    [LoggerMessage(1101, LogLevel.Warning, "Partition {Partition} of '{Group}' has failed and is given up for {Delay:0.0} s. {Error}")]
+    public static partial void PartitionFailed(ILogger logger, string group, int partition, double delay, string error);
 }

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using Outbox.Sql;
 
 namespace Outbox.Locks;
@@ -47,5 +48,46 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
         var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         await connection.Command(dialect.ReleaseLease).With("name", name).With("token", token).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Extends those of the leases that are still held, if wanted, and then tells how all of a group stand.</summary>
+    /// <param name="prefix">What the names of the group begin with.</param>
+    /// <param name="held">The leases to extend.</param>
+    /// <param name="duration">How long they last from now on.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<IReadOnlyList<LeaseStanding>> RenewAndListAsync(string prefix, IReadOnlyList<(string Name, long Token)> held, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        if (held.Count > 0)
+        {
+            var renew = connection.Command(dialect.RenewLeases(held.Count)).With("milliseconds", (long)duration.TotalMilliseconds);
+            await using var __ = renew.ConfigureAwait(false);
+            SqlDialect.BindHeld(renew, held);
+            await renew.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+        }
+        var standings = new List<LeaseStanding>();
+        var list = connection.Command(dialect.ListLeases).With("pattern", prefix + "%");
+        await using var ___ = list.ConfigureAwait(false);
+        var reader = await list.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var ____ = reader.ConfigureAwait(false);
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            // An underscore in a name stands for any character in the pattern, and some databases compare without case.
+            if (reader.GetString(0) is var name && name.StartsWith(prefix, StringComparison.Ordinal))
+            {
+                standings.Add(new LeaseStanding(name, reader.GetString(1), Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture),
+                    TimeSpan.FromSeconds(Convert.ToDouble(reader.GetValue(3), CultureInfo.InvariantCulture))));
+            }
+        }
+        return standings;
+    }
+
+    /// <summary>Deletes leases of a group that ended long ago. Only for those whose tokens fence nothing.</summary>
+    public async Task DeleteOldAsync(string prefix, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        await connection.Command(dialect.DeleteOldLeases).With("pattern", prefix + "%").ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 }

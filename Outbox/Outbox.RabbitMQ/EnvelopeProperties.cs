@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.IO.Hashing;
 using System.Text;
 using Outbox.Messages;
+using Outbox.Transport;
 using RabbitMQ.Client;
 
 namespace Outbox.RabbitMQ;
@@ -14,6 +16,9 @@ internal sealed class EnvelopeProperties
 {
     private const int ShortText = byte.MaxValue;
     private static readonly byte[] SpecVersion = "1.0"u8.ToArray();
+
+    /// <summary>The values of the partition slot's header, so that a message needs none of its own.</summary>
+    private static readonly byte[][] Slots = [.. Enumerable.Range(0, PartitionSlot.Count).Select(s => Encoding.ASCII.GetBytes(s.ToString(CultureInfo.InvariantCulture)))];
 
     private readonly Dictionary<string, object?> _headers = new(16, StringComparer.Ordinal);
     private readonly BasicProperties _properties = new() { DeliveryMode = DeliveryModes.Persistent };
@@ -59,6 +64,7 @@ internal sealed class EnvelopeProperties
         _headers[MessageHeaders.Source] = envelope.Source;
         _headers[MessageHeaders.Type] = envelope.Type;
         _headers[MessageHeaders.Time] = _time;
+        _headers[PartitionSlot.Header] = Slots[envelope.PartitionKey is { } key ? Partitioner.PartitionOf(key, PartitionSlot.Count) : (int)(Crc32.HashToUInt32(_id) % PartitionSlot.Count)];
         if (envelope.PartitionKey is not null)
             _headers[MessageHeaders.PartitionKey] = envelope.PartitionKey;
         if (envelope.KeySequence is { } sequence)

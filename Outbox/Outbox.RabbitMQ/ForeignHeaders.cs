@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 using Outbox.Messages;
+using Outbox.Transport;
 using RabbitMQ.Client;
 
 namespace Outbox.RabbitMQ;
@@ -17,7 +18,7 @@ internal sealed class ForeignHeaders : IReadOnlyDictionary<string, string>
     public static IReadOnlyDictionary<string, string> Read(IReadOnlyBasicProperties properties) =>
         properties.Headers is { Count: > 0 } headers ? new ForeignHeaders(headers) : Envelope.NoHeaders;
 
-    public int Count => _headers.Values.Count(v => TextOf(v) is not null);
+    public int Count => _headers.Count(h => TextOf(h.Key, h.Value) is not null);
 
     public IEnumerable<string> Keys => this.Select(h => h.Key);
 
@@ -29,7 +30,7 @@ internal sealed class ForeignHeaders : IReadOnlyDictionary<string, string>
 
     public bool TryGetValue(string key, [MaybeNullWhen(false)] out string value)
     {
-        value = _headers.TryGetValue(key, out var header) ? TextOf(header) : null;
+        value = _headers.TryGetValue(key, out var header) ? TextOf(key, header) : null;
         return value is not null;
     }
 
@@ -37,15 +38,17 @@ internal sealed class ForeignHeaders : IReadOnlyDictionary<string, string>
     {
         foreach (var (name, value) in _headers)
         {
-            if (TextOf(value) is { } text)
+            if (TextOf(name, value) is { } text)
                 yield return new KeyValuePair<string, string>(name, text);
         }
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    private static string? TextOf(object? value) => value switch
+    private static string? TextOf(string name, object? value) => value switch
     {
+        // For the broker's bindings only; a message that is written on would carry another's.
+        _ when name == PartitionSlot.Header => null,
         byte[] bytes => Encoding.UTF8.GetString(bytes),
         string text => text,
         AmqpTimestamp timestamp => timestamp.UnixTime.ToString(CultureInfo.InvariantCulture),

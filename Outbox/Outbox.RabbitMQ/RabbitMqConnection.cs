@@ -44,6 +44,12 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
 
         public IConnection Connection => connection;
 
+        /// <summary>The consumers whose partitioned queues were declared on this connection: one subscription does it for all. Guarded by itself.</summary>
+        public SemaphoreSlim Declaring { get; } = new(1);
+
+        /// <summary>See <see cref="Declaring"/>.</summary>
+        public HashSet<string> Declared { get; } = new(StringComparer.Ordinal);
+
         /// <summary>Completes when the broker takes messages again; null while it does.</summary>
         public Task? Unblocked => Volatile.Read(ref _unblocked)?.Task;
 

@@ -18,6 +18,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _loop;
+    private bool _isAgain;
 
     public RabbitMqSubscription(RabbitMqConnection connection, RabbitMqOptions rabbitMq, SubscriptionOptions options, Func<Delivery, CancellationToken, ValueTask> onDelivery, TimeProvider time, ILogger logger)
     {
@@ -46,7 +47,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
             try
             {
                 await ReadUntilLostAsync(() => failures = 0).ConfigureAwait(false);
-                Log.SubscriptionLost(_logger, _options.Queue);
+                Log.SubscriptionLost(_logger, _options.ReadQueue);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
@@ -54,10 +55,10 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
             }
             catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception) || exception is OperationCanceledException)
             {
-                var error = RabbitMqErrors.Translate(exception, _rabbitMq, $"subscribing to queue '{_options.Queue}'");
+                var error = RabbitMqErrors.Translate(exception, _rabbitMq, $"subscribing to queue '{_options.ReadQueue}'");
                 if (!error.IsTransient && _started.TrySetException(error))
                     return;
-                Log.SubscriptionFailed(_logger, _options.Queue, error.Message);
+                Log.SubscriptionFailed(_logger, _options.ReadQueue, error.Message);
             }
             try
             {
@@ -83,7 +84,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
             return Task.CompletedTask;
         };
         // After a restart of the broker the exchange or the queue may be gone, so they are declared each time.
-        await RabbitMqTopology.EnsureQueueAsync(channel, _options, _rabbitMq.Topology, connection.Version, _stop.Token).ConfigureAwait(false);
+        await DeclareAsync(channel, connection).ConfigureAwait(false);
         await channel.BasicQosAsync(0, _options.Prefetch, global: false, _stop.Token).ConfigureAwait(false);
         var tags = new DeliveryTags(channel);
         var consumer = new AsyncEventingBasicConsumer(channel);
@@ -94,7 +95,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
             lost.TrySetResult();
             return Task.CompletedTask;
         };
-        await channel.BasicConsumeAsync(_options.Queue, autoAck: false, consumer, _stop.Token).ConfigureAwait(false);
+        await channel.BasicConsumeAsync(_options.ReadQueue, autoAck: false, consumer, _stop.Token).ConfigureAwait(false);
         onReading();
         _started.TrySetResult();
         try
@@ -105,6 +106,33 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         {
             if (channel.IsOpen)
                 await channel.CloseAsync(200, "Goodbye", abort: true, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Sixty queues that are read on one connection are declared once, not sixty times; and again after this channel was lost, for its queue may be gone.</summary>
+    private async Task DeclareAsync(IChannel channel, RabbitMqConnection.Open connection)
+    {
+        if (_options.Partitions == 1)
+        {
+            await RabbitMqTopology.EnsureQueueAsync(channel, _options, _rabbitMq.Topology, connection.Version, _stop.Token).ConfigureAwait(false);
+            return;
+        }
+        var name = RabbitMqTopology.SpreadOf(_options);
+        await connection.Declaring.WaitAsync(_stop.Token).ConfigureAwait(false);
+        try
+        {
+            if (_isAgain)
+                connection.Declared.Remove(name);
+            if (!connection.Declared.Contains(name))
+                await RabbitMqTopology.EnsureQueueAsync(channel, _options, _rabbitMq.Topology, connection.Version, _stop.Token).ConfigureAwait(false);
+            // To verify one queue says nothing about the others.
+            if (_rabbitMq.Topology == TopologyMode.Declare)
+                connection.Declared.Add(name);
+        }
+        finally
+        {
+            _isAgain = true;
+            connection.Declaring.Release();
         }
     }
 

@@ -72,6 +72,44 @@ public sealed class RabbitMqTransport : ITransport
     }
 
     /// <inheritdoc/>
+    public async Task DeclareAsync(SubscriptionOptions options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        try
+        {
+            var connection = await _consuming.GetAsync(cancellationToken).ConfigureAwait(false);
+            var channel = await connection.Connection.CreateChannelAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
+            await using var _ = channel.ConfigureAwait(false);
+            await RabbitMqTopology.EnsureQueueAsync(channel, options, _options.Topology, connection.Version, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception))
+        {
+            throw RabbitMqErrors.Translate(exception, _options, $"declaring the queues of '{options.Queue}'");
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> HasQueueAsync(string queue, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var connection = await _consuming.GetAsync(cancellationToken).ConfigureAwait(false);
+            var channel = await connection.Connection.CreateChannelAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
+            await using var _ = channel.ConfigureAwait(false);
+            await channel.QueueDeclarePassiveAsync(queue, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.NotFound)
+        {
+            return false;
+        }
+        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception))
+        {
+            throw RabbitMqErrors.Translate(exception, _options, $"looking for queue '{queue}'");
+        }
+    }
+
+    /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
         await _doorbell.DisposeAsync().ConfigureAwait(false);

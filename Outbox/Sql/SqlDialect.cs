@@ -212,6 +212,12 @@ public abstract partial class SqlDialect
     /// <summary>Gives a lease up; the row stays so that its token never falls: @name, @token.</summary>
     internal abstract string ReleaseLease { get; }
 
+    /// <summary>The leases whose names are like @pattern. Columns: name, owner, token, and the seconds that are left, not above 0 for one that is free.</summary>
+    internal string ListLeases => $"SELECT name, owner, token, {SecondsUntil("expires_at")} FROM leases WHERE name LIKE @pattern";
+
+    /// <summary>Deletes leases whose tokens nothing is fenced by, an hour after their end: @pattern.</summary>
+    internal string DeleteOldLeases => $"DELETE FROM leases WHERE name LIKE @pattern AND {SecondsUntil("expires_at")} < -3600";
+
     /// <summary>The time at which a lease of @milliseconds that begins now ends.</summary>
     private protected abstract string Expiry { get; }
 

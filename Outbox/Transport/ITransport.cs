@@ -17,5 +17,16 @@ public interface ITransport : IAsyncDisposable
     /// <param name="onDelivery">Called once per delivery, one after another in the queue's order, and must only take the delivery over: it is accepted, requeued or rejected later by the delivery's own methods.</param>
     /// <param name="cancellationToken">Ends the wait for the first connection.</param>
     /// <exception cref="TransportException">The broker refuses the queue or the user for good.</exception>
+    /// <remarks>With partitions, one subscription reads one of the queues. A message's queue depends on nothing but its key and their number; without a key, on its id.</remarks>
     Task<IAsyncDisposable> SubscribeAsync(SubscriptionOptions options, Func<Delivery, CancellationToken, ValueTask> onDelivery, CancellationToken cancellationToken);
+
+    /// <summary>Declares and binds what a subscription reads, so that it collects messages, and reads nothing.</summary>
+    /// <exception cref="TransportException">The broker cannot be reached, or refuses.</exception>
+    Task DeclareAsync(SubscriptionOptions options, CancellationToken cancellationToken) =>
+        throw new TransportException($"{GetType().Name} has no partitioned queues.", isTransient: false);
+
+    /// <summary>Whether a queue exists.</summary>
+    /// <exception cref="TransportException">The broker cannot be reached, or refuses.</exception>
+    Task<bool> HasQueueAsync(string queue, CancellationToken cancellationToken) =>
+        throw new TransportException($"{GetType().Name} has no partitioned queues.", isTransient: false);
 }

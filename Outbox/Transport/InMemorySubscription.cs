@@ -14,6 +14,7 @@ internal sealed class InMemorySubscription : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly HashSet<long> _held = [];
     private readonly Task _loop;
+    private volatile bool _isOver;
 
     public InMemorySubscription(InMemoryQueue queue, SubscriptionOptions options, Func<Delivery, CancellationToken, ValueTask> onDelivery)
     {
@@ -32,6 +33,7 @@ internal sealed class InMemorySubscription : IAsyncDisposable
         long[] held;
         lock (_lock)
         {
+            _isOver = true;
             held = [.. _held];
             _held.Clear();
         }
@@ -99,6 +101,8 @@ internal sealed class InMemorySubscription : IAsyncDisposable
 
     private sealed class InMemoryDelivery(InMemorySubscription subscription, long number) : Delivery
     {
+        public override bool IsLost => subscription._isOver;
+
         public override ValueTask AcceptAsync()
         {
             subscription.Settle(number, subscription._queue.Accept);

@@ -10,7 +10,7 @@ public sealed class InMemoryTransport : ITransport
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, InMemoryQueue> _queues = new(StringComparer.Ordinal);
-    private readonly List<(string Exchange, string Pattern, InMemoryQueue Queue)> _bindings = [];
+    private readonly List<(string Exchange, string Pattern, InMemoryQueue Queue, int Partition, int Partitions)> _bindings = [];
     private readonly InMemoryDoorbell _doorbell = new();
 
     /// <inheritdoc/>
@@ -20,15 +20,38 @@ public sealed class InMemoryTransport : ITransport
     public void Bind(string queue, string exchange, params IReadOnlyCollection<string> types)
     {
         ArgumentNullException.ThrowIfNull(types);
+        Bind(queue, exchange, types, partitions: 1);
+    }
+
+    private void Bind(string queue, string exchange, IReadOnlyCollection<string> types, int partitions)
+    {
         lock (_lock)
         {
-            var declared = Declare(queue);
-            foreach (var type in types)
+            for (var partition = 0; partition < partitions; partition++)
             {
-                if (!_bindings.Contains((exchange, type, declared)))
-                    _bindings.Add((exchange, type, declared));
+                var declared = Declare(PartitionSlot.QueueOf(queue, partition, partitions));
+                foreach (var type in types)
+                {
+                    if (!_bindings.Contains((exchange, type, declared, partition, partitions)))
+                        _bindings.Add((exchange, type, declared, partition, partitions));
+                }
             }
         }
+    }
+
+    /// <inheritdoc/>
+    public Task DeclareAsync(SubscriptionOptions options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        Bind(options.Queue, options.Exchange, options.Types, options.Partitions);
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task<bool> HasQueueAsync(string queue, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+            return Task.FromResult(_queues.ContainsKey(queue));
     }
 
     /// <summary>Deletes a queue with its messages and bindings.</summary>
@@ -67,10 +90,10 @@ public sealed class InMemoryTransport : ITransport
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(onDelivery);
         cancellationToken.ThrowIfCancellationRequested();
-        Bind(options.Queue, options.Exchange, options.Types);
+        Bind(options.Queue, options.Exchange, options.Types, options.Partitions);
         InMemoryQueue queue;
         lock (_lock)
-            queue = Declare(options.Queue);
+            queue = Declare(options.ReadQueue);
         return Task.FromResult<IAsyncDisposable>(new InMemorySubscription(queue, options, onDelivery));
     }
 
@@ -83,9 +106,14 @@ public sealed class InMemoryTransport : ITransport
         {
             var message = default(InMemoryMessage);
             var reached = new HashSet<InMemoryQueue>();
-            foreach (var (boundTo, pattern, queue) in _bindings)
+            var slot = -1;
+            foreach (var (boundTo, pattern, queue, partition, partitions) in _bindings)
             {
-                if (boundTo != exchange || !TopicPattern.Matches(pattern, envelope.Type) || !reached.Add(queue))
+                if (boundTo != exchange || !TopicPattern.Matches(pattern, envelope.Type))
+                    continue;
+                if (partitions > 1 && PartitionSlot.PartitionOf(slot = slot < 0 ? PartitionSlot.Of(envelope) : slot, partitions) != partition)
+                    continue;
+                if (!reached.Add(queue))
                     continue;
                 // The body may be reused by the writer after the call, so a copy is kept.
                 message ??= new InMemoryMessage(exchange, envelope, envelope.Body.ToArray());

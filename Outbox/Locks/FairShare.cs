@@ -1,20 +1,20 @@
-namespace Broker.Relay;
+namespace Outbox.Locks;
 
-/// <summary>How the live relays of a source share its partitions: each decides for itself, from what all of them see, and all come to the same end.</summary>
+/// <summary>How live processes share partitions, a source's or a queue's: each decides for itself, from what all of them see, and all come to the same end.</summary>
 /// <remarks>
 /// Each is to have the same number, or one more where they do not divide evenly. Who has too many gives the surplus up; who has too few takes what is free.
 /// Nobody takes from a living holder, and nobody who is balanced moves, so there is no back and forth. A lease decides who gets what two of them want.
 /// </remarks>
 internal static class FairShare
 {
-    /// <summary>What a relay should do now.</summary>
+    /// <summary>What a process should do now.</summary>
     /// <param name="GiveUp">Partitions to let go.</param>
     /// <param name="Take">Free partitions to ask for, in this order.</param>
     internal sealed record Decision(IReadOnlyList<short> GiveUp, IReadOnlyList<short> Take);
 
     /// <param name="partitions">How many there are.</param>
-    /// <param name="self">This relay.</param>
-    /// <param name="others">The other relays that live.</param>
+    /// <param name="self">This process.</param>
+    /// <param name="others">The other processes that live.</param>
     /// <param name="holders">Who holds which partition; those that are free are missing.</param>
     /// <param name="abandoned">Free partitions that nobody has taken for so long that the share does not matter.</param>
     public static Decision Decide(int partitions, string self, IEnumerable<string> others, IReadOnlyDictionary<short, string> holders, IReadOnlySet<short> abandoned)
@@ -38,10 +38,10 @@ internal static class FairShare
         var free = Enumerable.Range(0, partitions).Select(p => (short)p).Where(p => !holders.ContainsKey(p)).ToList();
         var wanted = held.Count < least ? least - held.Count : held.Count < most && !isSomeoneShort ? 1 : 0;
         // Everybody begins elsewhere, so that two who are short seldom ask for the same one.
-        var first = free.Count == 0 ? 0 : (int)(Outbox.Messages.Partitioner.PartitionOf(self, OutboxPartitions) % free.Count);
+        var first = free.Count == 0 ? 0 : (int)(Messages.Partitioner.PartitionOf(self, OutboxPartitions) % free.Count);
         var inOrder = free.Skip(first).Concat(free.Take(first)).ToList();
         return new Decision(giveUp, [.. inOrder.Take(wanted).Union(inOrder.Where(abandoned.Contains))]);
     }
 
-    private const int OutboxPartitions = Outbox.OutboxOptions.MaxPartitions;
+    private const int OutboxPartitions = OutboxOptions.MaxPartitions;
 }
