@@ -137,6 +137,20 @@ internal sealed class HarnessTests
     }
 
     [Test]
+    public async Task A_consumer_with_partitioned_queues_is_served_too()
+    {
+        await StartAsync(concurrency: 2, partitions: 4);
+
+        await WriteAsync([.. Enumerable.Range(0, 40).Select(i => new Step($"key {i % 10}", i))]);
+        await _harness.DrainedAsync();
+
+        var applied = _harness.AppliedBy<Step>("walker");
+        Assert.That(applied.Select(s => s.Number), Is.EquivalentTo(Enumerable.Range(0, 40)));
+        foreach (var key in applied.GroupBy(s => s.Key))
+            Assert.That(key.Select(s => s.Number), Is.Ordered, key.Key);
+    }
+
+    [Test]
     public async Task Keys_overtake_each_other_when_a_test_wants_it()
     {
         await StartAsync();
@@ -212,20 +226,20 @@ internal sealed class HarnessTests
     public void It_is_called_after_the_services_own_registrations() =>
         Assert.That(() => new ServiceCollection().AddOutboxHarness(), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("after"));
 
-    private async Task StartAsync(bool consumes = true, int concurrency = 1, TimeSpan? retryDelay = null) =>
-        _harness = await OutboxHarness.StartAsync(services => Register(services, consumes, concurrency), options =>
+    private async Task StartAsync(bool consumes = true, int concurrency = 1, TimeSpan? retryDelay = null, int partitions = 1) =>
+        _harness = await OutboxHarness.StartAsync(services => Register(services, consumes, concurrency, partitions), options =>
         {
             (options.RetryDelay, options.CreateTables) = (retryDelay ?? options.RetryDelay, false);
         });
 
-    private void Register(IServiceCollection services, bool consumes, int concurrency)
+    private void Register(IServiceCollection services, bool consumes, int concurrency, int partitions = 1)
     {
         services.AddLogging();
         services.AddSingleton(this);
         services.AddOutbox("tests", _ => _database.DataSource, outbox =>
         {
             if (consumes)
-                outbox.AddConsumer("walker", consumer => consumer.Handle<Step, Walker>().InOrderPerKey(concurrency));
+                outbox.AddConsumer("walker", consumer => consumer.Handle<Step, Walker>().InOrderPerKey(concurrency).Partitions(partitions));
         });
     }
 

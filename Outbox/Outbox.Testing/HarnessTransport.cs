@@ -21,7 +21,7 @@ internal sealed class HarnessTransport : ITransport
 
     public HarnessTransport(HarnessOptions options, IEnumerable<ConsumerOptions> consumers)
     {
-        _expected = [.. consumers.Select(c => c.Queue)];
+        _expected = [.. consumers.SelectMany(c => Enumerable.Range(0, c.Partitions).Select(p => PartitionSlot.QueueOf(c.Queue, p, c.Partitions)))];
         _faults = new HarnessFaults(options.Seed);
         _faults.OnDrop(DropConnectionsAsync);
     }
@@ -52,9 +52,13 @@ internal sealed class HarnessTransport : ITransport
         var subscription = new HarnessSubscription(_inner, _faults, options, onDelivery, s => _subscriptions.TryRemove(s, out _));
         _subscriptions.TryAdd(subscription, 0);
         await subscription.ConnectAsync(cancellationToken).ConfigureAwait(false);
-        _queues.TryAdd(options.Queue, 0);
+        _queues.TryAdd(options.ReadQueue, 0);
         return subscription;
     }
+
+    public Task DeclareAsync(SubscriptionOptions options, CancellationToken cancellationToken) => _inner.DeclareAsync(options, cancellationToken);
+
+    public Task<bool> HasQueueAsync(string queue, CancellationToken cancellationToken) => _inner.HasQueueAsync(queue, cancellationToken);
 
     /// <summary>Publishes everything once more, in its order.</summary>
     public async Task PublishAgainAsync(CancellationToken cancellationToken)
