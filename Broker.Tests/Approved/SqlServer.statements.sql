@@ -379,6 +379,14 @@ GO
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = '19700101' WHERE name = @name AND token = @token
 GO
 
+-- ListLeases
+SELECT name, owner, token, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 FROM leases WHERE name LIKE @pattern
+GO
+
+-- DeleteOldLeases
+DELETE FROM leases WHERE name LIKE @pattern AND CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 < -3600
+GO
+
 -- RemoveRelay
 DELETE FROM relays WHERE owner = @owner OR CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 < -86400
 GO
