@@ -77,9 +77,10 @@ internal static class CampaignCommands
         var batch = new Option<int>("--batch") { Description = "Messages of one transaction.", DefaultValueFactory = _ => plan.Batch };
         var partitions = new Option<int>("--partitions") { Description = "Queues that the processes share.", DefaultValueFactory = _ => plan.Partitions };
         var between = new Option<double>("--between") { Description = "Mean seconds between two kills.", DefaultValueFactory = _ => plan.Between.TotalSeconds };
+        var away = new Option<double>("--away") { Description = "Seconds during which the consumers cannot reach their database; not with Sqlite." };
         var failing = new Option<bool>("--failing") { Description = "Whether one in 500 fails until it is redriven, and one in 50 twice.", DefaultValueFactory = _ => plan.SomeFail };
         var seed = Seed();
-        var command = new Command("consumers", "Consumer processes of one queue or of partitioned ones, killed while they book transfers that arrive several times.") { database, messages, processes, concurrency, batch, partitions, between, failing, seed };
+        var command = new Command("consumers", "Consumer processes of one queue or of partitioned ones, killed while they book transfers that arrive several times.") { database, messages, processes, concurrency, batch, partitions, between, away, failing, seed };
         command.SetAction((parsed, cancellationToken) => RunAsync(say => new ConsumersCampaign(plan with
         {
             Dialect = Database.Engine(parsed.GetValue(database)!),
@@ -88,6 +89,7 @@ internal static class CampaignCommands
             Concurrency = parsed.GetValue(concurrency),
             Batch = parsed.GetValue(batch),
             Partitions = parsed.GetValue(partitions),
+            Away = TimeSpan.FromSeconds(parsed.GetValue(away)),
             Between = TimeSpan.FromSeconds(parsed.GetValue(between)),
             SomeFail = parsed.GetValue(failing),
             Seed = parsed.GetValue(seed),

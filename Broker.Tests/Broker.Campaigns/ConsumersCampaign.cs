@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
@@ -46,6 +47,9 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
         /// <summary>Whether one transfer in 500 fails until an operator redrives it, and one in 50 twice.</summary>
         public bool SomeFail { get; init; } = true;
 
+        /// <summary>How long the consumers cannot reach their database, once, in the middle.</summary>
+        public TimeSpan Away { get; init; }
+
         /// <summary>The mean time between two kills.</summary>
         public TimeSpan Between { get; init; } = TimeSpan.FromSeconds(3);
     }
@@ -61,7 +65,8 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
         foreach (var ids in Enumerable.Range(0, plan.Accounts).Chunk(500))
             await database.ExecuteAsync("INSERT INTO accounts (id, balance, version) VALUES " + string.Join(", ", ids.Select(id => string.Create(CultureInfo.InvariantCulture, $"({id}, {Balance}, 0)"))));
         var exchange = $"campaign-{Guid.CreateVersion7():N}";
-        var settings = new BankConsumer.Settings(servers["BROKER_TEST_RABBITMQ"], exchange, plan.Dialect.Name, database.ConnectionString, plan.Concurrency, plan.Batch, plan.Partitions);
+        await using var before = plan.Away > TimeSpan.Zero ? Before(database) : null;
+        var settings = new BankConsumer.Settings(servers["BROKER_TEST_RABBITMQ"], exchange, plan.Dialect.Name, before is null ? database.ConnectionString : Through(before, database), plan.Concurrency, plan.Batch, plan.Partitions);
 
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var factory = new ConnectionFactory { Uri = new Uri(settings.RabbitMq) };
@@ -72,7 +77,9 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
             await BoundAsync(connection, exchange);
             var killing = KillAsync(processes, settings, end.Token);
             var watching = WatchTotalAsync(database, end.Token);
+            var away = before is null ? Task.CompletedTask : TakeAwayAsync(before, database);
             await PublishAsync(connection, exchange, cancellationToken);
+            await away;
             await BookedAsync(database, _ => true, cancellationToken);
             if (plan.SomeFail)
                 await RedriveAsync(database, cancellationToken);
@@ -96,6 +103,35 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
         }
         await CheckAsync(database);
         return _verdict;
+    }
+
+    private static TcpProxy Before(Database database)
+    {
+        var parts = new DbConnectionStringBuilder { ConnectionString = database.ConnectionString };
+        return TcpProxy.To("127.0.0.1", int.Parse((string)parts["Port"], CultureInfo.InvariantCulture));
+    }
+
+    private static string Through(TcpProxy proxy, Database database) =>
+        new DbConnectionStringBuilder { ConnectionString = database.ConnectionString, ["Port"] = proxy.Port.ToString(CultureInfo.InvariantCulture) }.ConnectionString;
+
+    /// <summary>Cuts the consumers off from their database when a part of the transfers is booked. Nothing of that may count as a failure (G8).</summary>
+    private async Task TakeAwayAsync(TcpProxy proxy, Database database)
+    {
+        while (await SumAsync(database) < plan.Messages / 10)
+            await Task.Delay(50);
+        proxy.Cut(refuse: true);
+        // A commit that was on its way may still be done.
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        var (sum, dead) = (await SumAsync(database), await database.CountAsync("dead_letters"));
+        say($"the database is away, {sum:N0} transfers are booked");
+        await Task.Delay(plan.Away);
+        if (await SumAsync(database) != sum || await database.CountAsync("dead_letters") != dead)
+            _verdict.Add("something was written while the database was away");
+        var back = TimeProvider.System.GetTimestamp();
+        proxy.Resume();
+        while (await SumAsync(database) == sum)
+            await Task.Delay(20);
+        say(string.Create(CultureInfo.InvariantCulture, $"the database is back; the next transfer was booked {TimeProvider.System.GetElapsedTime(back).TotalSeconds:0.0} s later"));
     }
 
     private static Process Start(BankConsumer.Settings settings)
@@ -259,6 +295,9 @@ internal sealed class ConsumersCampaign(ConsumersCampaign.Plan plan, Action<stri
             redriven += await desk.RedriveAsync(new DeadLetterDesk.Filter(Consumer: BankConsumer.Name), "the bank is open", cancellationToken);
             await Task.Delay(200, CancellationToken.None);
         }
+        // A transfer that fails until the bank is open is the only one that may be dead.
+        if (redriven > plan.Messages / 500 + 1)
+            _verdict.Add($"{redriven} dead letters, but only one transfer in 500 fails for good");
         say($"{redriven:N0} dead letters redriven, {waiting:N0} transfers had waited with them");
         await BookedAsync(database, left => left == 0, cancellationToken);
     }
