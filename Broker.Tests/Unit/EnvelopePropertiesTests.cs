@@ -33,6 +33,7 @@ internal sealed class EnvelopePropertiesTests
             headers["cloudEvents:source"] = "orders";
             headers["cloudEvents:type"] = "orders.order-placed.v1";
             headers["cloudEvents:time"] = "2026-01-31T23:59:59.123Z";
+            headers["outbox-partition-slot"] = Partitioner.PartitionOf(envelope.PartitionKey ?? "0198f3c2-0000-7000-8000-000000000001", 64).ToString(System.Globalization.CultureInfo.InvariantCulture);
             if (envelope.PartitionKey is { } key)
                 headers[MessageHeaders.PartitionKey] = key;
             if (envelope.KeySequence is { } sequence)
