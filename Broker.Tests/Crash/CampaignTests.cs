@@ -47,6 +47,7 @@ internal sealed class CampaignTests
 
     [TestCase(1, 8, 1, 2)]
     [TestCase(50, 1, 1, 2)]
+    [TestCase(1, 4, 4, 3)]
     public async Task Consumers_that_are_killed_apply_each_message_once_and_in_order(int batch, int concurrency, int partitions, int processes)
     {
         await TestServers.RabbitMqAsync();

@@ -19,7 +19,7 @@ internal abstract class TestTransport
     /// <summary>A RabbitMQ transport with settings of its own.</summary>
     public static RabbitMqTransport CreateRabbitMq(string uri, Action<RabbitMqOptions>? configure = null)
     {
-        var options = new RabbitMqOptions { Uri = RabbitMqOptions.ParseUri(uri), ClientName = TestContext.CurrentContext.Test.Name };
+        var options = new RabbitMqOptions { Uri = RabbitMqOptions.ParseUri(uri), ClientName = TestContext.CurrentContext.Test.Name, PartitionSlots = true };
         configure?.Invoke(options);
         return new RabbitMqTransport(options, new TestLog(), TimeProvider.System);
     }

@@ -25,7 +25,10 @@ internal sealed class EnvelopeProperties
     private readonly byte[] _id = new byte[36];
     private readonly byte[] _time = new byte[24];
 
-    public EnvelopeProperties() => _properties.Headers = _headers;
+    private readonly bool _partitionSlots;
+
+    /// <param name="partitionSlots">Whether messages carry their partition slot.</param>
+    public EnvelopeProperties(bool partitionSlots) => (_properties.Headers, _partitionSlots) = (_headers, partitionSlots);
 
     /// <summary>The properties of the last envelope; valid until the next <see cref="TryFill"/>.</summary>
     public BasicProperties Properties => _properties;
@@ -64,7 +67,8 @@ internal sealed class EnvelopeProperties
         _headers[MessageHeaders.Source] = envelope.Source;
         _headers[MessageHeaders.Type] = envelope.Type;
         _headers[MessageHeaders.Time] = _time;
-        _headers[PartitionSlot.Header] = Slots[envelope.PartitionKey is { } key ? Partitioner.PartitionOf(key, PartitionSlot.Count) : (int)(Crc32.HashToUInt32(_id) % PartitionSlot.Count)];
+        if (_partitionSlots)
+            _headers[PartitionSlot.Header] = Slots[envelope.PartitionKey is { } key ? Partitioner.PartitionOf(key, PartitionSlot.Count) : (int)(Crc32.HashToUInt32(_id) % PartitionSlot.Count)];
         if (envelope.PartitionKey is not null)
             _headers[MessageHeaders.PartitionKey] = envelope.PartitionKey;
         if (envelope.KeySequence is { } sequence)

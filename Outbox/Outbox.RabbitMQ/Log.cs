@@ -37,4 +37,7 @@ internal static partial class Log
 
     [LoggerMessage(2204, LogLevel.Information, "The doorbell is heard again.")]
     public static partial void DoorbellHeardAgain(ILogger logger);
+
+    [LoggerMessage(2205, LogLevel.Warning, "Queue '{Queue}' gets messages with a key that do not say their partition slot ('{Type}' of source '{Source}'), so all of them come here. Set PartitionSlots in the RabbitMQ options of every relay and publisher, and see 'Partitioned queues' in docs/operations.md.")]
+    public static partial void SlotMissing(ILogger logger, string queue, string type, string source);
 }

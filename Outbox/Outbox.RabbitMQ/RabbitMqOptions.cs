@@ -23,6 +23,14 @@ public sealed class RabbitMqOptions
     [Range(1, 512 * 1024 * 1024)]
     public int MaxMessageBytes { get; set; } = 16 * 1024 * 1024;
 
+    /// <summary>Whether messages carry the header by which consumers with <see cref="Outbox.Consumers.ConsumerOptions.Partitions"/> spread them over their queues.</summary>
+    /// <value>Default: <see langword="false"/>.</value>
+    /// <remarks>
+    /// Switch it on in all relays of the sources before the first consumer gets partitions, and leave it on: what comes without the header goes to the first queue, and a key that comes with and without it loses its order.
+    /// Measured: it takes up to a tenth off the rate of small messages, because RabbitMQ pays for each header.
+    /// </remarks>
+    public bool PartitionSlots { get; set; }
+
     /// <summary>The name shown for the connections in RabbitMQ's management.</summary>
     /// <value>Default: <c>outbox</c>.</value>
     [Required]

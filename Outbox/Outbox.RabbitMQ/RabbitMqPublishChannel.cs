@@ -19,7 +19,7 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
     private readonly int _maxMessageBytes;
     private readonly int _window;
     private readonly int _reopen;
-    private readonly EnvelopeProperties _properties = new();
+    private readonly EnvelopeProperties _properties;
     private readonly int _maxPropertyBytes;
     private readonly Channel<PublishResult> _results = Channel.CreateUnbounded<PublishResult>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _closed = new();
@@ -28,10 +28,11 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
     private TaskCompletionSource? _room;
     private string? _closeReason;
 
-    private RabbitMqPublishChannel(RabbitMqConnection.Open connection, IChannel channel, PublishChannelOptions options, int maxMessageBytes)
+    private RabbitMqPublishChannel(RabbitMqConnection.Open connection, IChannel channel, PublishChannelOptions options, RabbitMqOptions rabbitMq)
     {
         // The default exchange routes by the queue's name.
-        (_connection, _channel, _exchange, _queue, _maxMessageBytes) = (connection, channel, options.Queue is null ? options.Exchange : "", options.Queue, maxMessageBytes);
+        (_connection, _channel, _exchange, _queue, _maxMessageBytes) = (connection, channel, options.Queue is null ? options.Exchange : "", options.Queue, rabbitMq.MaxMessageBytes);
+        _properties = new EnvelopeProperties(rabbitMq.PartitionSlots);
         _window = options.Window;
         // A full window opens again when a quarter of it is free: waking the writer for each single place costs more than sending does.
         _reopen = options.Window - Math.Max(1, options.Window / 4);
@@ -62,7 +63,7 @@ internal sealed class RabbitMqPublishChannel : IPublishChannel
             await channel.DisposeAsync().ConfigureAwait(false);
             throw;
         }
-        return new RabbitMqPublishChannel(connection, channel, options, rabbitMq.MaxMessageBytes);
+        return new RabbitMqPublishChannel(connection, channel, options, rabbitMq);
     }
 
     public async ValueTask PublishAsync(Envelope envelope, long ticket, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
+using Outbox.Messages;
 using Outbox.Transport;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
@@ -18,6 +19,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _loop;
+    private bool _hasMissedSlots;
     private bool _isAgain;
 
     public RabbitMqSubscription(RabbitMqConnection connection, RabbitMqOptions rabbitMq, SubscriptionOptions options, Func<Delivery, CancellationToken, ValueTask> onDelivery, TimeProvider time, ILogger logger)
@@ -88,7 +90,12 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         await channel.BasicQosAsync(0, _options.Prefetch, global: false, _stop.Token).ConfigureAwait(false);
         var tags = new DeliveryTags(channel);
         var consumer = new AsyncEventingBasicConsumer(channel);
-        consumer.ReceivedAsync += (_, received) => _onDelivery(Read(tags, received), _stop.Token).AsTask();
+        consumer.ReceivedAsync += (_, received) =>
+        {
+            var delivery = Read(tags, received);
+            MissesItsSlot(received.BasicProperties, delivery);
+            return _onDelivery(delivery, _stop.Token).AsTask();
+        };
         // The broker cancels a consumer whose queue was deleted, or whose queue moved to another node.
         consumer.UnregisteredAsync += (_, _) =>
         {
@@ -134,6 +141,15 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
             _isAgain = true;
             connection.Declaring.Release();
         }
+    }
+
+    /// <summary>Says once that messages with a key come without the header that would spread them.</summary>
+    private void MissesItsSlot(IReadOnlyBasicProperties properties, Delivery delivery)
+    {
+        if (_options.Partitions == 1 || _hasMissedSlots || properties.Headers?.ContainsKey(PartitionSlot.Header) == true || !delivery.Headers.ContainsKey(MessageHeaders.PartitionKey))
+            return;
+        _hasMissedSlots = true;
+        Log.SlotMissing(_logger, _options.ReadQueue, delivery.Type ?? "(no type)", delivery.Headers.GetValueOrDefault(MessageHeaders.Source) ?? "(none)");
     }
 
     private static RabbitMqDelivery Read(DeliveryTags tags, BasicDeliverEventArgs received) => new(tags, received.DeliveryTag)
