@@ -50,8 +50,8 @@ internal sealed class HarnessTransport : ITransport
     public async Task<IAsyncDisposable> SubscribeAsync(SubscriptionOptions options, Func<Delivery, CancellationToken, ValueTask> onDelivery, CancellationToken cancellationToken)
     {
         var subscription = new HarnessSubscription(_inner, _faults, options, onDelivery, s => _subscriptions.TryRemove(s, out _));
-        _subscriptions.TryAdd(subscription, 0);
         await subscription.ConnectAsync(cancellationToken).ConfigureAwait(false);
+        _subscriptions.TryAdd(subscription, 0);
         _queues.TryAdd(options.ReadQueue, 0);
         return subscription;
     }
