@@ -682,32 +682,28 @@ WHERE m.id < @after AND (@consumer IS NULL OR m.consumer = @consumer) AND (@stat
 GO
 
 -- ListDeadLetters
-SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d
-WHERE d.id > @after AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d WHERE d.id > @after AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
 AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
 AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
 AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0) ORDER BY d.id
 GO
 
 -- ListDeadLettersBack
-SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d
-WHERE d.id < @after AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d WHERE d.id < @after AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
 AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
 AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
 AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0) ORDER BY d.id DESC
 GO
 
 -- ListDeadLettersByFailure
-SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d
-WHERE (d.last_failed_at > @at OR (d.last_failed_at = @at AND d.id > @after)) AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d WHERE (d.last_failed_at > @at OR (d.last_failed_at = @at AND d.id > @after)) AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
 AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
 AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
 AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0) ORDER BY d.last_failed_at, d.id
 GO
 
 -- ListDeadLettersByFailureBack
-SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d
-WHERE (d.last_failed_at < @at OR (d.last_failed_at = @at AND d.id < @after)) AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d WHERE (d.last_failed_at < @at OR (d.last_failed_at = @at AND d.id < @after)) AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
 AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
 AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
 AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0) ORDER BY d.last_failed_at DESC, d.id DESC
@@ -716,6 +712,17 @@ GO
 -- ReadDeadLetter
 SELECT d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source, d.original_id, d.content_type, d.headers, d.error, d.partition, d.key_sequence, d.created_at, d.expires_at, DATALENGTH(d.body), substring(d.body, 1, @limit)
 FROM dead_letters AS d WHERE d.id = @id
+GO
+
+-- CountDeadLetters
+SELECT count(*) FROM dead_letters AS d WHERE (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
+AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
+AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0)
+GO
+
+-- ReadLastNumber
+SELECT CAST(last_value AS bigint) FROM sys.identity_columns WHERE object_id = OBJECT_ID(N'outbox_messages', N'U')
 GO
 
 -- ReadSettings

@@ -130,6 +130,8 @@ internal sealed partial class TransactSqlTests
         ["ListDeadLettersByFailure"] = ["after", "limit", "ids", "side", "consumer", "type", "key", "state", "since", "text", "at"],
         ["ListDeadLettersByFailureBack"] = ["after", "limit", "ids", "side", "consumer", "type", "key", "state", "since", "text", "at"],
         ["ReadDeadLetter"] = ["id", "limit"],
+        ["CountDeadLetters"] = ["ids", "side", "consumer", "type", "key", "state", "since", "text"],
+        ["ReadLastNumber"] = [],
     };
 
     private static IEnumerable<TestCaseData> Statements => TransactSql.Statements.Select(s => new TestCaseData(s.Name, s.Text).SetArgDisplayNames(s.Name));

@@ -120,6 +120,14 @@ internal sealed partial class DeadLetterDesk
         return letters;
     }
 
+    /// <summary>How many letters a filter names.</summary>
+    public async Task<long> CountAsync(Filter filter, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        return Convert.ToInt64(await Bind(connection.Command(dialect.CountDeadLetters), filter).ScalarAsync(cancellationToken).ConfigureAwait(false), CultureInfo.InvariantCulture);
+    }
+
     /// <summary>All of one letter, with the first bytes of its body; null if there is none of this number.</summary>
     public async Task<Detail?> ReadAsync(long id, int mostBody, CancellationToken cancellationToken)
     {

@@ -26,6 +26,9 @@ internal sealed partial class DeadLetterDesk(DbDataSource dataSource, SqlDialect
     /// <summary>Told after each transaction how many letters it has changed.</summary>
     public Action<int>? Changed { get; init; }
 
+    /// <summary>The same desk, which tells how far it is.</summary>
+    public DeadLetterDesk Telling(Action<int> changed) => new(dataSource, dialect, actor) { Changed = changed };
+
     /// <summary>Puts letters back: the relay's into the outbox, a consumer's to that consumer, those of blocked keys to their old places. Returns how many. Messages without an id stay: no consumer could take them.</summary>
     public Task<int> RedriveAsync(Filter filter, string? reason, CancellationToken cancellationToken) =>
         ForEachBatchAsync(filter, letters => [.. letters.Where(l => l.Consumer is null || l.MessageId.Length > 0)], async (transaction, ids, token) =>

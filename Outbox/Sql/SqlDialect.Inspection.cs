@@ -80,16 +80,25 @@ public abstract partial class SqlDialect
         FROM dead_letters AS d WHERE d.id = @id
         """;
 
+    /// <summary>As <see cref="ListDeadLetters"/>, only how many: without @after and @limit.</summary>
+    internal string CountDeadLetters => $"SELECT count(*) FROM dead_letters AS d WHERE {ChosenByFilter}";
+
+    // ── How fast it goes ────────────────────────────────────────────────────────────────────────────────────────
+
+    /// <summary>The highest number that the outbox has given out, committed or not; null before the first. What two looks differ by was written between them.</summary>
+    internal abstract string ReadLastNumber { get; }
+
     private string LetterColumns => $"d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, {TextOfId("d.message_id")} AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source";
 
-    private string LettersPage(string place, string order) => Page(
+    private string LettersPage(string place, string order) => Page($"{LetterColumns} FROM dead_letters AS d WHERE {place} AND {ChosenByFilter}", order);
+
+    private string ChosenByFilter =>
         $"""
-        {LetterColumns} FROM dead_letters AS d
-        WHERE {place} AND {IsChosen("d.id")} AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+        {IsChosen("d.id")} AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
         AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
         AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
         AND (@since IS NULL OR d.last_failed_at >= {Instant("@since")}) AND (@text IS NULL OR {Holds("d.reason", "@text")})
-        """, order);
+        """;
 
     private string DeferredPage(string place, string order) => Page(
         $"""

@@ -3,6 +3,8 @@ namespace Outbox.Sql;
 /// <summary>What an operator asks.</summary>
 internal sealed partial class SqlServerDialect
 {
+    internal override string ReadLastNumber => "SELECT CAST(last_value AS bigint) FROM sys.identity_columns WHERE object_id = OBJECT_ID(N'outbox_messages', N'U')";
+
     private protected override string WithoutWaiting => $" {Committed}";
 
     private protected override string Page(string select, string order) => $"SELECT TOP (@limit) {select} ORDER BY {order}";

@@ -3,6 +3,8 @@ namespace Outbox.Sql;
 /// <summary>What an operator asks.</summary>
 internal sealed partial class SqliteDialect
 {
+    internal override string ReadLastNumber => "SELECT seq FROM sqlite_sequence WHERE name = 'outbox_messages'";
+
     // The driver writes ids in capitals, other programs mostly do not.
     private protected override string IsMessage(string column) => $"{column} IN (@message_id, lower(@message_id))";
 
