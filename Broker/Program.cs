@@ -6,3 +6,6 @@ using Broker.Commands;
 CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
 SharedBuffers.KeepMore();
 return await CommandLine.RunAsync(args);
+
+// ASP.NET Core would make it public, for tests that the worker has no need of.
+internal static partial class Program;

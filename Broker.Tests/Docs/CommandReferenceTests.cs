@@ -48,7 +48,7 @@ internal sealed class CommandReferenceTests
         foreach (var example in Commands.SelectMany(c => Examples.Of(CommandLine.PathOf(c))))
         {
             // What a shell takes away.
-            var line = example[example.IndexOf("broker ", StringComparison.Ordinal)..].Split(" | ")[0].Split(" > ")[0];
+            var line = example[example.IndexOf("broker ", StringComparison.Ordinal)..].Split(" | ")[0].Split(" > ")[0].Split(" < ")[0];
             var quoted = line.Split('\'').SelectMany((part, i) => i % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries));
             Assert.That(CommandLine.Create().Parse([.. quoted.Skip(1)]).Errors.Select(e => e.Message), Is.Empty, example);
         }

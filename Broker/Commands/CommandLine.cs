@@ -21,6 +21,8 @@ internal static class CommandLine
             DeferredCommand.Create(),
             SchemaCommand.Create(),
             ReplayCommand.Create(),
+            HealthCommand.Create(),
+            DashboardCommand.Create(),
             BenchCommand.Create(),
             BenchCommand.Child(),
         };
