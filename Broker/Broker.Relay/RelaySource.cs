@@ -38,4 +38,7 @@ public sealed class RelaySource
 
     /// <summary>Raised when rows were, or may soon be, committed in this process.</summary>
     internal OutboxSignal Signal { get; init; } = new();
+
+    /// <summary>How its relay in this process stands.</summary>
+    internal SourceState State => field ??= new SourceState(Name, Dialect);
 }
