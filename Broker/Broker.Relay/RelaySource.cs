@@ -40,5 +40,13 @@ public sealed class RelaySource
     internal OutboxSignal Signal { get; init; } = new();
 
     /// <summary>How its relay in this process stands.</summary>
-    internal SourceState State => field ??= new SourceState(Name, Dialect);
+    internal SourceState State
+    {
+        get
+        {
+            if (field is null)
+                Interlocked.CompareExchange(ref field, new SourceState(Name, Dialect), null);
+            return field;
+        }
+    }
 }

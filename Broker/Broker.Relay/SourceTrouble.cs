@@ -13,7 +13,8 @@ internal static class SourceTrouble
     public static void Report(ILogger logger, RelaySource source, int partition, Exception exception, TimeSpan delay)
     {
         var reason = exception is OutboxConfigurationException or TransportException ? exception.Message : SqlErrors.TextOf(exception);
-        source.State.Fail(reason);
+        if (exception is not TransportException)
+            source.State.Fail(reason);
         OutboxMetrics.Errors.Add(1, source.State.Source, new(OutboxMetrics.ErrorType, KindOf(exception)));
         switch (exception)
         {

@@ -17,6 +17,10 @@ internal static class OutboxTracing
 
     public static readonly ActivitySource Source = new("Outbox");
 
+    /// <summary>The span of writing a message into the outbox.</summary>
+    public static Activity? Create(string exchange, string type, Guid id) => Source.StartActivity($"create {exchange}", ActivityKind.Producer)?
+        .SetTag(System, "rabbitmq").SetTag(OperationName, "create").SetTag(OperationType, "create").SetTag(Destination, $"{exchange}:{type}").SetTag(RoutingKey, type).SetTag(MessageId, id.ToString());
+
     /// <summary>The context in which a message was written; default if it has none.</summary>
     public static ActivityContext ContextOf(IReadOnlyDictionary<string, string> headers)
     {
