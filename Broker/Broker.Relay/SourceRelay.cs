@@ -229,8 +229,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         }
         Woken(beat.WithRows);
         OutboxMetrics.DatabaseDuration.Record(time.GetElapsedTime(asked).TotalSeconds, source.State.Source, new("operation", "beat"));
-        var isSettled = await ShareAsync(beat, stoppingToken).ConfigureAwait(false);
         source.State.Answered(beat, _held.Count, [.. Blocked]);
+        var isSettled = await ShareAsync(beat, stoppingToken).ConfigureAwait(false);
+        source.State.Holds(_held.Count);
         if (Sleepers().Count == _held.Count && time.GetTimestamp() > _attentiveUntil)
             await _connections.CloseIdleAsync().ConfigureAwait(false);
         ScheduleBeat(beat, isSettled);

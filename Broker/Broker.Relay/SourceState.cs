@@ -78,6 +78,13 @@ internal sealed class SourceState(string source, SqlDialect dialect)
         Volatile.Write(ref _failure, null);
     }
 
+    /// <summary>It drains so many partitions now.</summary>
+    public void Holds(int partitions)
+    {
+        if (Beat is { } beat && beat.Held != partitions)
+            Volatile.Write(ref _beats, beat with { Held = partitions });
+    }
+
     /// <summary>Its database, or its loop, has failed.</summary>
     public void Fail(string reason) => Volatile.Write(ref _failure, new Failure(Failed?.Since ?? _time.GetTimestamp(), reason));
 
