@@ -44,7 +44,7 @@ internal static partial class BrokerConfiguration
     public static BrokerSettings Read(IConfiguration configuration, bool needsRabbitMq = true)
     {
         var broker = configuration.GetSection("Broker");
-        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell", "Telemetry");
+        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell", "Roles", "Http", "Dashboard", "Telemetry");
         var sources = ReadSources(broker);
         return new BrokerSettings
         {

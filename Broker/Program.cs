@@ -16,6 +16,10 @@ var root = new RootCommand("Relays committed outbox events of many services' dat
     BenchCommand.Child(),
     DeadLettersCommand.Create(),
     ReplayCommand.Create(),
+    DashboardCommand.Create(),
 };
 // The host itself ends on SIGTERM and Ctrl-C, after what is on its way has been settled.
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+
+// ASP.NET Core would make it public, for tests that the worker has no need of.
+internal static partial class Program;
