@@ -1,7 +1,5 @@
 using Broker.Relay;
 using Broker.Tests.Support;
-using Outbox.Messages;
-using Outbox.RabbitMQ;
 using Outbox.Sql;
 using Outbox.Transport;
 
@@ -144,7 +142,7 @@ internal sealed class RelayMetricTests
             await _database.InsertAsync();
         await _database.ExecuteAsync($"UPDATE outbox_messages SET created_at = {_database.Time(TimeSpan.FromMinutes(-5))}");
         await _database.ExecuteAsync($"INSERT INTO outbox_messages (message_id, type, body, {_database.Partition}) VALUES ('{Guid.CreateVersion7()}', 'tests.stray.v1', '', 7)");
-        await _database.ExecuteAsync("INSERT INTO outbox_scheduled (message_id, type, body, not_before, sequence, partition, created_at) SELECT '00000000-0000-7000-8000-000000000001', type, body, '2999-01-01 00:00:00.000', 1000000, 0, created_at FROM outbox_messages LIMIT 1");
+        await _database.ExecuteAsync("INSERT INTO outbox_scheduled (message_id, type, content_type, body, not_before, sequence, partition, created_at) SELECT '00000000-0000-7000-8000-000000000001', type, content_type, body, '2999-01-01 00:00:00.000', 1000000, 0, created_at FROM outbox_messages LIMIT 1");
         await _database.ExecuteAsync("INSERT INTO deferred_messages (consumer, message_id, body, state, attempts) VALUES ('c', '00000000-0000-7000-8000-000000000002', '', 'failed', 1)");
         await _database.ExecuteAsync("INSERT INTO dead_letters (side, source, message_id, type, body, reason, attempts, state) VALUES ('relay', 's', '00000000-0000-7000-8000-000000000003', 't', '', 'r', 1, 'dead')");
 
@@ -208,6 +206,6 @@ internal sealed class RelayMetricTests
     private Task<RunningRelay> StartAsync(ITransport transport, Action<RelayOptions>? configure = null, System.Data.Common.DbDataSource? dataSource = null) =>
         RunningRelay.StartAsync(_database, transport, _source, configure, dataSource);
 
-    private Task InsertAsync(string column, TimeSpan fromNow) => _database.ExecuteAsync(
+    private Task<int> InsertAsync(string column, TimeSpan fromNow) => _database.ExecuteAsync(
         $"INSERT INTO outbox_messages (message_id, type, body, {column}) VALUES (@id, 'tests.other.v1', @body, {_database.Time(fromNow)})", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
 }

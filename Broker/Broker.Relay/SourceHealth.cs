@@ -56,7 +56,7 @@ internal sealed class SourceHealth(RelaySource source) : IHealthReporter
             return ("blocked", HealthStatus.Degraded, $"Other rows flow, but {Cause(state)}");
         if (isLate)
             return ("behind", HealthStatus.Healthy, $"{Number(backlog!.Rows)} rows wait, the oldest for {Of(backlog.Lag)}, and they flow.");
-        return state.SincePublished < IdleAfter ? ("flowing", HealthStatus.Healthy, "Rows are published.") : ("idle", HealthStatus.Healthy, "There is nothing to publish.");
+        return state.HasPublished && state.SincePublished < IdleAfter ? ("flowing", HealthStatus.Healthy, "Rows are published.") : ("idle", HealthStatus.Healthy, "There is nothing to publish.");
     }
 
     private string Cause(SourceState state)

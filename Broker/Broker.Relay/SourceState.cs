@@ -14,6 +14,7 @@ internal sealed class SourceState(string source, SqlDialect dialect)
     private IReadOnlyList<BlockedKey> _blocked = [];
     private long _turnedAt;
     private long _publishedAt;
+    private volatile bool _hasPublished;
     private long _retryingKeys;
     private long _deadLetterKeys;
     private long _blockedTypes;
@@ -55,6 +56,9 @@ internal sealed class SourceState(string source, SqlDialect dialect)
     /// <summary>How long nothing was confirmed here; from the start, if nothing ever was.</summary>
     public TimeSpan SincePublished => Since(Volatile.Read(ref _publishedAt));
 
+    /// <summary>Whether anything was confirmed here since the start.</summary>
+    public bool HasPublished => _hasPublished;
+
     /// <summary>How long ago a time of this state was.</summary>
     public TimeSpan Since(long timestamp) => _time.GetElapsedTime(timestamp);
 
@@ -89,7 +93,11 @@ internal sealed class SourceState(string source, SqlDialect dialect)
     public void Fail(string reason) => Volatile.Write(ref _failure, new Failure(Failed?.Since ?? _time.GetTimestamp(), reason));
 
     /// <summary>The broker has confirmed messages.</summary>
-    public void Published() => Volatile.Write(ref _publishedAt, _time.GetTimestamp());
+    public void Published()
+    {
+        Volatile.Write(ref _publishedAt, _time.GetTimestamp());
+        _hasPublished = true;
+    }
 
     /// <summary>Its tables were looked into; null when another relay does so from now on.</summary>
     public void Look(OutboxReading? reading) => Volatile.Write(ref _backlog, reading is null ? null : new Backlog(_time.GetTimestamp(), reading));
