@@ -137,16 +137,15 @@ internal sealed class RelayMetricTests
     {
         // Nobody answers, so that everything stays.
         var transport = new ScriptedTransport();
-        var database = new SwitchableDataSource(_database.DataSource);
         for (var i = 0; i < 3; i++)
             await _database.InsertAsync();
         await _database.ExecuteAsync($"UPDATE outbox_messages SET created_at = {_database.Time(TimeSpan.FromMinutes(-5))}");
         await _database.ExecuteAsync($"INSERT INTO outbox_messages (message_id, type, body, {_database.Partition}) VALUES ('{Guid.CreateVersion7()}', 'tests.stray.v1', '', 7)");
-        await _database.ExecuteAsync("INSERT INTO outbox_scheduled (message_id, type, content_type, body, not_before, sequence, partition, created_at) SELECT '00000000-0000-7000-8000-000000000001', type, content_type, body, '2999-01-01 00:00:00.000', 1000000, 0, created_at FROM outbox_messages LIMIT 1");
+        await _database.ExecuteAsync("INSERT INTO outbox_scheduled (message_id, type, content_type, body, not_before, sequence, partition, created_at) VALUES ('00000000-0000-7000-8000-000000000001', 't', 'c', '', '2999-01-01 00:00:00.000', 1000000, 0, '2026-01-01 00:00:00.000')");
         await _database.ExecuteAsync("INSERT INTO deferred_messages (consumer, message_id, body, state, attempts) VALUES ('c', '00000000-0000-7000-8000-000000000002', '', 'failed', 1)");
         await _database.ExecuteAsync("INSERT INTO dead_letters (side, source, message_id, type, body, reason, attempts, state) VALUES ('relay', 's', '00000000-0000-7000-8000-000000000003', 't', '', 'r', 1, 'dead')");
 
-        await using var relay = await StartAsync(transport, dataSource: database);
+        await using var relay = await StartAsync(transport);
 
         await _metrics.GaugeBecomesAsync(3, "outbox.backlog");
         await _metrics.GaugeBecomesAsync(1, "outbox.scheduled");
@@ -155,11 +154,12 @@ internal sealed class RelayMetricTests
         await _metrics.GaugeBecomesAsync(1, "outbox.stray");
         Assert.That(_metrics.Gauge("outbox.lag"), Is.InRange(290, 400));
 
-        await database.GoAway();
+        await _database.ExecuteAsync("DROP TABLE outbox_messages");
+        await _database.ExecuteAsync("DROP TABLE leases");
         await _metrics.GaugeBecomesAsync(0, "outbox.relay.up");
         Assert.That(_metrics.Sum("outbox.relay.errors", ("error.type", "database")), Is.Positive);
         Assert.That(_metrics.Gauge("outbox.backlog"), Is.EqualTo(3), "the last look stands while nobody can look");
-        database.ComeBack();
+        await _database.CreateTablesAsync();
         await _metrics.GaugeBecomesAsync(1, "outbox.relay.up");
     }
 
@@ -203,8 +203,7 @@ internal sealed class RelayMetricTests
         await _metrics.SumBecomesAsync(1, "outbox.doorbell.dropped");
     }
 
-    private Task<RunningRelay> StartAsync(ITransport transport, Action<RelayOptions>? configure = null, System.Data.Common.DbDataSource? dataSource = null) =>
-        RunningRelay.StartAsync(_database, transport, _source, configure, dataSource);
+    private Task<RunningRelay> StartAsync(ITransport transport, Action<RelayOptions>? configure = null) => RunningRelay.StartAsync(_database, transport, _source, configure);
 
     private Task<int> InsertAsync(string column, TimeSpan fromNow) => _database.ExecuteAsync(
         $"INSERT INTO outbox_messages (message_id, type, body, {column}) VALUES (@id, 'tests.other.v1', @body, {_database.Time(fromNow)})", ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));

@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Broker.Relay;
 using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
@@ -16,11 +15,11 @@ internal sealed class RunningRelay : IAsyncDisposable
 
     public RelaySource Source { get; }
 
-    public static async Task<RunningRelay> StartAsync(TestDatabase database, ITransport transport, string name, Action<RelayOptions>? configure = null, DbDataSource? dataSource = null, string exchange = "events")
+    public static async Task<RunningRelay> StartAsync(TestDatabase database, ITransport transport, string name, Action<RelayOptions>? configure = null)
     {
         var options = new RelayOptions { RetryDelay = TimeSpan.FromMilliseconds(20), MaxRetryDelay = TimeSpan.FromMilliseconds(100), DrainTimeout = TimeSpan.FromMilliseconds(200) };
         configure?.Invoke(options);
-        var source = new RelaySource { Name = name, Dialect = database.Dialect, DataSource = dataSource ?? database.DataSource, Transport = transport, Exchange = exchange, Options = options };
+        var source = new RelaySource { Name = name, Dialect = database.Dialect, DataSource = database.DataSource, Transport = transport, Options = options };
         var service = new RelayService([source], TimeProvider.System, new TestLog().CreateLogger<RelayService>(), StepSignals.None);
         await service.StartAsync(CancellationToken.None);
         return new RunningRelay(source, service);

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using OpenTelemetry;
 using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
 
 namespace Shop.Hosting;
 
@@ -11,7 +12,7 @@ internal static class ServiceTelemetry
     {
         services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService(service))
-            .WithTracing(traces => traces.AddSource("Outbox", "Microsoft.AspNetCore"))
+            .WithTracing(traces => traces.AddSource("Outbox").AddAspNetCoreInstrumentation())
             .WithMetrics(metrics => metrics.AddMeter("Outbox"))
             .UseOtlpExporter();
     }
