@@ -42,6 +42,16 @@ internal sealed partial class TelemetryPageTests
     }
 
     [Test]
+    public void The_table_of_health_is_what_the_checks_say()
+    {
+        var documented = new MarkdownPage("docs/telemetry.md").Table("Health", "Part", "State", "Status", "Meaning", "Do")
+            .SelectMany(r => Quoted().Matches(r["State"]).Select(m => $"{m.Groups[1].Value}: {r["Status"]}"));
+        var said = ((string[])["Broker/Telemetry/WorkerHealth.cs", "Broker/Broker.Relay/SourceHealth.cs", "Outbox/Consumers/ConsumerState.cs"])
+            .SelectMany(f => SaidState().Matches(File.ReadAllText(Path.Combine(Approved.Root, f)))).Select(m => $"{m.Groups[1].Value}: {m.Groups[2].Value}");
+        Assert.That(documented.Distinct().Order(StringComparer.Ordinal), Is.EqualTo(said.Distinct().Order(StringComparer.Ordinal)));
+    }
+
+    [Test]
     public void Every_alert_asks_for_metrics_and_labels_that_exist()
     {
         foreach (var alert in Alerts())
@@ -139,6 +149,9 @@ internal sealed partial class TelemetryPageTests
 
     [GeneratedRegex("\"[^\"]*\"")]
     private static partial Regex QuotedText();
+
+    [GeneratedRegex("\"([a-z -]+)\", HealthStatus\\.(\\w+)")]
+    private static partial Regex SaidState();
 
     [GeneratedRegex("\\$labels\\.([a-z_]+)")]
     private static partial Regex UsedLabel();
