@@ -22,6 +22,10 @@ internal sealed partial class ConfigurationReload(FileInfo? file, string content
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly OutboxSignal _asked = new();
+    private string? _refusal;
+
+    /// <summary>Why what the files hold now is refused; null while it is in use.</summary>
+    public string? Refusal => Volatile.Read(ref _refusal);
 
     /// <summary>What the configuration's files hold now; to be read before they are loaded.</summary>
     public static string ContentsOf(FileInfo? file)
@@ -76,14 +80,15 @@ internal sealed partial class ConfigurationReload(FileInfo? file, string content
         }
         catch (OutboxConfigurationException exception)
         {
-            Refused(logger, exception.Message);
+            Refuse(exception.Message);
             return;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Refused(logger, $"The configuration cannot be read: {exception.Message}");
+            Refuse($"The configuration cannot be read: {exception.Message}");
             return;
         }
+        Volatile.Write(ref _refusal, null);
         if (settings.RabbitMqText != running.RabbitMqText)
             NeedsRestart(logger);
         if (shown is not null)
@@ -103,6 +108,12 @@ internal sealed partial class ConfigurationReload(FileInfo? file, string content
         await relays.ApplyAsync(sources.Current, stoppingToken).ConfigureAwait(false);
         foreach (var source in change.Left)
             await source.DataSource.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private void Refuse(string error)
+    {
+        Volatile.Write(ref _refusal, error);
+        Refused(logger, error);
     }
 
     [LoggerMessage(4100, LogLevel.Information, "The configuration has changed and was taken over: {Change}.")]

@@ -13,7 +13,7 @@ internal sealed class DeferredDesk(DbDataSource dataSource, SqlDialect dialect)
     /// <summary>A deferred message.</summary>
     /// <param name="Id">Its number.</param>
     /// <param name="Consumer">The consumer that is to apply it.</param>
-    /// <param name="State"><c>failed</c>: it is tried again; <c>behind</c>: it waits for an earlier one of its key; <c>dead</c>: its place is kept for a dead letter.</param>
+    /// <param name="State"><c>failed</c>: it is tried again; <c>behind</c>: it waits for an earlier one of its key; <c>gap</c>: for a number of its key that has not come; <c>dead</c>: its place is kept for a dead letter.</param>
     /// <param name="Attempts">How often it has failed.</param>
     /// <param name="MessageId">Its id.</param>
     /// <param name="Type">Its type.</param>

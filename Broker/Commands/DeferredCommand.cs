@@ -12,8 +12,8 @@ internal static class DeferredCommand
     {
         var (config, source, json, limit, after) = (CommonOptions.Config(), CommonOptions.Source(), CommonOptions.Json(), CommonOptions.Limit(), CommonOptions.After());
         var consumer = new Option<string?>("--consumer") { Description = "Those of a consumer of this database.", HelpName = "name" };
-        var state = new Option<string?>("--state") { Description = "Those of one state: failed is tried again, behind waits for an earlier one of its key, dead is the place of a dead letter.", HelpName = "failed|behind|dead" };
-        state.AcceptOnlyFromAmong("failed", "behind", "dead");
+        var state = new Option<string?>("--state") { Description = "Those of one state: failed is tried again, behind waits for an earlier one of its key, gap for a number of its key that has not come, dead is the place of a dead letter.", HelpName = "failed|behind|gap|dead" };
+        state.AcceptOnlyFromAmong("failed", "behind", "gap", "dead");
         var type = new Option<string?>("--type") { Description = "Those of a message type.", HelpName = "type" };
         var key = new Option<string?>("--key") { Description = "Those of a partition key.", HelpName = "key" };
         var list = new Command("list", "Show the messages that consumers of a source's database have deferred, the oldest first: how often they failed, why, and when they are tried again.") { config, source, consumer, state, type, key, limit, after, json };

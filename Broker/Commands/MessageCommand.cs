@@ -73,6 +73,7 @@ internal static class MessageCommand
     {
         { Kind: MessageStepKind.Applied } => $"{step.Consumer} applied",
         { Kind: MessageStepKind.Deferred, State: "behind" } => $"{step.Consumer}: waits behind another of its key",
+        { Kind: MessageStepKind.Deferred, State: "gap" } => $"{step.Consumer}: waits for an earlier number of its key",
         { Kind: MessageStepKind.Deferred, State: "dead" } => $"{step.Consumer}: its place is kept for the dead letter",
         { Kind: MessageStepKind.Deferred } => $"{step.Consumer}: deferred",
         { Kind: MessageStepKind.DeadLetter } => $"{step.Consumer ?? "relay"}: dead letter {step.DeadLetterId}, {step.State}",

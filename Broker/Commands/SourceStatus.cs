@@ -28,6 +28,9 @@ internal sealed record SourceStatus(SourceSettings Source, string? Trouble)
     /// <summary>What its relays say of keys and types that wait.</summary>
     public IReadOnlyList<BlockedKey> Blocked { get; init; } = [];
 
+    /// <summary>Keys that wait for a number that has not come.</summary>
+    public IReadOnlyList<KeyGap> Gaps { get; init; } = [];
+
     /// <summary>The highest number that its outbox has given out.</summary>
     public long? LastNumber { get; init; }
 

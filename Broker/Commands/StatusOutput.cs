@@ -48,6 +48,7 @@ internal static class StatusOutput
             partitions = s.Backlog is null ? (int?)null : s.Partitions,
             partitionsAreChanging = s.Backlog is null ? (bool?)null : s.IsChanging,
             relays = s.Relays.Select(r => new { owner = r.Owner, partitions = r.Partitions }),
+            gaps = s.Gaps.Select(g => new { consumer = g.Consumer, source = g.Source, key = g.Key, missing = g.Missing, sinceSeconds = Math.Round(g.Since.TotalSeconds, 1), messages = g.Waiting }),
             waiting = s.Blocked.Select(b => new { state = b.State, key = b.Key, type = b.Type, reason = b.Reason, since = b.Since, rows = b.Waiting }),
         }),
     };
@@ -72,6 +73,8 @@ internal static class StatusOutput
             var what = blocked.State == "type" ? $"type '{blocked.Type}' waits" : blocked.Key is null ? $"a message of type '{blocked.Type}' is tried again" : $"key '{blocked.Key}' waits for '{blocked.Type}', which is tried again,";
             yield return string.Create(CultureInfo.InvariantCulture, $"{name}: {what} since {blocked.Since:yyyy-MM-dd HH:mm} UTC ({blocked.Waiting:N0} rows): {blocked.Reason}");
         }
+        foreach (var gap in status.Gaps)
+            yield return string.Create(CultureInfo.InvariantCulture, $"{name}: consumer '{gap.Consumer}', key '{gap.Key}' waits for number {gap.Missing} of source '{gap.Source}' since {gap.Since.TotalSeconds:N0} s ({gap.Waiting:N0} messages)");
         if (aside.DeadLetters > 0)
             yield return $"{name}: see 'broker dead-letters list --source {name}', then 'redrive' or 'discard'.";
         if (aside.Stray > 0)

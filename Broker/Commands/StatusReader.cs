@@ -63,6 +63,7 @@ internal sealed class StatusReader(IReadOnlyList<SourceSettings> sources, TimePr
             Relays = [.. beat.Others.Order(StringComparer.Ordinal).Select(owner => new SourceStatus.Relay(owner, PartitionsOf(beat, owner)))],
             Letters = backlog.Aside.DeadLetters == 0 ? [] : await new DeadLetterDesk(dataSource, source.Dialect, DeadLetterDesk.ThisUser).ListAsync(new DeadLetterDesk.Filter(), 0, Named, cancellationToken),
             Blocked = await RelayStatus.ReadAsync(connection, cancellationToken),
+            Gaps = backlog.Aside.Deferred == 0 ? [] : await KeyGap.ReadAsync(connection, null, Named, cancellationToken),
             LastNumber = number is null ? null : Convert.ToInt64(number, CultureInfo.InvariantCulture),
             Timestamp = at,
         };

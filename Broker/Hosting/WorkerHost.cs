@@ -1,6 +1,7 @@
 using Broker.Dashboard;
 using Broker.Dashboard.Security;
 using Broker.Relay;
+using Broker.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
@@ -42,6 +43,7 @@ internal static class WorkerHost
         var app = builder.Build();
         app.UseMiddleware<SecurityHeaders>();
         app.UseRouting();
+        app.MapTelemetry(TelemetryConfiguration.Read(configuration));
         if (hosting.Roles.HasFlag(WorkerRoles.Dashboard))
             app.MapBrokerDashboard();
         return app;
@@ -71,9 +73,11 @@ internal static class WorkerHost
         }
         if (hosting.Roles.HasFlag(WorkerRoles.Relay))
             AddRelay(services, settings);
-        // Last, so that it stops first.
-        services.AddHostedService(provider => new ConfigurationReload(
+        services.AddTelemetry(TelemetryConfiguration.Read(configuration), listens: hosting.Urls.Count > 0);
+        services.AddSingleton(provider => new ConfigurationReload(
             file, contents, settings, provider.GetService<RelaySources>(), provider.GetService<RelayService>(), provider.GetService<DashboardSources>(), TimeProvider.System, provider.GetRequiredService<ILogger<ConfigurationReload>>()));
+        // Last, so that it stops first.
+        services.AddHostedService(provider => provider.GetRequiredService<ConfigurationReload>());
         // The empty builder brings no lifetime of its own.
         services.AddSingleton<IHostLifetime, Microsoft.Extensions.Hosting.Internal.ConsoleLifetime>();
     }
