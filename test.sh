@@ -39,6 +39,7 @@ provide_clients() {
     local packages=()
     /usr/bin/python3 -c 'import pika' 2>/dev/null || packages+=(python3-pika)
     /usr/bin/python3 -c 'import psycopg2' 2>/dev/null || packages+=(python3-psycopg2)
+    /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || packages+=(python3-prometheus-client)
     command -v sqlite3 >/dev/null || packages+=(sqlite3)
     command -v psql >/dev/null || packages+=(postgresql-client)
     command -v mysql >/dev/null || packages+=(default-mysql-client)

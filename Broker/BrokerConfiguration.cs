@@ -44,7 +44,7 @@ internal static partial class BrokerConfiguration
     public static BrokerSettings Read(IConfiguration configuration, bool needsRabbitMq = true)
     {
         var broker = configuration.GetSection("Broker");
-        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell");
+        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell", "Roles", "Http", "Dashboard", "Telemetry");
         var sources = ReadSources(broker);
         return new BrokerSettings
         {
@@ -115,7 +115,7 @@ internal static partial class BrokerConfiguration
         return options;
     }
 
-    private static bool? ReadSwitch(IConfigurationSection section, string key) => section[key] is not { } text ? null
+    internal static bool? ReadSwitch(IConfigurationSection section, string key) => section[key] is not { } text ? null
         : bool.TryParse(text, out var value) ? value
         : throw new OutboxConfigurationException($"{section.Path}:{key} is '{text}'. Use true or false.");
 
@@ -146,7 +146,8 @@ internal static partial class BrokerConfiguration
         return options;
     }
 
-    private static void RefuseUnknown(IConfigurationSection section, params string[] known)
+    /// <summary>Refuses a key that nobody reads: it is a mistake in writing.</summary>
+    internal static void RefuseUnknown(IConfigurationSection section, params string[] known)
     {
         var unknown = section.GetChildren().FirstOrDefault(c => !known.Contains(c.Key, StringComparer.OrdinalIgnoreCase));
         if (unknown is not null)

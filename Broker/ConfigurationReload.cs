@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Broker.Hosting;
 using Broker.Relay;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -11,15 +12,20 @@ namespace Broker;
 /// <param name="file">The file given with <c>--config</c>.</param>
 /// <param name="contents">What the files held when the running configuration was read.</param>
 /// <param name="running">The running configuration.</param>
-/// <param name="sources">The sources.</param>
+/// <param name="sources">The sources that are relayed; null if none are.</param>
 /// <param name="relays">Their relays.</param>
+/// <param name="shown">The sources of the dashboard and the jobs; null without these roles.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Where to tell.</param>
-internal sealed partial class ConfigurationReload(FileInfo? file, string contents, BrokerSettings running, RelaySources sources, RelayService relays, TimeProvider time, ILogger<ConfigurationReload> logger) : BackgroundService
+internal sealed partial class ConfigurationReload(FileInfo? file, string contents, BrokerSettings running, RelaySources? sources, RelayService? relays, DashboardSources? shown, TimeProvider time, ILogger<ConfigurationReload> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly OutboxSignal _asked = new();
+    private string? _refusal;
+
+    /// <summary>Why what the files hold now is refused; null while it is in use.</summary>
+    public string? Refusal => Volatile.Read(ref _refusal);
 
     /// <summary>What the configuration's files hold now; to be read before they are loaded.</summary>
     public static string ContentsOf(FileInfo? file)
@@ -70,20 +76,28 @@ internal sealed partial class ConfigurationReload(FileInfo? file, string content
         BrokerSettings settings;
         try
         {
-            settings = BrokerConfiguration.Read(BrokerConfiguration.Load(file));
+            settings = BrokerConfiguration.Read(BrokerConfiguration.Load(file), needsRabbitMq: relays is not null);
         }
         catch (OutboxConfigurationException exception)
         {
-            Refused(logger, exception.Message);
+            Refuse(exception.Message);
             return;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Refused(logger, $"The configuration cannot be read: {exception.Message}");
+            Refuse($"The configuration cannot be read: {exception.Message}");
             return;
         }
+        Volatile.Write(ref _refusal, null);
         if (settings.RabbitMqText != running.RabbitMqText)
             NeedsRestart(logger);
+        if (shown is not null)
+            await shown.TakeAsync(settings).ConfigureAwait(false);
+        if (sources is null || relays is null)
+        {
+            Reread(logger);
+            return;
+        }
         var change = sources.Take(settings);
         if (change.IsEmpty)
         {
@@ -96,6 +110,12 @@ internal sealed partial class ConfigurationReload(FileInfo? file, string content
             await source.DataSource.DisposeAsync().ConfigureAwait(false);
     }
 
+    private void Refuse(string error)
+    {
+        Volatile.Write(ref _refusal, error);
+        Refused(logger, error);
+    }
+
     [LoggerMessage(4100, LogLevel.Information, "The configuration has changed and was taken over: {Change}.")]
     private static partial void Taken(ILogger logger, string change);
 
@@ -104,6 +124,9 @@ internal sealed partial class ConfigurationReload(FileInfo? file, string content
 
     [LoggerMessage(4102, LogLevel.Warning, "Broker:RabbitMq has changed. That takes effect when the worker is started again; its sources go on with the settings that it has.")]
     private static partial void NeedsRestart(ILogger logger);
+
+    [LoggerMessage(4104, LogLevel.Information, "The configuration was read again.")]
+    private static partial void Reread(ILogger logger);
 
     [LoggerMessage(4103, LogLevel.Information, "The configuration was read again; no source has changed.")]
     private static partial void Unchanged(ILogger logger);

@@ -50,7 +50,8 @@ internal static partial class DataSources
     /// <param name="connectionString">A checked connection string.</param>
     /// <param name="connections">Most connections that a relay uses to drain through it.</param>
     /// <param name="mayCreate">Whether a SQLite file that is missing is created; otherwise it counts as a database that is not there yet.</param>
-    public static DbDataSource Create(SqlDialect dialect, string connectionString, int connections = 0, bool mayCreate = false)
+    /// <param name="applicationName">How its connections are named on the server, where the connection string does not say.</param>
+    public static DbDataSource Create(SqlDialect dialect, string connectionString, int connections = 0, bool mayCreate = false, string applicationName = "broker")
     {
         // And some for the leases and for those who look.
         connections += 10;
@@ -59,12 +60,12 @@ internal static partial class DataSources
             case "SqlServer":
                 var sqlServer = new SqlConnectionStringBuilder(connectionString) { MultipleActiveResultSets = false };
                 if (sqlServer.ApplicationName == new SqlConnectionStringBuilder().ApplicationName)
-                    sqlServer.ApplicationName = "broker";
+                    sqlServer.ApplicationName = applicationName;
                 sqlServer.MaxPoolSize = Math.Max(sqlServer.MaxPoolSize, connections);
                 return SqlClientFactory.Instance.CreateDataSource(sqlServer.ConnectionString);
             case "PostgreSql":
                 var postgreSql = new NpgsqlConnectionStringBuilder(connectionString);
-                postgreSql.ApplicationName ??= "broker";
+                postgreSql.ApplicationName ??= applicationName;
                 postgreSql.MaxPoolSize = Math.Max(postgreSql.MaxPoolSize, connections);
                 // A batch is a megabyte and more; with the driver's 8 KiB it would be read in over a hundred turns of the thread pool.
                 if (postgreSql.ReadBufferSize == new NpgsqlConnectionStringBuilder().ReadBufferSize)
@@ -76,7 +77,7 @@ internal static partial class DataSources
             case "MySql":
                 var mySql = new MySqlConnectionStringBuilder(connectionString);
                 if (mySql.ApplicationName.Length == 0)
-                    mySql.ApplicationName = "broker";
+                    mySql.ApplicationName = applicationName;
                 mySql.MaximumPoolSize = Math.Max(mySql.MaximumPoolSize, (uint)connections);
                 return new MySqlDataSource(mySql.ConnectionString);
             default:

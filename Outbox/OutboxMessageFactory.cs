@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using Newtonsoft.Json;
+using Outbox.Diagnostics;
 using Outbox.Messages;
 
 namespace Outbox;
@@ -21,9 +22,12 @@ internal sealed class OutboxMessageFactory(OutboxOptions options)
             throw new ArgumentException($"The partition key of {type} has {key.Length} characters; at most {PartitionKey.MaxLength} are allowed. Use an id or a hash of it.", nameof(about));
         if (about.KeySequence is < 1 || (about.KeySequence is not null && key is null))
             throw new ArgumentException($"The key sequence {about.KeySequence} of {type} needs a partition key and starts at 1.", nameof(about));
+        var id = about.MessageId ?? Guid.CreateVersion7();
+        // Its context travels with the message, so that what becomes of it is told from here on.
+        using var activity = OutboxTracing.Source.HasListeners() ? OutboxTracing.Create(options.Exchange, type, id) : null;
         return new OutboxMessage
         {
-            MessageId = about.MessageId ?? Guid.CreateVersion7(),
+            MessageId = id,
             PartitionKey = key,
             KeySequence = about.KeySequence,
             Type = type,

@@ -482,12 +482,6 @@ SELECT partition_key, sequence, type, reason, CAST(DATEDIFF_BIG(millisecond, fir
 FROM dead_letters WHERE side = N'relay' AND state = N'blocking' AND partition = @partition AND partition_key IS NOT NULL
 GO
 
--- ListDeadLetters
-SELECT TOP (@limit) id, state, partition, sequence, type, partition_key, CAST(message_id AS nvarchar(36)), reason, attempts, first_failed_at, side, consumer FROM dead_letters
-WHERE state IN (N'dead', N'blocking') AND id > @after AND id = COALESCE(@id, id)
-AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) AND (@consumer IS NULL OR (side = N'consumer' AND consumer = @consumer)) ORDER BY id
-GO
-
 -- RedriveDeadLetters[0]
 SET IDENTITY_INSERT outbox_messages ON;
 INSERT INTO outbox_messages (sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at)
@@ -653,6 +647,106 @@ GO
 -- ListDeadLetterActions
 SELECT TOP (@limit) acted_at, dead_letter_id, side, consumer, CAST(message_id AS nvarchar(36)), action, actor, reason, CASE WHEN previous_body IS NULL THEN 0 ELSE 1 END
 FROM dead_letter_actions WHERE dead_letter_id = coalesce(@id, dead_letter_id) ORDER BY id DESC
+GO
+
+-- ScanMessages
+SELECT max(number), count(*), max(CASE WHEN message_id = @message_id THEN number END)
+FROM (SELECT TOP (@limit) m.sequence AS number, m.message_id FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @partition AND m.sequence > @after ORDER BY m.partition, m.sequence) AS page
+GO
+
+-- ScanScheduled
+SELECT max(number), count(*), max(CASE WHEN message_id = @message_id THEN number END)
+FROM (SELECT TOP (@limit) m.id AS number, m.message_id FROM outbox_scheduled AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.id > @after ORDER BY m.id) AS page
+GO
+
+-- ReadWaitingMessage
+SELECT type, partition_key, created_at, not_before FROM outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.partition = @partition AND m.sequence = @sequence
+GO
+
+-- ReadScheduledMessage
+SELECT type, partition_key, created_at, not_before, partition, sequence FROM outbox_scheduled AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.id = @id
+GO
+
+-- FindArchived
+SELECT type, partition_key, created_at, published_at, outcome, partition, sequence FROM outbox_archive AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.message_id = @message_id
+GO
+
+-- FindDeadLetters
+SELECT d.type, d.partition_key, d.created_at, d.first_failed_at, d.last_failed_at, d.id, d.side, d.consumer, d.state, d.attempts, d.reason, d.partition, d.sequence FROM dead_letters AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
+WHERE d.id IN (SELECT f.id FROM dead_letters AS f WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE f.message_id = @message_id) ORDER BY d.id
+GO
+
+-- NextConsumer
+SELECT min(name) FROM (
+    SELECT min(i.consumer) AS name FROM inbox_messages AS i WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE i.consumer > @after
+    UNION ALL SELECT min(m.consumer) FROM deferred_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.consumer > @after
+    UNION ALL SELECT min(d.consumer) FROM dead_letters AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE d.side = 'consumer' AND d.consumer > @after) AS names
+GO
+
+-- FindApplied
+SELECT i.operation, i.received_at FROM inbox_messages AS i WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE i.consumer = @consumer AND i.message_id = @message_id
+GO
+
+-- FindDeferred
+SELECT m.type, m.partition_key, m.deferred_at, m.state, m.attempts, m.reason, m.next_attempt_at FROM deferred_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE m.consumer = @consumer AND m.message_id = @message_id
+GO
+
+-- FindDeadLetterActions
+SELECT a.acted_at, a.dead_letter_id, a.side, a.consumer, a.action, a.actor, a.reason FROM dead_letter_actions AS a WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE a.message_id = @message_id ORDER BY a.id
+GO
+
+-- ListDeferredMessages
+SELECT TOP (@limit) m.id, m.consumer, m.state, m.attempts, m.message_id AS message_id, m.type, m.partition_key, m.reason, m.deferred_at, m.last_failed_at, m.next_attempt_at FROM deferred_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
+WHERE m.id > @after AND (@consumer IS NULL OR m.consumer = @consumer) AND (@state IS NULL OR m.state = @state) AND (@type IS NULL OR m.type = @type) AND (@key IS NULL OR m.partition_key = @key) ORDER BY m.id
+GO
+
+-- ListDeferredMessagesBack
+SELECT TOP (@limit) m.id, m.consumer, m.state, m.attempts, m.message_id AS message_id, m.type, m.partition_key, m.reason, m.deferred_at, m.last_failed_at, m.next_attempt_at FROM deferred_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
+WHERE m.id < @after AND (@consumer IS NULL OR m.consumer = @consumer) AND (@state IS NULL OR m.state = @state) AND (@type IS NULL OR m.type = @type) AND (@key IS NULL OR m.partition_key = @key) ORDER BY m.id DESC
+GO
+
+-- ListDeadLetters
+SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d WHERE d.id > @after AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
+AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
+AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0) ORDER BY d.id
+GO
+
+-- ListDeadLettersBack
+SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d WHERE d.id < @after AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
+AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
+AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0) ORDER BY d.id DESC
+GO
+
+-- ListDeadLettersByFailure
+SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d WHERE (d.last_failed_at > @at OR (d.last_failed_at = @at AND d.id > @after)) AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
+AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
+AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0) ORDER BY d.last_failed_at, d.id
+GO
+
+-- ListDeadLettersByFailureBack
+SELECT TOP (@limit) d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source FROM dead_letters AS d WHERE (d.last_failed_at < @at OR (d.last_failed_at = @at AND d.id < @after)) AND (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
+AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
+AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0) ORDER BY d.last_failed_at DESC, d.id DESC
+GO
+
+-- ReadDeadLetter
+SELECT d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source, d.original_id, d.content_type, d.headers, d.error, d.partition, d.key_sequence, d.created_at, d.expires_at, DATALENGTH(d.body), substring(d.body, 1, @limit)
+FROM dead_letters AS d WHERE d.id = @id
+GO
+
+-- CountDeadLetters
+SELECT count(*) FROM dead_letters AS d WHERE (@ids IS NULL OR d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen)) AND (d.state = @state OR (@state IS NULL AND d.state IN ('dead', 'blocking')))
+AND (@side IS NULL OR d.side = @side) AND (@consumer IS NULL OR (d.side = 'consumer' AND d.consumer = @consumer))
+AND (@type IS NULL OR d.type = @type) AND (@key IS NULL OR d.partition_key = @key)
+AND (@since IS NULL OR d.last_failed_at >= @since) AND (@text IS NULL OR CHARINDEX(LOWER(@text), LOWER(d.reason)) > 0)
+GO
+
+-- ReadLastNumber
+SELECT CAST(last_value AS bigint) FROM sys.identity_columns WHERE object_id = OBJECT_ID(N'outbox_messages', N'U')
 GO
 
 -- LockInboxKeys

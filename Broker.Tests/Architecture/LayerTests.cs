@@ -2,7 +2,7 @@ using System.Reflection;
 
 namespace Broker.Tests.Architecture;
 
-/// <summary>References go Broker → Broker.Relay → Outbox ← Outbox.RabbitMQ, and a driver is named only where DESIGN.md §4 allows it.</summary>
+/// <summary>References go Broker → Broker.Dashboard → Broker.Relay → Outbox ← Outbox.RabbitMQ, and a driver is named only where DESIGN.md §4 allows it.</summary>
 internal sealed class LayerTests
 {
     private static readonly string[] Drivers = ["Npgsql", "Microsoft.Data.Sqlite", "Microsoft.Data.SqlClient", "MySqlConnector", "RabbitMQ.Client", "Hangfire", "StackExchange.Redis", "dotnet-etcd"];
@@ -12,8 +12,10 @@ internal sealed class LayerTests
     private static readonly Assembly Testing = typeof(global::Outbox.Testing.OutboxHarness).Assembly;
     private static readonly Assembly Relay = typeof(Broker.Relay.RelaySource).Assembly;
 
+    private static readonly Assembly Dashboard = typeof(Broker.Dashboard.IDashboardSources).Assembly;
+
     /// <summary>The product's own assemblies, as far as the tests reference them.</summary>
-    public static IReadOnlyList<Assembly> Product => [Outbox, RabbitMq, Relay, Testing, Assembly.Load("Broker")];
+    public static IReadOnlyList<Assembly> Product => [Outbox, RabbitMq, Relay, Dashboard, Testing, Assembly.Load("Broker")];
 
     [Test]
     public void The_library_names_no_driver() => Assert.That(References(Outbox).Where(IsDriver), Is.Empty);
@@ -39,6 +41,14 @@ internal sealed class LayerTests
     [Test]
     public void The_relay_knows_the_library_alone() =>
         Assert.That(References(Relay).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.EqualTo(new[] { "Outbox" }));
+
+    [Test]
+    public void The_dashboard_knows_the_relay_and_the_library_alone() =>
+        Assert.That(References(Dashboard).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.EquivalentTo(new[] { "Outbox", "Broker.Relay" }));
+
+    [Test]
+    public void Only_the_dashboard_sees_Hangfire() =>
+        Assert.That(Product.Where(a => References(a).Any(r => r.StartsWith("Hangfire", StringComparison.Ordinal))), Is.EqualTo(new[] { Dashboard }));
 
     [Test]
     public void What_tests_use_is_a_leaf_that_nothing_of_the_product_knows()

@@ -40,6 +40,12 @@ internal sealed partial class SourceTests
     public void In_the_worker_only_the_measurements_name_RabbitMQ_Client() =>
         Assert.That(Files.Where(f => f.Path.StartsWith("Broker/", StringComparison.Ordinal) && !f.Path.StartsWith("Broker/Bench/", StringComparison.Ordinal) && f.Text.Contains("using RabbitMQ.Client", StringComparison.Ordinal)).Select(f => f.Path), Is.Empty);
 
+    [Test]
+    public void One_file_touches_the_statics_of_Hangfire() =>
+        Assert.That(
+            Files.Where(f => f.Path.StartsWith("Broker/", StringComparison.Ordinal) && HangfireStatics().IsMatch(f.Text)).Select(f => f.Path),
+            Is.EqualTo(new[] { "Broker/Broker.Dashboard/DashboardRegistration.cs" }), "they are process-wide and nothing locks them");
+
     [TestCase("\"SELECT 1\"", true)]
     [TestCase("\"delete from outbox_messages where sequence = 1\"", true)]
     [TestCase("\"\"\"\n  UPDATE leases SET owner = ''\n\"\"\"", true)]
@@ -101,6 +107,9 @@ internal sealed partial class SourceTests
 
     [GeneratedRegex("""^"+\s*(SELECT\s|INSERT\s+INTO\s|UPDATE\s+\S+\s+SET\s|DELETE\s+FROM\s|CREATE\s+(UNIQUE\s+)?(TABLE|INDEX)\s|ALTER\s+TABLE\s|DROP\s+TABLE\s|PRAGMA\s|WITH\s+\w+\s+AS\s*\()""", RegexOptions.IgnoreCase)]
     private static partial Regex Sql();
+
+    [GeneratedRegex(@"\b(DashboardRoutes|NavigationMenu|DashboardMetrics|JobsSidebarMenu|GlobalConfiguration)\.")]
+    private static partial Regex HangfireStatics();
 
     [GeneratedRegex("^namespace ([A-Za-z0-9_.]+);", RegexOptions.Multiline)]
     private static partial Regex Namespace();

@@ -71,7 +71,7 @@ internal sealed class Worker : IAsyncDisposable
         var file = Path.Combine(folder, "worker.json");
         File.WriteAllText(file, JsonConvert.SerializeObject(new { Broker = configuration }));
         var build = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "..", "..", "Broker", build, "Broker.dll"), "run", "--config", file])
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "..", "..", "Broker", build, "Broker.dll"), "run", "--roles", "relay", "--config", file])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,

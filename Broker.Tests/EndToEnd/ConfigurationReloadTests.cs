@@ -105,5 +105,5 @@ internal sealed class ConfigurationReloadTests
 
     private void Write(object sources) => File.WriteAllText(_file, JsonConvert.SerializeObject(new { Broker = new { RabbitMq = new { Uri = _uri }, Exchange = _exchange, Sources = sources } }));
 
-    private WorkerProcess Start() => WorkerProcess.Run(Path.GetDirectoryName(_file)!, "run", "--config", _file);
+    private WorkerProcess Start() => WorkerProcess.Run(Path.GetDirectoryName(_file)!, "run", "--roles", "relay", "--config", _file);
 }

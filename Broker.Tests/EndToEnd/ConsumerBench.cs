@@ -75,7 +75,7 @@ internal sealed class ConsumerBench : IAsyncDisposable
         })));
 
     /// <summary>Starts a service of any kind with a consumer of this queue.</summary>
-    public async Task<TestHost> StartAsync(Action<IServiceCollection> configure)
+    public async Task<TestHost> StartAsync(Action<IServiceCollection> configure, string consumer = Consumer)
     {
         var host = TestHost.Build(services =>
         {
@@ -83,7 +83,7 @@ internal sealed class ConsumerBench : IAsyncDisposable
             configure(services);
         });
         await host.StartAsync();
-        await host.ConsumerStartedAsync(Consumer);
+        await host.ConsumerStartedAsync(consumer);
         return host;
     }
 

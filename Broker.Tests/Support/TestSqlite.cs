@@ -31,6 +31,23 @@ internal sealed class TestSqlite : TestDatabase
 
     public override DbDataSource CreateReadOnly() => SqliteFactory.Instance.CreateDataSource(ReadOnly);
 
+    /// <summary>Keeps the database as it is now, and returns what puts it back. Nobody may use it then.</summary>
+    public Action BackUp()
+    {
+        var backup = $"Data Source={Path.Combine(_folder, $"{Guid.CreateVersion7():N}.backup")};Pooling=False";
+        Copy(ConnectionString, backup);
+        return () => Copy(backup, ConnectionString);
+    }
+
+    private static void Copy(string from, string to)
+    {
+        using var source = new SqliteConnection(from);
+        using var destination = new SqliteConnection(to);
+        source.Open();
+        destination.Open();
+        source.BackupDatabase(destination);
+    }
+
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync();

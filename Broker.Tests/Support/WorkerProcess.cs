@@ -35,7 +35,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
         var folder = TestServers.Folder;
         var file = Path.Combine(folder, "worker.json");
         File.WriteAllText(file, configuration as string ?? JsonConvert.SerializeObject(new { Broker = configuration }));
-        return Run(folder, "run", "--config", file);
+        return Run(folder, "run", "--roles", "relay", "--config", file);
     }
 
     /// <summary>Starts the program with arguments of any kind, in a folder of its own.</summary>

@@ -1,5 +1,3 @@
-using Outbox.Diagnostics;
-
 namespace Broker.Relay;
 
 /// <summary>Keeps a picture of what does not flow in one partition, for people and metrics: bounded, and drawn once a second at most. One drainer draws it, anybody may look at it.</summary>
@@ -11,7 +9,6 @@ internal sealed class BlockedWatch(RelaySource source, RowQueues rows, TimeProvi
     private const int LongestReason = 200;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    private readonly KeyValuePair<string, object?> _tag = new("source", source.Name);
     private volatile IReadOnlyList<BlockedKey> _seen = [];
     private long _drawnAt;
     private int _retrying;
@@ -50,17 +47,8 @@ internal sealed class BlockedWatch(RelaySource source, RowQueues rows, TimeProvi
 
     private void Count(int retrying, int deadLetters, int types)
     {
-        Add(OutboxMetrics.BlockedKeys, retrying - _retrying, "retrying");
-        Add(OutboxMetrics.BlockedKeys, deadLetters - _deadLetters, "dead-letter");
-        if (types != _types)
-            OutboxMetrics.BlockedTypes.Add(types - _types, _tag);
+        source.State.Block(retrying - _retrying, deadLetters - _deadLetters, types - _types);
         (_retrying, _deadLetters, _types) = (retrying, deadLetters, types);
-    }
-
-    private void Add(System.Diagnostics.Metrics.UpDownCounter<long> counter, int change, string state)
-    {
-        if (change != 0)
-            counter.Add(change, _tag, new("state", state));
     }
 
     private DateTime At(long timestamp) => time.GetUtcNow().UtcDateTime - time.GetElapsedTime(timestamp);

@@ -11,7 +11,7 @@ namespace Broker.Relay;
 /// <param name="dataSource">The database.</param>
 /// <param name="dialect">Its engine.</param>
 /// <param name="actor">Who works here.</param>
-internal sealed class DeadLetterDesk(DbDataSource dataSource, SqlDialect dialect, string actor)
+internal sealed partial class DeadLetterDesk(DbDataSource dataSource, SqlDialect dialect, string actor)
 {
     /// <summary>Letters that one transaction changes.</summary>
     private const int Batch = 500;
@@ -23,76 +23,11 @@ internal sealed class DeadLetterDesk(DbDataSource dataSource, SqlDialect dialect
     /// <summary>Who works at this program.</summary>
     public static string ThisUser => $"{Environment.UserName}@{Environment.MachineName}";
 
-    /// <summary>A letter.</summary>
-    /// <param name="Id">Its number.</param>
-    /// <param name="Blocks">Whether the later messages of its key wait for it.</param>
-    /// <param name="Consumer">The consumer that could not handle it; null: the relay could not publish it.</param>
-    /// <param name="Sequence">Where it lay in the outbox; 0 if a consumer could not handle it.</param>
-    /// <param name="Type">Its type.</param>
-    /// <param name="Key">Its key.</param>
-    /// <param name="MessageId">Its id, as it was written; empty without one.</param>
-    /// <param name="Reason">Why it could not be published or handled.</param>
-    /// <param name="Attempts">How often that was tried.</param>
-    /// <param name="FirstFailedAt">When it failed first, UTC.</param>
-    internal sealed record Letter(long Id, bool Blocks, string? Consumer, long Sequence, string Type, string? Key, string MessageId, string Reason, int Attempts, DateTime FirstFailedAt);
+    /// <summary>Told after each transaction how many letters it has changed.</summary>
+    public Action<int>? Changed { get; init; }
 
-    /// <summary>Which letters are meant.</summary>
-    /// <param name="Id">One of this number.</param>
-    /// <param name="Type">Those of a type.</param>
-    /// <param name="Key">Those of a key.</param>
-    /// <param name="Consumer">Those of a consumer.</param>
-    internal sealed record Filter(long? Id = null, string? Type = null, string? Key = null, string? Consumer = null);
-
-    /// <summary>Something that was done with a letter.</summary>
-    /// <param name="At">When, UTC.</param>
-    /// <param name="Id">The letter's number.</param>
-    /// <param name="Consumer">Its consumer; null: the relay's.</param>
-    /// <param name="MessageId">Its message.</param>
-    /// <param name="What">What was done.</param>
-    /// <param name="Actor">By whom.</param>
-    /// <param name="Reason">Why.</param>
-    /// <param name="KeepsBody">Whether the body from before is kept with it.</param>
-    internal sealed record Act(DateTime At, long Id, string? Consumer, string? MessageId, string What, string Actor, string? Reason, bool KeepsBody);
-
-    /// <summary>The next letters after one, in order of their ids.</summary>
-    public async Task<IReadOnlyList<Letter>> ListAsync(Filter filter, long after, int limit, CancellationToken cancellationToken)
-    {
-        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-        await using var _ = connection.ConfigureAwait(false);
-        var command = connection.Command(dialect.ListDeadLetters)
-            .With("after", after).With("limit", limit).With("id", filter.Id, DbType.Int64)
-            .With("type", filter.Type, DbType.String).With("key", filter.Key, DbType.String).With("consumer", filter.Consumer, DbType.String);
-        await using var __ = command.ConfigureAwait(false);
-        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using var ___ = reader.ConfigureAwait(false);
-        var letters = new List<Letter>();
-        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-        {
-            letters.Add(new Letter(
-                reader.GetInt64(0), reader.GetString(1) == "blocking", reader.GetString(10) == "consumer" ? reader.GetString(11) : null, reader.IsDBNull(3) ? 0 : reader.GetInt64(3), TextOf(reader, 4) ?? "", TextOf(reader, 5),
-                TextOf(reader, 6) ?? "", reader.GetString(7), Convert.ToInt32(reader.GetValue(8), CultureInfo.InvariantCulture), reader.GetDateTime(9)));
-        }
-        return letters;
-    }
-
-    /// <summary>What was done with letters, the last first.</summary>
-    public async Task<IReadOnlyList<Act>> HistoryAsync(long? id, int limit, CancellationToken cancellationToken)
-    {
-        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
-        await using var _ = connection.ConfigureAwait(false);
-        var command = connection.Command(dialect.ListDeadLetterActions).With("id", id, DbType.Int64).With("limit", limit);
-        await using var __ = command.ConfigureAwait(false);
-        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-        await using var ___ = reader.ConfigureAwait(false);
-        var acts = new List<Act>();
-        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-        {
-            acts.Add(new Act(
-                reader.GetDateTime(0), reader.GetInt64(1), reader.GetString(2) == "consumer" ? reader.GetString(3) : null, TextOf(reader, 4), reader.GetString(5), reader.GetString(6), TextOf(reader, 7),
-                Convert.ToInt32(reader.GetValue(8), CultureInfo.InvariantCulture) == 1));
-        }
-        return acts;
-    }
+    /// <summary>The same desk, which tells how far it is.</summary>
+    public DeadLetterDesk Telling(Action<int> changed) => new(dataSource, dialect, actor) { Changed = changed };
 
     /// <summary>Puts letters back: the relay's into the outbox, a consumer's to that consumer, those of blocked keys to their old places. Returns how many. Messages without an id stay: no consumer could take them.</summary>
     public Task<int> RedriveAsync(Filter filter, string? reason, CancellationToken cancellationToken) =>
@@ -166,7 +101,8 @@ internal sealed class DeadLetterDesk(DbDataSource dataSource, SqlDialect dialect
             var listed = await ListAsync(filter, after, Batch, cancellationToken).ConfigureAwait(false);
             if (listed.Count == 0)
                 return count;
-            var ids = choose(listed).Select(l => l.Id).ToList();
+            // What was discarded stays so.
+            var ids = choose([.. listed.Where(l => l.IsOpen)]).Select(l => l.Id).ToList();
             for (var failures = 1; ids.Count > 0; failures++)
             {
                 try
@@ -180,6 +116,7 @@ internal sealed class DeadLetterDesk(DbDataSource dataSource, SqlDialect dialect
                 }
             }
             (count, after) = (count + ids.Count, listed[^1].Id);
+            Changed?.Invoke(ids.Count);
         }
     }
 
@@ -196,6 +133,4 @@ internal sealed class DeadLetterDesk(DbDataSource dataSource, SqlDialect dialect
     }
 
     private static string Cut(string text, int length) => IncomingMessage.Fit(text, length)!;
-
-    private static string? TextOf(DbDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetString(ordinal);
 }

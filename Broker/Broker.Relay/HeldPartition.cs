@@ -59,9 +59,11 @@ internal sealed class HeldPartition : IAsyncDisposable
 
     private async Task RunAsync()
     {
+        Changed("taken");
         Log.Draining(_logger, _source.Name, Partition, _source.Dialect.Name, Lease.Token);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(Lease.LostToken, _stop.Token);
         var retention = Partition == 0 ? new ArchiveRetention(_source, _time, _logger).RunAsync(ended.Token) : Task.CompletedTask;
+        var backlog = Partition == 0 ? new BacklogWatch(_source, _time, _logger).RunAsync(ended.Token) : Task.CompletedTask;
         try
         {
             await _drainer.RunAsync(Lease.LostToken, _stop.Token).ConfigureAwait(false);
@@ -75,8 +77,12 @@ internal sealed class HeldPartition : IAsyncDisposable
         {
             await ended.CancelAsync().ConfigureAwait(false);
             await retention.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await backlog.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             // At once, so that another relay can go on.
             await Lease.DisposeAsync().ConfigureAwait(false);
+            Changed(Lease.LostToken.IsCancellationRequested ? "lost" : "released");
         }
     }
+
+    private void Changed(string change) => OutboxMetrics.LeaseChanges.Add(1, _source.State.Source, new("change", change));
 }

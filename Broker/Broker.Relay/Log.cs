@@ -74,6 +74,9 @@ internal static partial class Log
     [LoggerMessage(3207, LogLevel.Warning, "Source '{Source}': Notify is on, but inserts into the outbox notify nobody, so the relay looks by itself. Type 'broker schema --source {Source} --set-notify on', or turn Notify off.")]
     public static partial void NoNotifications(ILogger logger, string source);
 
+    [LoggerMessage(3208, LogLevel.Debug, "Source '{Source}': how much waits could not be read; metrics show the last numbers. {Error}")]
+    public static partial void BacklogUnknown(ILogger logger, string source, string error);
+
     [LoggerMessage(3202, LogLevel.Error, "Source '{Source}', partition {Partition}: unexpected error; draining starts again in {Delay:0.0} s.")]
     public static partial void Unexpected(ILogger logger, Exception exception, string source, int partition, double delay);
 }

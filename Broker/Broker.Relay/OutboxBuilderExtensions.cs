@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Outbox;
 using Outbox.Diagnostics;
+using Outbox.Health;
 
 namespace Broker.Relay;
 
@@ -21,12 +22,12 @@ public static class OutboxBuilderExtensions
         options.Validate(builder.Options.Source);
         var registration = builder.Registration;
         registration.HasRelay = true;
-        builder.Services.AddSingleton<IHostedService>(services =>
+        builder.Services.AddKeyedSingleton(registration.Source, (services, _) =>
         {
             var dialect = registration.Dialect(services);
             if (registration.Options.Notify)
                 dialect.CheckNotify($"Outbox '{registration.Source}', {nameof(OutboxOptions.Notify)}");
-            var source = new RelaySource
+            return new RelaySource
             {
                 Name = registration.Source,
                 Dialect = dialect,
@@ -38,9 +39,11 @@ public static class OutboxBuilderExtensions
                 Notify = registration.Options.Notify,
                 Signal = registration.Signal,
             };
-            return new RelayService(
-                [source], services.GetService<TimeProvider>() ?? TimeProvider.System, services.GetRequiredService<ILogger<RelayService>>(), services.GetService<StepSignals>() ?? StepSignals.None);
         });
+        builder.Services.AddSingleton<IHealthReporter>(services => new SourceHealth(services.GetRequiredKeyedService<RelaySource>(registration.Source)));
+        builder.Services.AddSingleton<IHostedService>(services => new RelayService(
+            [services.GetRequiredKeyedService<RelaySource>(registration.Source)],
+            services.GetService<TimeProvider>() ?? TimeProvider.System, services.GetRequiredService<ILogger<RelayService>>(), services.GetService<StepSignals>() ?? StepSignals.None));
         return builder;
     }
 }

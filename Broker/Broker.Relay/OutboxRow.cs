@@ -56,6 +56,9 @@ internal sealed class OutboxRow
         Memory = null;
     }
 
+    /// <summary>When it was handed to the broker last; 0 if nobody wants to know.</summary>
+    public long SentAt { get; set; }
+
     /// <summary>Why the row cannot be read as a message, or null.</summary>
     public string? Unreadable
     {

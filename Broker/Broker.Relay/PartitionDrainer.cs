@@ -151,7 +151,11 @@ internal sealed class PartitionDrainer : IDisposable
 
     private async Task<ReadResult> LookAsync(int known, int limit)
     {
+        var began = _time.GetTimestamp();
         var look = await _reader.LookAsync(known, limit, _abort.Token).ConfigureAwait(false);
+        OutboxMetrics.DatabaseDuration.Record(_time.GetElapsedTime(began).TotalSeconds, _source.State.Source, new("operation", "read"));
+        if (look.Rows.Count > 0)
+            OutboxMetrics.RelayBatchSize.Record(look.Rows.Count, _source.State.Source, new("operation", "read"));
         await _steps.ReachedAsync("read").ConfigureAwait(false);
         return new ReadResult(look, null, [], [], []);
     }

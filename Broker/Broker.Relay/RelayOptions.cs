@@ -89,6 +89,11 @@ public sealed class RelayOptions
     /// <value>Default: 5 seconds.</value>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long the oldest row may wait while nothing is published, before the relay's health says that it is stuck.</summary>
+    /// <value>Default: 1 minute.</value>
+    /// <remarks>It changes what is told, not what is done. With the backlog read every ten seconds, less than that says nothing more.</remarks>
+    public TimeSpan StuckAfter { get; set; } = TimeSpan.FromMinutes(1);
+
     internal DeadLetterPolicy PolicyOf(string type) => OnDeadLetterByType.Count > 0 && OnDeadLetterByType.TryGetValue(type, out var policy) ? policy : OnDeadLetter;
 
     internal void Validate(string source)
@@ -103,6 +108,8 @@ public sealed class RelayOptions
             results.Add(new ValidationResult("IdlePoll and RetryDelay must be positive, MaxRetryDelay not below RetryDelay, DrainTimeout not negative."));
         if (UnroutableTimeout < TimeSpan.Zero)
             results.Add(new ValidationResult($"UnroutableTimeout is {UnroutableTimeout}; it must not be negative."));
+        if (StuckAfter <= TimeSpan.Zero)
+            results.Add(new ValidationResult($"StuckAfter is {StuckAfter}; it must be positive."));
         if (ArchiveRetention <= TimeSpan.Zero)
             results.Add(new ValidationResult($"ArchiveRetention is {ArchiveRetention}; it must be positive."));
         if (results.Count > 0)

@@ -38,4 +38,15 @@ public sealed class RelaySource
 
     /// <summary>Raised when rows were, or may soon be, committed in this process.</summary>
     internal OutboxSignal Signal { get; init; } = new();
+
+    /// <summary>How its relay in this process stands.</summary>
+    internal SourceState State
+    {
+        get
+        {
+            if (field is null)
+                Interlocked.CompareExchange(ref field, new SourceState(Name, Dialect), null);
+            return field;
+        }
+    }
 }

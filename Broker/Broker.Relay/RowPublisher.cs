@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
@@ -17,7 +18,8 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     private static readonly TimeSpan FirstPatience = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<long, OutboxRow> _sent = [];
-    private readonly KeyValuePair<string, object?> _tag = new("source", source.Name);
+    private readonly TagList _operation = new([
+        source.State.Source, new(OutboxTracing.System, ITransportState.SystemOf(source.Transport)), new(OutboxTracing.OperationName, "publish"), new(OutboxTracing.OperationType, "send"), new(OutboxTracing.Destination, source.Exchange)]);
     private IPublishChannel? _channel;
     private Task<IPublishChannel>? _opening;
     private Task<int>? _sending;
@@ -184,8 +186,11 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
     /// <summary>Sends rows in order and tells how many were handed over before the channel was lost.</summary>
     private async Task<int> SendAsync(IPublishChannel channel, List<OutboxRow> batch)
     {
+        var (began, traces) = (time.GetTimestamp(), PublishTrace.IsWanted);
         for (var i = 0; i < batch.Count; i++)
         {
+            // One of a batch tells how fast the broker is; measuring each would cost a share of the rate.
+            batch[i].SentAt = i == batch.Count - 1 || traces ? time.GetTimestamp() : 0;
             try
             {
                 await channel.PublishAsync(batch[i].Envelope!, batch[i].Sequence, aborted).ConfigureAwait(false);
@@ -197,6 +202,8 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
             Volatile.Write(ref _handedOver, i + 1);
             await steps.ReachedAsync("published").ConfigureAwait(false);
         }
+        OutboxMetrics.RelayBatchSize.Record(batch.Count, source.State.Source, new("operation", "publish"));
+        OutboxMetrics.PublishDuration.Record(time.GetElapsedTime(began).TotalSeconds, source.State.Source);
         return batch.Count;
     }
 
@@ -226,7 +233,11 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
                 Take(result, row);
         }
         if (_published > 0)
-            OutboxMetrics.Published.Add(_published, _tag);
+        {
+            source.State.Published();
+            OutboxMetrics.Published.Add(_published, source.State.Source);
+            OutboxMetrics.Sent.Add(_published, _operation);
+        }
         _published = 0;
         if (any && !_isEmptying)
             _waitingSince = time.GetTimestamp();
@@ -240,6 +251,8 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
 
     private void Take(PublishResult result, OutboxRow row)
     {
+        if (row.SentAt != 0)
+            Answered(result, row);
         if (result.Outcome == PublishOutcome.Confirmed)
         {
             if (rows.Blocked(row.Type) is { } blocked)
@@ -252,7 +265,8 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
             onConfirmed(row);
             return;
         }
-        OutboxMetrics.NotConfirmed.Add(1, _tag, new("outcome", result.Outcome.ToString()));
+        OutboxMetrics.NotConfirmed.Add(1, source.State.Source, new("outcome", PublishTrace.OutcomeOf(result.Outcome)));
+        OutboxMetrics.Sent.Add(1, Operation(result.Outcome));
         switch (result.Outcome)
         {
             case PublishOutcome.Unroutable:
@@ -271,21 +285,42 @@ internal sealed class RowPublisher(RelaySource source, RowQueues rows, Action<Ou
                 break;
             default:
                 // G2: unknown is not confirmed. It is published again; a copy that did arrive is the inbox's to tell.
+                OutboxMetrics.Retries.Add(1, source.State.Source);
                 rows.Again(row);
                 break;
         }
     }
 
+    /// <summary>The answer to a message of which it is wanted how long that took.</summary>
+    private void Answered(PublishResult result, OutboxRow row)
+    {
+        OutboxMetrics.OperationDuration.Record(time.GetElapsedTime(row.SentAt).TotalSeconds, Operation(result.Outcome));
+        if (PublishTrace.IsWanted)
+            PublishTrace.Answered(source, row, result, time);
+        row.SentAt = 0;
+    }
+
+    private TagList Operation(PublishOutcome outcome)
+    {
+        var tags = _operation;
+        if (outcome != PublishOutcome.Confirmed)
+            tags.Add(OutboxMetrics.ErrorType, PublishTrace.OutcomeOf(outcome));
+        return tags;
+    }
+
     private void Block(OutboxRow row, string reason, bool isUnroutable)
     {
+        OutboxMetrics.Retries.Add(1, source.State.Source);
         if (rows.Block(row, reason, isUnroutable))
             Log.TypeBlocked(logger, source.Name, row.Type, source.Exchange, reason);
     }
 
     private void Fail(OutboxRow row, string reason)
     {
-        if (rows.Fail(row, reason) is { } delay)
-            Log.RowFailed(logger, source.Name, row.Sequence, row.Type, reason, delay.TotalSeconds);
+        if (rows.Fail(row, reason) is not { } delay)
+            return;
+        OutboxMetrics.Retries.Add(1, source.State.Source);
+        Log.RowFailed(logger, source.Name, row.Sequence, row.Type, reason, delay.TotalSeconds);
     }
 
     /// <summary>Lets go of a channel whose queues do not answer, neither with an ack nor with a nack, while others wait for its window or its end (G7).</summary>

@@ -10,7 +10,6 @@ internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAsi
     /// <summary>Confirmed rows wait so long for others: a statement for a thousand costs little more than one for ten.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
-    private readonly KeyValuePair<string, object?> _tag = new("source", source.Name);
     private readonly List<long> _confirmed = [];
     private IReadOnlyList<long> _batch = [];
     private Action? _onMoved;
@@ -72,13 +71,13 @@ internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAsi
         Current = null;
         if (!settling.GetAwaiter().GetResult())
         {
-            OutboxMetrics.RefusedSettles.Add(1, _tag);
+            OutboxMetrics.RefusedSettles.Add(1, source.State.Source);
             throw new LeaseLostException();
         }
         if (_onMoved is { } done)
             done();
         else
-            OutboxMetrics.Settled.Add(_batch.Count, _tag);
+            OutboxMetrics.Settled.Add(_batch.Count, source.State.Source);
         return (_batch, _onMoved is not null && _batch.Count == 0);
     }
 
@@ -86,7 +85,10 @@ internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAsi
     {
         await steps.ReachedAsync("confirmed").ConfigureAwait(false);
         // G2: only confirmed rows come here. G5: the delete checks the fencing token itself.
+        var began = time.GetTimestamp();
         var held = await store.SettleAsync(batch, aborted).ConfigureAwait(false);
+        OutboxMetrics.DatabaseDuration.Record(time.GetElapsedTime(began).TotalSeconds, source.State.Source, new("operation", "settle"));
+        OutboxMetrics.RelayBatchSize.Record(batch.Count, source.State.Source, new("operation", "settle"));
         await steps.ReachedAsync("settled").ConfigureAwait(false);
         return held;
     }

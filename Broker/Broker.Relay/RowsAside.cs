@@ -21,7 +21,6 @@ internal sealed class RowsAside(RelaySource source, IOutboxStore store, RowQueue
     private static readonly TimeSpan FirstCheck = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestCheck = TimeSpan.FromSeconds(5);
 
-    private readonly KeyValuePair<string, object?> _tag = new("source", source.Name);
     private readonly List<long> _expired = [];
     private readonly List<(long Sequence, long DueAt)> _later = [];
     private List<long> _due = [];
@@ -46,7 +45,7 @@ internal sealed class RowsAside(RelaySource source, IOutboxStore store, RowQueue
     public void Expire(OutboxRow row)
     {
         Log.Expired(logger, source.Name, row.Sequence, row.Type);
-        OutboxMetrics.Expired.Add(1, _tag);
+        OutboxMetrics.Expired.Add(1, source.State.Source);
         Add(_expired, row.Sequence);
     }
 
@@ -65,7 +64,7 @@ internal sealed class RowsAside(RelaySource source, IOutboxStore store, RowQueue
         if (_due.Count > 0)
         {
             (var due, _due) = (_due, []);
-            return new Move([], cancellationToken => store.ReturnAsync(due, cancellationToken), () => OutboxMetrics.Returned.Add(due.Count, _tag));
+            return new Move([], cancellationToken => store.ReturnAsync(due, cancellationToken), () => OutboxMetrics.CameDue.Add(due.Count, source.State.Source));
         }
         var isOld = _expired.Count + _later.Count > 0 && time.GetElapsedTime(_oldestMove) >= MoveDelay;
         if (_expired.Count >= MoveSize || (_expired.Count > 0 && (isFree || isOld)))
@@ -176,14 +175,14 @@ internal sealed class RowsAside(RelaySource source, IOutboxStore store, RowQueue
     private void Scheduled(int count, long dueAt)
     {
         (_nextDueAt, _movedDueAt) = (Earlier(_nextDueAt, dueAt), Earlier(_movedDueAt, dueAt));
-        OutboxMetrics.Scheduled.Add(count, _tag);
+        OutboxMetrics.Scheduled.Add(count, source.State.Source);
         for (var i = 0; i < count; i++)
             rows.ForgetAside();
     }
 
     private void Buried(IReadOnlyList<DeadRow> dead)
     {
-        OutboxMetrics.DeadLetters.Add(dead.Count, _tag);
+        OutboxMetrics.DeadLetters.Add(dead.Count, source.State.Source);
         foreach (var row in dead)
             rows.Buried(row);
         foreach (var alike in dead.GroupBy(d => (d.Row.Type, d.Reason, d.Blocks)))

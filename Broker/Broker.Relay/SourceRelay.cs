@@ -65,6 +65,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     /// <summary>Runs until told to stop; then finishes what is on its way and gives its leases up.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
+        using var running = source.State.Run(time);
         // Rings of many writers come as one: a look finds what all of them have committed.
         using var heard = new Throttle(MinRingInterval, time, source.Signal.Wake);
         using var doorbell = source.Doorbell ? source.Transport.Doorbell.Listen(source.Name, heard.Call) : null;
@@ -87,8 +88,9 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
                 catch (Exception exception)
                 {
                     var delay = Backoff.Delay(++_beatFailures, FirstRetry, _held.Count > 0 ? FirstRetry * 2 : LongestRetry);
-                    SourceTrouble.Report(logger, source.Name, partition: -1, exception is OperationCanceledException ? new TimeoutException("no answer in time", exception) : exception, delay);
+                    SourceTrouble.Report(logger, source, partition: -1, exception is OperationCanceledException ? new TimeoutException("no answer in time", exception) : exception, delay);
                     _nextPollAt = _nextBeatAt = After(delay);
+                    source.State.Turned();
                     await ReapAsync().ConfigureAwait(false);
                     await WaitAsync(stoppingToken).ConfigureAwait(false);
                 }
@@ -107,6 +109,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
 
     private async Task StepAsync(CancellationToken stoppingToken)
     {
+        source.State.Turned();
         // Taken before looking: a commit during it raises the next signal.
         var (signal, asleep) = (source.Signal.Next, Volatile.Read(ref _asleep).Task);
         await ReapAsync().ConfigureAwait(false);
@@ -225,7 +228,10 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             await RenewedAsync(held, beat, asked).ConfigureAwait(false);
         }
         Woken(beat.WithRows);
+        OutboxMetrics.DatabaseDuration.Record(time.GetElapsedTime(asked).TotalSeconds, source.State.Source, new("operation", "beat"));
+        source.State.Answered(beat, _held.Count, [.. Blocked]);
         var isSettled = await ShareAsync(beat, stoppingToken).ConfigureAwait(false);
+        source.State.Holds(_held.Count);
         if (Sleepers().Count == _held.Count && time.GetTimestamp() > _attentiveUntil)
             await _connections.CloseIdleAsync().ConfigureAwait(false);
         ScheduleBeat(beat, isSettled);
@@ -327,7 +333,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
     private async Task ReapAsync()
     {
         if (_repartition.TakeFailure(out var pause) is { } failed)
-            SourceTrouble.Report(logger, source.Name, partition: -1, failed, pause);
+            SourceTrouble.Report(logger, source, partition: -1, failed, pause);
         foreach (var held in _held.Values.Where(h => h.Ended.IsCompleted).ToList())
         {
             _held.Remove(held.Partition);
@@ -341,7 +347,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             }
             var failures = _failures[held.Partition] = _failures.GetValueOrDefault(held.Partition) + 1;
             var delay = Backoff.Delay(failures, FirstRetry, LongestRetry);
-            SourceTrouble.Report(logger, source.Name, held.Partition, exception, delay);
+            SourceTrouble.Report(logger, source, held.Partition, exception, delay);
             _notBefore[held.Partition] = After(delay);
         }
     }

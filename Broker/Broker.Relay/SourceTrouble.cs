@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Outbox;
+using Outbox.Diagnostics;
 using Outbox.Sql;
 using Outbox.Transport;
 
@@ -9,23 +10,36 @@ namespace Broker.Relay;
 internal static class SourceTrouble
 {
     /// <summary>Says what happened in words for people.</summary>
-    public static void Report(ILogger logger, string source, int partition, Exception exception, TimeSpan delay)
+    public static void Report(ILogger logger, RelaySource source, int partition, Exception exception, TimeSpan delay)
     {
+        var reason = exception is OutboxConfigurationException or TransportException ? exception.Message : SqlErrors.TextOf(exception);
+        if (exception is not TransportException)
+            source.State.Fail(reason);
+        OutboxMetrics.Errors.Add(1, source.State.Source, new(OutboxMetrics.ErrorType, KindOf(exception)));
         switch (exception)
         {
             case OutboxConfigurationException:
                 Log.Misconfigured(logger, exception.Message, delay.TotalSeconds);
                 break;
             case TransportException:
-                Log.ChannelFailed(logger, source, exception.Message);
+                Log.ChannelFailed(logger, source.Name, reason);
                 break;
-            case var _ when SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception):
-                Log.DatabaseFailed(logger, source, SqlErrors.TextOf(exception), delay.TotalSeconds);
+            case var _ when IsOfDatabase(exception):
+                Log.DatabaseFailed(logger, source.Name, reason, delay.TotalSeconds);
                 break;
             default:
                 // Not foreseen, so with its stack: a person has to look. The relay of this source goes on; the others never noticed.
-                Log.Unexpected(logger, exception, source, partition, delay.TotalSeconds);
+                Log.Unexpected(logger, exception, source.Name, partition, delay.TotalSeconds);
                 break;
         }
     }
+
+    private static bool IsOfDatabase(Exception exception) => SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception);
+
+    private static string KindOf(Exception exception) => exception switch
+    {
+        OutboxConfigurationException => "configuration",
+        TransportException => "broker",
+        _ => IsOfDatabase(exception) ? "database" : "unexpected",
+    };
 }

@@ -2,139 +2,117 @@ using System.CommandLine;
 using System.Globalization;
 using Broker.Relay;
 using Outbox;
-using Outbox.Sql;
-using Spectre.Console;
 
 namespace Broker.Commands;
 
-/// <summary><c>broker dead-letters</c>: lists, redrives and discards what relays and consumers have set aside.</summary>
+/// <summary><c>broker dead-letters</c>: lists, shows, redrives and discards what relays and consumers have set aside.</summary>
 internal static class DeadLettersCommand
 {
-    private const int Shown = 100;
-    private const int Wide = 4_000;
+    public static Command Create() => new("dead-letters", "List, show, redrive or discard the messages that could not be published or handled.") { List(), Show(), Redrive(), Discard(), History() };
 
-    private sealed record Options(Option<FileInfo?> Config, Option<string> Source, Option<long?> Id, Option<string?> Type, Option<string?> Key, Option<string?> Consumer, Option<bool> All)
+    private static Command List()
     {
-        public DeadLetterDesk.Filter Filter(ParseResult parsed) => new(parsed.GetValue(Id), parsed.GetValue(Type), parsed.GetValue(Key), parsed.GetValue(Consumer));
+        var choice = new DeadLetterChoice();
+        var state = new Option<string?>("--state") { Description = "Those of one state: blocking, the later messages of its key wait for it; dead; discarded. Without it: those that wait for an operator.", HelpName = "blocking|dead|discarded" };
+        state.AcceptOnlyFromAmong("blocking", "dead", "discarded");
+        var sort = new Option<string>("--sort") { Description = "By their numbers, or by their last failure.", HelpName = "id|failure", DefaultValueFactory = _ => "id" };
+        sort.AcceptOnlyFromAmong("id", "failure");
+        var descending = new Option<bool>("--descending") { Description = "The latest first." };
+        var (limit, after, json) = (CommonOptions.Limit(), CommonOptions.After(), CommonOptions.Json());
+        var list = choice.AddTo(new Command("list", "Show the messages that could not be published or handled, with their reasons."));
+        foreach (var option in (Option[])[state, sort, descending, limit, after, json])
+            list.Add(option);
+        list.SetAction((parsed, cancellationToken) => RunAsync(parsed, choice, async (desk, source) =>
+        {
+            var most = parsed.GetValue(limit);
+            var page = new DeadLetterDesk.Page(most + 1, parsed.GetValue(descending), parsed.GetValue(sort) == "failure");
+            if (parsed.GetValue(after) is { } id)
+                page = page with { From = await PlaceAsync(desk, id, page.ByFailure, cancellationToken) };
+            var found = await desk.ListAsync(choice.FilterOf(parsed) with { State = parsed.GetValue(state) }, page, cancellationToken);
+            DeadLetterOutput.WriteList(source, [.. found.Take(most)], found.Count > most, parsed.GetValue(json));
+            return ExitCodes.Ok;
+        }));
+        return list;
     }
 
-    public static Command Create()
+    private static Command Show()
     {
-        var options = new Options(
-            CommonOptions.Config(),
-            new Option<string>("--source", "-s") { Description = "The source, by its name in the configuration.", HelpName = "name", Required = true },
-            new Option<long?>("--id") { Description = "The one of this number.", HelpName = "number" },
-            new Option<string?>("--type") { Description = "Those of a message type.", HelpName = "type" },
-            new Option<string?>("--key") { Description = "Those of a partition key.", HelpName = "key" },
-            new Option<string?>("--consumer") { Description = "Those that a consumer of this database could not handle.", HelpName = "name" },
-            new Option<bool>("--all") { Description = "All of the source, the relay's and its consumers'." });
-        var why = new Option<string?>("--reason") { Description = "Why. It is kept in dead_letter_actions, with your name and the time.", HelpName = "text" };
+        var choice = new DeadLetterChoice();
+        var id = new Argument<long>("id") { Description = "The number of the dead letter." };
+        var full = new Option<bool>("--full") { Description = $"All of its body, not only the first {DeadLetterOutput.ShownBody:N0} bytes." };
+        var json = CommonOptions.Json();
+        var show = new Command("show", "Show one dead letter: headers, body, error, and what was done with it.") { id, choice.Config, choice.Source, full, json };
+        show.SetAction((parsed, cancellationToken) => RunAsync(parsed, choice, async (desk, source) =>
+        {
+            var number = parsed.GetValue(id);
+            var detail = await desk.ReadAsync(number, parsed.GetValue(full) ? 1_000_000_000 : DeadLetterOutput.ShownBody, cancellationToken)
+                ?? throw new OutboxConfigurationException(string.Create(CultureInfo.InvariantCulture, $"Source '{source}' has no dead letter {number}. It may have been redriven: see 'broker dead-letters history --source {source} --id {number}'."));
+            DeadLetterOutput.WriteDetail(source, detail, parsed.GetValue(json));
+            return ExitCodes.Ok;
+        }));
+        return show;
+    }
+
+    private static Command Redrive()
+    {
+        var choice = new DeadLetterChoice();
         var body = new Option<FileInfo?>("--body") { Description = "With --id: a file with the body that the message is to have from now on. The one from before is kept.", HelpName = "file" };
-        var reason = new Option<string>("--reason") { Description = "Why. It is kept with the dead letter, with your name and the time.", HelpName = "text", Required = true };
-
-        var list = With(new Command("list", "Show the messages that could not be published or handled, with their reasons."), options, needsChoice: false);
-        list.SetAction((parsed, cancellationToken) => RunAsync(parsed, options, (letters, source) => ListAsync(letters, source, options.Filter(parsed), cancellationToken)));
-
-        var redrive = With(new Command("redrive", "Put messages back: the relay's into the outbox, a consumer's to that consumer alone, those of blocked keys to their old places."), options, needsChoice: true);
+        var why = new Option<string?>("--reason") { Description = "Why. It is kept in dead_letter_actions, with your name and the time.", HelpName = "text" };
+        var work = new BulkOptions();
+        var redrive = work.AddTo(choice.AddTo(new Command("redrive", "Put messages back: the relay's into the outbox, a consumer's to that consumer alone, those of blocked keys to their old places."), mustChoose: true));
         redrive.Add(why);
         redrive.Add(body);
         redrive.Validators.Add(result =>
         {
-            if (result.GetResult(body) is not null && result.GetResult(options.Id) is null)
+            if (result.GetResult(body) is not null && result.GetResult(choice.Id) is null)
                 result.AddError("--body is for one dead letter: say which with --id.");
         });
-        redrive.SetAction((parsed, cancellationToken) => RunAsync(parsed, options, async (letters, source) =>
+        redrive.SetAction((parsed, cancellationToken) => RunAsync(parsed, choice, async (desk, source) =>
         {
             var edited = parsed.GetValue(body) is { } file ? await ReadAsync(file, cancellationToken) : null;
-            var count = edited is null
-                ? await letters.RedriveAsync(options.Filter(parsed), parsed.GetValue(why), cancellationToken)
-                : await letters.RedriveEditedAsync(parsed.GetValue(options.Id)!.Value, edited, parsed.GetValue(why), cancellationToken);
-            return Report(count, source, "put back");
+            return await work.RunAsync(parsed, desk, source, choice.FilterOf(parsed), "redrive", "put back", worker => edited is null
+                ? worker.RedriveAsync(choice.FilterOf(parsed), parsed.GetValue(why), cancellationToken)
+                : worker.RedriveEditedAsync(parsed.GetValue(choice.Id)!.Value, edited, parsed.GetValue(why), cancellationToken), cancellationToken);
         }));
+        return redrive;
+    }
 
-        var discard = With(new Command("discard", "Give messages up for good, and unblock their keys. They stay in dead_letters as 'discarded'."), options, needsChoice: true);
+    private static Command Discard()
+    {
+        var choice = new DeadLetterChoice();
+        var reason = new Option<string>("--reason") { Description = "Why. It is kept with the dead letter, with your name and the time.", HelpName = "text", Required = true };
+        var work = new BulkOptions();
+        var discard = work.AddTo(choice.AddTo(new Command("discard", "Give messages up for good, and unblock their keys. They stay in dead_letters as 'discarded'."), mustChoose: true));
         discard.Add(reason);
-        discard.SetAction((parsed, cancellationToken) => RunAsync(parsed, options, async (letters, source) =>
+        discard.SetAction((parsed, cancellationToken) => RunAsync(parsed, choice, (desk, source) =>
+            work.RunAsync(parsed, desk, source, choice.FilterOf(parsed), "discard", "discarded", worker => worker.DiscardAsync(choice.FilterOf(parsed), parsed.GetValue(reason)!, cancellationToken), cancellationToken)));
+        return discard;
+    }
+
+    private static Command History()
+    {
+        var choice = new DeadLetterChoice();
+        var (limit, json) = (CommonOptions.Limit(), CommonOptions.Json());
+        var history = new Command("history", "Show what was done with dead letters, by whom, when and why; the last first.") { choice.Config, choice.Source, choice.Id, limit, json };
+        history.SetAction((parsed, cancellationToken) => RunAsync(parsed, choice, async (desk, source) =>
         {
-            return Report(await letters.DiscardAsync(options.Filter(parsed), parsed.GetValue(reason)!, cancellationToken), source, "discarded");
+            DeadLetterOutput.WriteHistory(source, await desk.HistoryAsync(parsed.GetValue(choice.Id), parsed.GetValue(limit), cancellationToken), parsed.GetValue(json));
+            return ExitCodes.Ok;
         }));
-
-        var history = new Command("history", "Show what was done with dead letters, by whom, when and why; the last first.") { options.Config, options.Source, options.Id };
-        history.SetAction((parsed, cancellationToken) => RunAsync(parsed, options, (letters, source) => HistoryAsync(letters, source, parsed.GetValue(options.Id), cancellationToken)));
-        return new Command("dead-letters", "List, redrive or discard the messages that could not be published or handled.") { list, redrive, discard, history };
+        return history;
     }
 
-    private static Command With(Command command, Options options, bool needsChoice)
-    {
-        foreach (var option in (Option[])[options.Config, options.Source, options.Id, options.Type, options.Key, options.Consumer])
-            command.Add(option);
-        if (!needsChoice)
-            return command;
-        command.Add(options.All);
-        command.Validators.Add(result =>
-        {
-            var chosen = result.GetResult(options.Id) is not null || result.GetResult(options.Type) is not null || result.GetResult(options.Key) is not null || result.GetResult(options.Consumer) is not null;
-            if (chosen == (result.GetResult(options.All) is not null))
-                result.AddError("Say which dead letters: --id, --type, --key and --consumer narrow the choice, or --all.");
-        });
-        return command;
-    }
+    private static Task<int> RunAsync(ParseResult parsed, DeadLetterChoice choice, Func<DeadLetterDesk, string, Task<int>> runAsync) => CommonOptions.WithSourceAsync(
+        parsed.GetValue(choice.Config), parsed.GetValue(choice.Source)!, (source, dataSource) => runAsync(new DeadLetterDesk(dataSource, source.Dialect, DeadLetterDesk.ThisUser), source.Name));
 
-    private static Task<int> RunAsync(ParseResult parsed, Options options, Func<DeadLetterDesk, string, Task<int>> runAsync) => CommonOptions.GuardAsync(async () =>
+    /// <summary>Where a page begins: behind that letter, in the order of the list.</summary>
+    private static async Task<DeadLetterDesk.Place> PlaceAsync(DeadLetterDesk desk, long id, bool byFailure, CancellationToken cancellationToken)
     {
-        var source = CommonOptions.SourceOf(BrokerConfiguration.Read(BrokerConfiguration.Load(parsed.GetValue(options.Config)), needsRabbitMq: false), parsed.GetValue(options.Source)!);
-        await using var dataSource = DataSources.Create(source.Dialect, source.ConnectionString);
-        await using (var connection = await dataSource.OpenConnectionAsync())
-            await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer: true, CancellationToken.None);
-        return await runAsync(new DeadLetterDesk(dataSource, source.Dialect, DeadLetterDesk.ThisUser), source.Name);
-    });
-
-    private static async Task<int> ListAsync(DeadLetterDesk letters, string source, DeadLetterDesk.Filter filter, CancellationToken cancellationToken)
-    {
-        var found = await letters.ListAsync(filter, 0, Shown + 1, cancellationToken);
-        if (found.Count == 0)
-        {
-            Console.WriteLine($"Source '{source}': no dead letters.");
-            return ExitCodes.Ok;
-        }
-        var table = new Table().Border(TableBorder.None).AddColumns("id", "since (UTC)", "attempts", "consumer", "type", "key", "blocks its key", "reason");
-        foreach (var letter in found.Take(Shown))
-        {
-            table.AddRow(
-                new Text(letter.Id.ToString(CultureInfo.InvariantCulture)), new Text(letter.FirstFailedAt.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)),
-                new Text(letter.Attempts.ToString(CultureInfo.InvariantCulture)), new Text(letter.Consumer ?? "(relay)"), new Text(letter.Type), new Text(letter.Key ?? ""), new Text(letter.Blocks ? "yes" : "no"), new Text(letter.Reason));
-        }
-        Write(table);
-        if (found.Count > Shown)
-            Console.WriteLine($"These are the first {Shown}. Narrow the choice with --type, --key or --consumer.");
-        return ExitCodes.Ok;
-    }
-
-    private static async Task<int> HistoryAsync(DeadLetterDesk letters, string source, long? id, CancellationToken cancellationToken)
-    {
-        var acts = await letters.HistoryAsync(id, Shown, cancellationToken);
-        if (acts.Count == 0)
-        {
-            Console.WriteLine($"Source '{source}': nothing was done with dead letters.");
-            return ExitCodes.Ok;
-        }
-        var table = new Table().Border(TableBorder.None).AddColumns("at (UTC)", "id", "consumer", "message", "what", "by", "reason");
-        foreach (var act in acts)
-        {
-            table.AddRow(
-                new Text(act.At.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)), new Text(act.Id.ToString(CultureInfo.InvariantCulture)), new Text(act.Consumer ?? "(relay)"),
-                new Text(act.MessageId ?? ""), new Text(act.What), new Text(act.Actor), new Text(act.Reason ?? ""));
-        }
-        Write(table);
-        return ExitCodes.Ok;
-    }
-
-    private static void Write(Table table)
-    {
-        // A program that reads the list wants whole lines.
-        if (Console.IsOutputRedirected)
-            AnsiConsole.Profile.Width = Wide;
-        AnsiConsole.Write(table);
+        if (!byFailure)
+            return new DeadLetterDesk.Place(id, default);
+        return await desk.ReadAsync(id, 0, cancellationToken) is { } detail
+            ? DeadLetterDesk.Place.Of(detail.Letter)
+            : throw new OutboxConfigurationException($"--after {id.ToString(CultureInfo.InvariantCulture)}: that dead letter is gone, so its place in the order of failures is not known. Begin again without --after, or use --sort id.");
     }
 
     private static async Task<byte[]> ReadAsync(FileInfo file, CancellationToken cancellationToken)
@@ -147,13 +125,5 @@ internal static class DeadLettersCommand
         {
             throw new OutboxConfigurationException($"--body: '{file.FullName}' cannot be read: {exception.Message}", exception);
         }
-    }
-
-    private static int Report(int count, string source, string what)
-    {
-        if (count == 0)
-            throw new OutboxConfigurationException($"Source '{source}': no dead letter is meant by that. List them with 'broker dead-letters list --source {source}'.");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Source '{source}': {count:N0} dead letter(s) {what}."));
-        return ExitCodes.Ok;
     }
 }

@@ -7,7 +7,6 @@ using Outbox;
 using Outbox.RabbitMQ;
 using Outbox.Sql;
 using Outbox.Transport;
-using Spectre.Console;
 
 namespace Broker.Commands;
 
@@ -19,8 +18,8 @@ internal static class ReplayCommand
     public static Command Create()
     {
         var config = CommonOptions.Config();
-        var source = new Option<string>("--source", "-s") { Description = "The source, by its name in the configuration.", HelpName = "name", Required = true };
-        var from = new Option<string>("--from") { Description = "Published at this time or later: 2026-01-31T00:00:00Z. Without a zone it is UTC.", HelpName = "time", Required = true };
+        var source = CommonOptions.Source();
+        var from = new Option<string>("--from") { Description = "Published at this time or later: 2026-01-31T00:00:00Z, or how long ago: 90m, 2h, 7d. Without a zone it is UTC.", HelpName = "time", Required = true };
         var to = new Option<string>("--to") { Description = "Published before this time.", HelpName = "time", Required = true };
         var queue = new Option<string>("--to-queue") { Description = "The queue of the one consumer that is to get the messages. It must exist.", HelpName = "queue", Required = true };
         var type = new Option<string?>("--type") { Description = "Only messages of this type.", HelpName = "type" };
@@ -30,7 +29,7 @@ internal static class ReplayCommand
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(async () =>
         {
             var settings = BrokerConfiguration.Read(BrokerConfiguration.Load(parsed.GetValue(config)));
-            var range = new ArchiveReplay.Range(Time("--from", parsed.GetValue(from)!), Time("--to", parsed.GetValue(to)!), parsed.GetValue(type), parsed.GetValue(key), parsed.GetValue(after));
+            var range = new ArchiveReplay.Range(CommonOptions.TimeOf(from, parsed.GetValue(from), TimeProvider.System)!.Value, CommonOptions.TimeOf(to, parsed.GetValue(to), TimeProvider.System)!.Value, parsed.GetValue(type), parsed.GetValue(key), parsed.GetValue(after));
             if (range.From >= range.To)
                 throw new OutboxConfigurationException($"--from ({range.From:u}) is not before --to ({range.To:u}), so nothing lies between them.");
             var request = new Request(CommonOptions.SourceOf(settings, parsed.GetValue(source)!), range, parsed.GetValue(queue)!);
@@ -56,11 +55,7 @@ internal static class ReplayCommand
         string? failure = null;
         try
         {
-            await AnsiConsole.Progress().Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).StartAsync(async progress =>
-            {
-                var bar = progress.AddTask(Markup.Escape($"{source.Name} → {queue}"), maxValue: count);
-                await replay.RunAsync(range, last, queue, published => bar.Value = published, cancellationToken);
-            });
+            await Output.WithProgressAsync($"{source.Name} → {queue}", count, advance => replay.RunAsync(range, last, queue, advance, cancellationToken));
         }
         catch (Exception exception) when (exception is OutboxConfigurationException or TransportException or DbException or OperationCanceledException)
         {
@@ -90,9 +85,4 @@ internal static class ReplayCommand
             throw new OutboxConfigurationException(exception.IsTransient ? exception.Message : $"{exception.Message} Start its consumer once, which declares it, or check --to-queue.", exception);
         }
     }
-
-    private static DateTime Time(string option, string text) =>
-        DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
-            ? time.UtcDateTime
-            : throw new OutboxConfigurationException($"{option} is '{text}', which is no time. Use one like 2026-01-31T00:00:00Z.");
 }

@@ -1,67 +1,57 @@
 using System.CommandLine;
 using System.Globalization;
-using Broker.Relay;
-using Microsoft.Extensions.Configuration;
+using Broker.Dashboard;
+using Broker.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Outbox.Diagnostics;
 using Outbox.RabbitMQ;
 
 namespace Broker.Commands;
 
-/// <summary><c>broker run</c>: relays every configured source until it is told to stop.</summary>
+/// <summary><c>broker run</c>: relays every configured source, runs the jobs and serves the dashboard until it is told to stop.</summary>
 internal static class RunCommand
 {
     public static Command Create()
     {
         var config = CommonOptions.Config();
-        var command = new Command("run", "Relay the events of all configured sources until stopped (Ctrl-C or SIGTERM).") { config };
-        command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(() => RunAsync(parsed.GetValue(config), cancellationToken)));
+        var roles = new Option<string?>("--roles")
+        {
+            Description = "What it does: one or more of relay, jobs and dashboard, with commas. Default: Broker:Roles, or all three.",
+            HelpName = "roles",
+        };
+        var urls = new Option<string?>("--urls")
+        {
+            Description = $"Where it listens, for example http://*:8080. Default: Broker:Http:Urls, or {HostSettings.DefaultUrl}; without the role dashboard, nowhere.",
+            HelpName = "urls",
+        };
+        var command = new Command("run", "Relay the events of all configured sources, run the jobs and serve the dashboard until stopped (Ctrl-C or SIGTERM).") { config, roles, urls };
+        command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(() => RunAsync(parsed.GetValue(config), parsed.GetValue(roles), parsed.GetValue(urls), cancellationToken)));
         return command;
     }
 
-    private static async Task<int> RunAsync(FileInfo? file, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(FileInfo? file, string? roles, string? urls, CancellationToken cancellationToken)
     {
         var contents = ConfigurationReload.ContentsOf(file);
         var configuration = BrokerConfiguration.Load(file);
-        var settings = BrokerConfiguration.Read(configuration);
+        var hosting = HostConfiguration.Read(configuration, roles, urls);
+        var relays = hosting.Roles.HasFlag(WorkerRoles.Relay);
+        var settings = BrokerConfiguration.Read(configuration, needsRabbitMq: relays);
 
-        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "broker" });
-        builder.Configuration.AddConfiguration(configuration);
-        builder.Logging
-            .AddConfiguration(configuration.GetSection("Logging"))
-            .AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning)
-            .AddSimpleConsole(console =>
-            {
-                console.SingleLine = true;
-                console.UseUtcTimestamp = true;
-                console.TimestampFormat = "yyyy-MM-dd HH:mm:ss.fff ";
-            });
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
-        builder.Services.AddSingleton(services => new RabbitMqTransport(settings.RabbitMq!, services.GetRequiredService<ILoggerFactory>(), TimeProvider.System));
-        builder.Services.AddSingleton(services =>
+        ListenCheck.Run(hosting.Urls);
+
+        using var host = WorkerHost.Build(configuration, settings, hosting, file, contents);
+        if (relays)
         {
-            var sources = new RelaySources(services.GetRequiredService<RabbitMqTransport>());
-            sources.Take(settings);
-            return sources;
-        });
-        builder.Services.AddSingleton(services => new RelayService(
-            services.GetRequiredService<RelaySources>().Current, TimeProvider.System, services.GetRequiredService<ILogger<RelayService>>(), StepSignals.None));
-        builder.Services.AddHostedService(services => services.GetRequiredService<RelayService>());
-        // Last, so that it stops first.
-        builder.Services.AddHostedService(services => new ConfigurationReload(
-            file, contents, settings, services.GetRequiredService<RelaySources>(), services.GetRequiredService<RelayService>(), TimeProvider.System, services.GetRequiredService<ILogger<ConfigurationReload>>()));
-        // The empty builder brings no lifetime of its own.
-        builder.Services.AddSingleton<IHostLifetime, Microsoft.Extensions.Hosting.Internal.ConsoleLifetime>();
-
-        using var host = builder.Build();
-        await StartupCheck.RunAsync(
-            host.Services.GetRequiredService<RelaySources>().Current,
-            host.Services.GetRequiredService<RabbitMqTransport>(),
-            host.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Broker"),
-            cancellationToken);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"broker relays {settings.Sources.Count} source(s): {string.Join(", ", settings.Sources.Select(s => $"{s.Name} ({s.Dialect})"))}. Stop with Ctrl-C."));
+            await StartupCheck.RunAsync(
+                host.Services.GetRequiredService<RelaySources>().Current,
+                host.Services.GetRequiredService<RabbitMqTransport>(),
+                host.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Broker"),
+                cancellationToken);
+        }
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"broker {(relays ? "relays" : "looks after")} {settings.Sources.Count} source(s): {string.Join(", ", settings.Sources.Select(s => $"{s.Name} ({s.Dialect})"))}. Stop with Ctrl-C."));
+        if (hosting.Roles.HasFlag(WorkerRoles.Dashboard))
+            Console.WriteLine($"Dashboard: {string.Join(", ", hosting.Urls.Select(url => url.TrimEnd('/') + DashboardSettings.Path))}");
         await host.RunAsync(cancellationToken);
         return ExitCodes.Ok;
     }

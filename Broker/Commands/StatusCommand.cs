@@ -1,108 +1,69 @@
 using System.CommandLine;
-using System.Data.Common;
 using System.Globalization;
-using Broker.Relay;
-using Outbox.Sql;
 using Spectre.Console;
 
 namespace Broker.Commands;
 
-/// <summary><c>broker status</c>: what waits in each source, and for how long.</summary>
+/// <summary><c>broker status</c>: what waits in each source, for how long, and how fast it goes.</summary>
 internal static class StatusCommand
 {
-    /// <summary>A source that has not answered by then is shown as unreachable; the others are not kept waiting.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
-    private sealed record Status(SourceSettings Source, OutboxBacklog? Backlog, string Remark, IReadOnlyList<DeadLetterDesk.Letter> Letters, IReadOnlyList<BlockedKey> Blocked);
-
-    /// <summary>Dead letters that are named.</summary>
-    private const int Named = 3;
+    /// <summary>Between the two looks that the rates come from.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     public static Command Create()
     {
-        var config = CommonOptions.Config();
-        var command = new Command("status", "Show what waits in the outbox of each configured source, and for how long. The exit code is 1 if a source cannot be asked.") { config };
+        var (config, json) = (CommonOptions.Config(), CommonOptions.Json());
+        var watch = new Option<int?>("--watch", "-w") { Description = "Look again every so many seconds, 2 if none are given, until stopped.", HelpName = "seconds", Arity = ArgumentArity.ZeroOrOne };
+        Bench.BenchOptions.AtLeast(watch, 1);
+        var command = new Command("status", "Show what waits in the outbox of each configured source, for how long, how fast it comes and goes, and what does not flow. The exit code is 1 if a source cannot be asked.") { config, json, watch };
         command.SetAction((parsed, cancellationToken) => CommonOptions.GuardAsync(async () =>
         {
             var settings = BrokerConfiguration.Read(BrokerConfiguration.Load(parsed.GetValue(config)), needsRabbitMq: false);
-            var all = await Task.WhenAll(settings.Sources.Select(source => AskAsync(source, cancellationToken)));
-            Show(all);
-            return all.All(s => s.Backlog is not null) ? ExitCodes.Ok : ExitCodes.Failed;
+            await using var reader = new StatusReader(settings.Sources, TimeProvider.System);
+            if (parsed.GetResult(watch) is { Implicit: false })
+                return await WatchAsync(reader, TimeSpan.FromSeconds(parsed.GetValue(watch) ?? 2), parsed.GetValue(json), cancellationToken);
+            var first = await reader.LookAsync(null, cancellationToken);
+            await Task.Delay(Pause, TimeProvider.System, cancellationToken);
+            var all = await reader.LookAsync(first, cancellationToken);
+            if (parsed.GetValue(json))
+                Output.WriteJson(StatusOutput.Shape(all));
+            else
+                Output.Write(StatusOutput.Render(all));
+            return all.All(s => s.Trouble is null) ? ExitCodes.Ok : ExitCodes.Failed;
         }));
         return command;
     }
 
-    private static async Task<Status> AskAsync(SourceSettings source, CancellationToken cancellationToken)
+    /// <summary>On a terminal one picture that is drawn again and again; otherwise one after another.</summary>
+    private static async Task<int> WatchAsync(StatusReader reader, TimeSpan pause, bool asJson, CancellationToken cancellationToken)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(Patience);
-        try
+        IReadOnlyList<SourceStatus>? all = null;
+        async Task RepeatAsync(Action<IReadOnlyList<SourceStatus>> show)
         {
-            return await Task.Run(() => ReadAsync(source, limit.Token), limit.Token).WaitAsync(limit.Token);
+            while (true)
+            {
+                show(all = await reader.LookAsync(all, cancellationToken));
+                await Task.Delay(all.All(s => s.In is null) ? Pause : pause, TimeProvider.System, cancellationToken);
+            }
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        if (!asJson && Output.IsTerminal)
         {
-            return new Status(source, null, "no answer", [], []);
+            await AnsiConsole.Live(new Text("")).StartAsync(async picture => await RepeatAsync(status =>
+            {
+                picture.UpdateTarget(new Rows(Output.Cell(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():yyyy-MM-dd HH:mm:ss} UTC, every {pause.TotalSeconds:0} s. Stop with Ctrl-C.")), StatusOutput.Render(status)));
+                picture.Refresh();
+            }));
         }
-        catch (Exception exception) when (exception is DbException or Outbox.OutboxConfigurationException)
+        else
         {
-            return new Status(source, null, exception is DbException ? SqlErrors.TextOf(exception) : exception.Message, [], []);
+            await RepeatAsync(status =>
+            {
+                if (asJson)
+                    Output.WriteJson(StatusOutput.Shape(status), inOneLine: true);
+                else
+                    Output.Write(StatusOutput.Render(status));
+            });
         }
+        return ExitCodes.Ok;
     }
-
-    private static async Task<Status> ReadAsync(SourceSettings source, CancellationToken cancellationToken)
-    {
-        await using var dataSource = DataSources.Create(source.Dialect, source.ConnectionString);
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer: false, cancellationToken);
-        var (partitions, change) = await Repartitioning.ReadAsync(connection, cancellationToken);
-        var backlog = await OutboxBacklog.ReadAsync(connection, partitions, cancellationToken);
-        var letters = backlog.Aside.DeadLetters == 0 ? [] : await new DeadLetterDesk(dataSource, source.Dialect, DeadLetterDesk.ThisUser).ListAsync(new DeadLetterDesk.Filter(), 0, Named, cancellationToken);
-        return new Status(source, backlog, change == 0 ? "" : "its partitions are being changed: nothing is published meanwhile", letters, await RelayStatus.ReadAsync(connection, cancellationToken));
-    }
-
-    private static void Show(IReadOnlyList<Status> all)
-    {
-        var table = new Table().Border(TableBorder.None).AddColumns("source", "engine");
-        foreach (var name in (string[])["backlog", "oldest", "scheduled", "deferred", "blocked keys", "dead letters"])
-            table.AddColumn(new TableColumn(name).RightAligned());
-        table.AddColumn("");
-        foreach (var (source, backlog, remark, _, _) in all)
-        {
-            table.AddRow(
-                new Text(source.Name), new Text(source.Dialect.Name),
-                new Text(backlog is null ? "?" : string.Create(CultureInfo.InvariantCulture, $"{(backlog.IsEstimate ? "~" : "")}{backlog.Rows:N0}")),
-                new Text(backlog is null ? "?" : string.Create(CultureInfo.InvariantCulture, $"{backlog.Lag.TotalSeconds:0.0} s")),
-                new Text(backlog is null ? "?" : Counted(backlog.Aside.Scheduled)),
-                new Text(backlog is null ? "?" : Counted(backlog.Aside.Deferred)),
-                new Text(backlog is null ? "?" : string.Create(CultureInfo.InvariantCulture, $"{backlog.Aside.BlockedKeys:N0}")),
-                new Text(backlog is null ? "?" : string.Create(CultureInfo.InvariantCulture, $"{backlog.Aside.DeadLetters:N0}")),
-                new Text(remark));
-        }
-        AnsiConsole.Write(table);
-        foreach (var status in all.Where(s => s.Backlog is not null))
-            Explain(status, status.Backlog!.Aside);
-    }
-
-    /// <summary>What does not flow by itself, and what to do about it.</summary>
-    private static void Explain(Status status, OutboxAside aside)
-    {
-        var name = status.Source.Name;
-        foreach (var letter in status.Letters)
-        {
-            var what = letter is { Blocks: true, Key: { } key } ? $"key '{key}' waits since" : "set aside";
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {what} {letter.FirstFailedAt:yyyy-MM-dd HH:mm} UTC: {(letter.Consumer is { } consumer ? $"consumer '{consumer}', " : "")}'{letter.Type}': {letter.Reason}"));
-        }
-        foreach (var blocked in status.Blocked.Where(b => b.State != "dead-letter").Take(Named))
-        {
-            var what = blocked.State == "type" ? $"type '{blocked.Type}' waits" : blocked.Key is null ? $"a message of type '{blocked.Type}' is tried again" : $"key '{blocked.Key}' waits for '{blocked.Type}', which is tried again,";
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {what} since {blocked.Since:yyyy-MM-dd HH:mm} UTC ({blocked.Waiting:N0} rows): {blocked.Reason}"));
-        }
-        if (aside.DeadLetters > 0)
-            Console.WriteLine($"{name}: see 'broker dead-letters list --source {name}', then 'redrive' or 'discard'.");
-        if (aside.Stray > 0)
-            Console.WriteLine($"{name}: {Counted(aside.Stray)} rows lie in partitions that nobody reads; its writers count wrongly. Mend them, then 'broker schema --source {name} --set-partitions' to another number and back moves the rows.");
-    }
-
-    private static string Counted(long rows) => string.Create(CultureInfo.InvariantCulture, $"{rows:N0}{(rows >= OutboxAside.CountLimit ? "+" : "")}");
 }

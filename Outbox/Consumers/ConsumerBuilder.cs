@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Outbox.Health;
 using Outbox.Receipts;
 
 namespace Outbox.Consumers;
@@ -117,10 +118,13 @@ public sealed class ConsumerBuilder
         _services.AddSingleton(options);
         if (options.Announces)
             outbox.Announced.Add(new AnnouncedConsumer(options, () => MessageProcessor.TypesOf(outbox.Options.MessageTypes, handlers)));
+        _services.AddKeyedSingleton(options.Name, (provider, _) => new ConsumerState(options, provider.TransportOf(outbox), provider.GetService<TimeProvider>() ?? TimeProvider.System));
+        _services.AddSingleton<IHealthReporter>(provider => provider.GetRequiredKeyedService<ConsumerState>(options.Name));
         _services.AddSingleton<IHostedService>(provider => new ConsumerService(
             options,
             provider.TransportOf(outbox),
             new MessageProcessor(options, outbox, handlers, provider),
+            provider.GetRequiredKeyedService<ConsumerState>(options.Name),
             provider.GetService<TimeProvider>() ?? TimeProvider.System,
             provider.GetRequiredService<ILogger<ConsumerService>>()));
     }

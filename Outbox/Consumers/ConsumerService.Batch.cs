@@ -82,6 +82,7 @@ internal sealed partial class ConsumerService
         foreach (var share in shares)
             share.Messages.RemoveAll(m => m.Delivery.IsLost);
         var batch = shares.SelectMany(s => s.Messages).ToList();
+        state.Together(batch.Count);
         IReadOnlyList<BatchResult> results;
         try
         {

@@ -28,6 +28,7 @@ internal sealed partial class ConsumerService
             Released = () => transport.Doorbell.Ring(bell),
         };
         using var others = transport.Doorbell.Listen(bell, share.Wake);
+        state.Reading();
         await share.RunAsync(stoppingToken).ConfigureAwait(false);
     }
 
@@ -71,6 +72,7 @@ internal sealed partial class ConsumerService
             {
                 if (await ClaimNumberAsync(stoppingToken).ConfigureAwait(false) is not { } error)
                     return;
+                state.Unfit(error);
                 Log.PartitionsUnfit(logger, error, delay.TotalSeconds);
             }
             catch (Exception exception) when (exception is TransportException { IsTransient: true } || SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception))

@@ -12,7 +12,7 @@ namespace Outbox.Consumers;
 /// If the process dies before the commit, nothing happened and the broker delivers again. If it dies between commit and accept, the broker delivers again and the inbox tells.
 /// If it sleeps anywhere, another process may get the same message: the inbox's unique key lets one of them commit.
 /// </remarks>
-internal sealed partial class ConsumerService(ConsumerOptions options, ITransport transport, MessageProcessor processor, TimeProvider time, ILogger<ConsumerService> logger) : BackgroundService
+internal sealed partial class ConsumerService(ConsumerOptions options, ITransport transport, MessageProcessor processor, ConsumerState state, TimeProvider time, ILogger<ConsumerService> logger) : BackgroundService
 {
     private const int MaxBrokenConnections = 20;
     private static readonly TimeSpan OutageRetry = TimeSpan.FromMilliseconds(500);
@@ -29,6 +29,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        using var shown = state.Run();
         await SchemaFitsAsync(stoppingToken).ConfigureAwait(false);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         // Before the broker: while that is away, what was deferred is tried on.
@@ -48,12 +49,14 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
             else
             {
                 subscription = await SubscribeAsync(0, stoppingToken).ConfigureAwait(false);
+                state.Reading();
                 Log.ConsumerStarted(logger, options.Name, options.Queue, processor.Types.Count, options.Concurrency);
                 await workers.ConfigureAwait(false);
             }
         }
         finally
         {
+            state.Stopped(stoppingToken.IsCancellationRequested);
             // Also when the broker has refused the subscription for good: the error is to be seen, and nothing goes on without a queue.
             await stop.CancelAsync().ConfigureAwait(false);
             await workers.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -72,6 +75,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         (delivery, _) =>
         {
             _retries.Active();
+            state.Delivered();
             var incoming = new IncomingMessage(delivery);
             _work.Add(options.QueueKeyOf(incoming), incoming);
             return ValueTask.CompletedTask;
@@ -102,6 +106,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
             catch (OutboxConfigurationException exception)
             {
                 var delay = Backoff.Delay(failures, OutageRetry, LongestOutageRetry);
+                state.Unfit(exception.Message);
                 Log.SchemaUnfit(logger, exception.Message, delay.TotalSeconds);
                 await Task.Delay(delay, time, stoppingToken).ConfigureAwait(false);
             }
@@ -241,13 +246,17 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
                 if (!_unavailable)
                 {
                     _unavailable = true;
+                    state.DatabaseAway(SqlErrors.TextOf(exception));
                     Log.DatabaseUnavailable(logger, options.Name, SqlErrors.TextOf(exception));
                 }
                 await Task.Delay(Backoff.Delay(failures, OutageRetry, LongestOutageRetry), time, stoppingToken).ConfigureAwait(false);
             }
             var waited = _unavailable;
             if (waited)
+            {
+                state.Reading();
                 Log.DatabaseAvailable(logger, options.Name);
+            }
             _unavailable = false;
             return waited;
         }
@@ -317,6 +326,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         {
             case BatchOutcome.Applied:
                 OutboxMetrics.Applied.Add(1, tag);
+                state.Applied(incoming);
                 if (logger.IsEnabled(LogLevel.Debug))
                     Log.Applied(logger, options.Name, incoming.ToString());
                 break;
@@ -327,10 +337,12 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
                 break;
             case BatchOutcome.Failed:
                 OutboxMetrics.Failures.Add(1, tag);
+                state.Deferred("failed");
                 Log.AttemptFailed(logger, options.Name, incoming.ToString(), incoming.Attempts + 1, options.MaxAttempts, result.Wait.TotalSeconds, MessageProcessor.ReasonOf(result.Error!));
                 _retries.Soon(result.Wait);
                 break;
             case BatchOutcome.Behind:
+                state.Deferred("behind");
                 if (logger.IsEnabled(LogLevel.Debug))
                     Log.Behind(logger, options.Name, incoming.ToString());
                 _retries.Soon(TimeSpan.Zero);

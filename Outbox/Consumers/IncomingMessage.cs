@@ -42,6 +42,9 @@ internal sealed class IncomingMessage
 
     public string? Source { get; }
 
+    /// <summary>When its row was written, if the message says so.</summary>
+    public DateTimeOffset? WrittenAt => DateTimeOffset.TryParse(Attribute(MessageHeaders.Time), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var written) ? written : null;
+
     /// <summary>The key's own sequence, if the message has one.</summary>
     public long? KeySequence => _keySequence ??= long.TryParse(Attribute(MessageHeaders.KeySequence), NumberStyles.None, CultureInfo.InvariantCulture, out var sequence) ? sequence : null;
 

@@ -1,5 +1,4 @@
 using System.Data.Common;
-using System.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox.Diagnostics;
@@ -207,7 +206,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     }
 
     /// <summary>Stage 7: the handler, and what it changed. The messages are of one type.</summary>
-    private async Task HandleAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
+    private async Task RunHandlerAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
     {
         await messages[0].Handler.InvokeAsync(
             scope,
@@ -233,22 +232,4 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         Attempt = message.Incoming.Attempts + 1,
         Transaction = session.Transaction,
     };
-
-    /// <summary>One message goes on in its own trace; several have one of their own, with links to theirs.</summary>
-    private Activity? Start(IReadOnlyList<ReadableMessage> messages)
-    {
-        if (!OutboxTracing.Source.HasListeners())
-            return null;
-        if (messages is [var only])
-            return OutboxTracing.Source.StartActivity($"process {options.Queue}", ActivityKind.Consumer, TraceOf(only));
-        var links = messages.Select(TraceOf).Where(c => c != default).Select(c => new ActivityLink(c));
-        return OutboxTracing.Source.StartActivity($"process {options.Queue}", ActivityKind.Consumer, parentContext: default, [new("messaging.batch.message_count", messages.Count)], links);
-    }
-
-    private static ActivityContext TraceOf(ReadableMessage message)
-    {
-        var headers = message.Incoming.Delivery.Headers;
-        ActivityContext.TryParse(headers.GetValueOrDefault(MessageHeaders.TraceParent), headers.GetValueOrDefault(MessageHeaders.TraceState), isRemote: true, out var context);
-        return context;
-    }
 }

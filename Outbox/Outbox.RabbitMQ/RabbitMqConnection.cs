@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Outbox.Transport;
 using RabbitMQ.Client;
 
 namespace Outbox.RabbitMQ;
@@ -15,6 +16,10 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
     private readonly SemaphoreSlim _connecting = new(1);
     private Open? _open;
     private bool _disposed;
+    private TransportStanding _standing = TransportStanding.Unused;
+
+    /// <summary>How the connection stands, as far as is known without asking.</summary>
+    public TransportStanding Standing => Volatile.Read(ref _standing);
 
     public RabbitMqConnection(RabbitMqOptions options, string purpose, ILogger logger) : this(CreateFactory(options, purpose), purpose, logger)
     {
@@ -121,24 +126,37 @@ internal sealed class RabbitMqConnection : IAsyncDisposable
 
     private async Task<Open> ConnectAsync(CancellationToken cancellationToken)
     {
-        var connection = await _factory.CreateConnectionAsync(cancellationToken).ConfigureAwait(false);
+        IConnection connection;
+        try
+        {
+            connection = await _factory.CreateConnectionAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (RabbitMqErrors.IsFromBroker(exception))
+        {
+            Volatile.Write(ref _standing, new TransportStanding(TransportCondition.Away, exception.GetBaseException().Message));
+            throw;
+        }
         var open = new Open(connection);
+        Volatile.Write(ref _standing, TransportStanding.Connected);
         connection.ConnectionBlockedAsync += (_, blocked) =>
         {
             Log.Blocked(_logger, _purpose, blocked.Reason);
             open.Block();
+            Volatile.Write(ref _standing, new TransportStanding(TransportCondition.Blocked, blocked.Reason));
             return Task.CompletedTask;
         };
         connection.ConnectionUnblockedAsync += (_, _) =>
         {
             Log.Unblocked(_logger, _purpose);
             open.Unblock();
+            Volatile.Write(ref _standing, TransportStanding.Connected);
             return Task.CompletedTask;
         };
         connection.ConnectionShutdownAsync += (_, shutdown) =>
         {
             if (shutdown.Initiator != ShutdownInitiator.Application)
                 Log.Disconnected(_logger, _purpose, shutdown.ReplyText);
+            Volatile.Write(ref _standing, new TransportStanding(TransportCondition.Away, shutdown.ReplyText));
             open.Unblock();
             return Task.CompletedTask;
         };

@@ -7,7 +7,7 @@ namespace Outbox.RabbitMQ;
 
 /// <summary>Stage 4 of a message's way: RabbitMQ, with publisher confirms, mandatory routing and persistent messages, none of which can be switched off (G2).</summary>
 /// <remarks>Publishing and consuming have a connection each, so that a broker that blocks publishers still takes accepts.</remarks>
-public sealed class RabbitMqTransport : ITransport
+public sealed class RabbitMqTransport : ITransport, ITransportState
 {
     private readonly RabbitMqOptions _options;
     private readonly RabbitMqConnection _publishing;
@@ -34,6 +34,12 @@ public sealed class RabbitMqTransport : ITransport
     /// <inheritdoc/>
     /// <remarks>A direct exchange <c>outbox.doorbell</c>, and for each process that listens an exclusive queue <c>outbox.doorbell.…</c>. A user without rights to them gets one warning, and relays look by themselves.</remarks>
     public IDoorbell Doorbell => _doorbell;
+
+    string ITransportState.System => "rabbitmq";
+
+    TransportStanding ITransportState.Publishing => _publishing.Standing;
+
+    TransportStanding ITransportState.Consuming => _consuming.Standing;
 
     /// <inheritdoc/>
     public async Task<IPublishChannel> OpenPublishChannelAsync(PublishChannelOptions options, CancellationToken cancellationToken)

@@ -51,13 +51,6 @@ internal sealed partial class PostgreSqlDialect
         FROM dead_letters WHERE side = 'relay' AND state = 'blocking' AND partition = @partition AND partition_key IS NOT NULL
         """;
 
-    internal override string ListDeadLetters =>
-        """
-        SELECT id, state, partition, sequence, type, partition_key, message_id::text, reason, attempts, first_failed_at, side, consumer FROM dead_letters
-        WHERE state IN ('dead', 'blocking') AND id > @after AND id = coalesce(@id, id)
-        AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) AND (@consumer IS NULL OR (side = 'consumer' AND consumer = @consumer)) ORDER BY id LIMIT @limit
-        """;
-
     private const string ChosenLetters = "d.id = ANY(@ids) AND d.state IN ('dead', 'blocking')";
 
     private const string Chosen = $"{ChosenLetters} AND d.side = 'relay'";

@@ -316,10 +316,6 @@ public abstract partial class SqlDialect
     /// <summary>The dead letters of a @partition that block their keys. Columns: partition_key, sequence, type, reason, seconds since the first failure.</summary>
     internal abstract string ReadBlocking { get; }
 
-    /// <summary>The dead letters that wait for an operator, in order of their ids: @after, @limit, and @id, @type, @key, @consumer, each null for any.
-    /// Columns: id, state, partition, sequence, type, partition_key, message_id as text, reason, attempts, first_failed_at, side, consumer.</summary>
-    internal abstract string ListDeadLetters { get; }
-
     /// <summary>Moves the relay's dead letters back into the outbox: @ids. Those that block a key return to their old places, so that they go before the later rows of it; the others are numbered anew. Statements of one transaction.</summary>
     internal abstract IReadOnlyList<string> RedriveDeadLetters { get; }
 

@@ -63,13 +63,6 @@ internal sealed partial class SqlServerDialect
         FROM dead_letters WHERE side = N'relay' AND state = N'blocking' AND partition = @partition AND partition_key IS NOT NULL
         """;
 
-    internal override string ListDeadLetters =>
-        """
-        SELECT TOP (@limit) id, state, partition, sequence, type, partition_key, CAST(message_id AS nvarchar(36)), reason, attempts, first_failed_at, side, consumer FROM dead_letters
-        WHERE state IN (N'dead', N'blocking') AND id > @after AND id = COALESCE(@id, id)
-        AND (@type IS NULL OR type = @type) AND (@key IS NULL OR partition_key = @key) AND (@consumer IS NULL OR (side = N'consumer' AND consumer = @consumer)) ORDER BY id
-        """;
-
     private const string ChosenLetters = "d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking')";
 
     private const string Chosen = $"{ChosenLetters} AND d.side = N'relay'";

@@ -6,7 +6,7 @@ namespace Outbox.Transport;
 
 /// <summary>A transport inside one process, with RabbitMQ's semantics: topic routing, confirms, unroutable messages, redelivery of what was not accepted, dead-letter queues.</summary>
 /// <remarks>For tests and for programs with nothing installed. It keeps messages in memory only: what is in a queue when the process ends is gone, whatever the outbox believes.</remarks>
-public sealed class InMemoryTransport : ITransport
+public sealed class InMemoryTransport : ITransport, ITransportState
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, InMemoryQueue> _queues = new(StringComparer.Ordinal);
@@ -15,6 +15,12 @@ public sealed class InMemoryTransport : ITransport
 
     /// <inheritdoc/>
     public IDoorbell Doorbell => _doorbell;
+
+    string ITransportState.System => "in_memory";
+
+    TransportStanding ITransportState.Publishing => TransportStanding.Connected;
+
+    TransportStanding ITransportState.Consuming => TransportStanding.Connected;
 
     /// <summary>Declares a queue and binds it, as a consumer would, so that it collects messages before its consumer comes.</summary>
     public void Bind(string queue, string exchange, params IReadOnlyCollection<string> types)

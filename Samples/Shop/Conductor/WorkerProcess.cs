@@ -5,7 +5,7 @@ namespace Shop.Conductor;
 /// <summary>The standalone relay worker, <c>broker run</c>, as an operator would start it: with a configuration file and nothing else.</summary>
 internal static class WorkerProcess
 {
-    public static ChildProcess Start(RunPlan plan) => ChildProcess.Start("worker", Program(), ["run", "--config", plan.FileOf("worker.json")], plan.Folder);
+    public static ChildProcess Start(RunPlan plan) => ChildProcess.Start("worker", Program(), ["run", "--roles", "relay", "--config", plan.FileOf("worker.json")], plan.Folder);
 
     public static Task WriteConfigurationAsync(RunPlan plan, CancellationToken cancellationToken)
     {

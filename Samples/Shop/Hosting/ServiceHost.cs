@@ -60,6 +60,8 @@ internal static class ServiceHost
                 console.UseUtcTimestamp = true;
                 console.TimestampFormat = "HH:mm:ss.fff ";
             });
+        if (Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT") is { Length: > 0 })
+            ServiceTelemetry.Add(builder.Services, settings.Service);
         // Registered first, so that it is stopped last and counts everything.
         builder.Services.AddHostedService(services => new ServiceStatusWriter(settings.StatusFile, services));
     }

@@ -1,0 +1,67 @@
+using System.Net;
+using System.Net.Sockets;
+using Newtonsoft.Json;
+using Newtonsoft.Json.Linq;
+
+namespace Broker.Tests.Support;
+
+/// <summary>A worker that listens, and what it answers to probes and scrapers.</summary>
+internal sealed class WorkerHttp : IAsyncDisposable
+{
+    private readonly HttpClient _client;
+
+    private WorkerHttp(WorkerProcess process, Uri address) => (Process, _client) = (process, new HttpClient { BaseAddress = address });
+
+    public WorkerProcess Process { get; }
+
+    /// <param name="configuration">The object under <c>Broker</c>.</param>
+    /// <param name="file">The file to write it to.</param>
+    public static WorkerHttp Start(object configuration, string? file = null)
+    {
+        file ??= Path.Combine(TestServers.Folder, "worker.json");
+        File.WriteAllText(file, JsonConvert.SerializeObject(new { Broker = configuration }));
+        var address = $"http://127.0.0.1:{FreePort()}";
+        return new WorkerHttp(WorkerProcess.Run(Path.GetDirectoryName(file)!, "run", "--roles", "relay", "--urls", address, "--config", file), new Uri(address));
+    }
+
+    /// <summary>What it answers; null while it does not listen.</summary>
+    public async Task<(HttpStatusCode Code, string Text)?> GetAsync(string path)
+    {
+        try
+        {
+            using var response = await _client.GetAsync(path);
+            return (response.StatusCode, await response.Content.ReadAsStringAsync());
+        }
+        catch (HttpRequestException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Waits until a part of its health is in a state, and gives the code of the answer and the part.</summary>
+    public async Task<(HttpStatusCode Code, JObject Part)> HealthBecomesAsync(string path, string part, string state)
+    {
+        (HttpStatusCode Code, JObject Part) found = default;
+        await Eventually.IsTrueAsync(async () =>
+        {
+            if (await GetAsync(path) is not { } answer || JObject.Parse(answer.Text)["parts"]![part] is not JObject now)
+                return false;
+            found = (answer.Code, now);
+            return (string?)now["state"] == state;
+        }, $"{path}: {part} is {state}; the worker said:\n{Process.Output}");
+        return found;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        await Process.DisposeAsync();
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

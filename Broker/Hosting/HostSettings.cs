@@ -1,0 +1,19 @@
+using Broker.Dashboard;
+
+namespace Broker.Hosting;
+
+/// <summary>How the worker is hosted: its roles, where it listens, and its dashboard.</summary>
+internal sealed class HostSettings
+{
+    /// <summary>Where it listens when nothing is said.</summary>
+    public const string DefaultUrl = "http://localhost:8080";
+
+    /// <summary>What it does.</summary>
+    public required WorkerRoles Roles { get; init; }
+
+    /// <summary>Where it listens; empty: nowhere. Without the dashboard it listens only where it is told to.</summary>
+    public required IReadOnlyList<string> Urls { get; init; }
+
+    /// <summary>Its dashboard.</summary>
+    public required DashboardSettings Dashboard { get; init; }
+}

@@ -1,0 +1,49 @@
+using Broker.Relay;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Outbox.Health;
+using Outbox.RabbitMQ;
+using Outbox.Transport;
+
+namespace Broker.Telemetry;
+
+/// <summary>The worker's health: the process, its configuration, RabbitMQ and each source, as they are known without asking anybody.</summary>
+internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLifetime lifetime) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(OutboxHealthCheck.Of([.. Report()], ""));
+
+    private IEnumerable<HealthFinding> Report()
+    {
+        // As long as the process serves this, it can be started without a role to relay: then there is nothing else to tell.
+        var sources = services.GetService<RelaySources>()?.Current.Select(s => new SourceHealth(s).Report()).ToList() ?? [];
+        yield return ReportProcess(sources);
+        if (services.GetService<ConfigurationReload>() is { } reload)
+        {
+            yield return reload.Refusal is { } refusal
+                ? new HealthFinding("configuration", "refused", HealthStatus.Degraded, $"The files hold a mistake, and the worker goes on with what it had. {refusal}")
+                : new HealthFinding("configuration", "in use", HealthStatus.Healthy, "What the files hold is in use.");
+        }
+        if (sources.Count > 0 && services.GetService<RabbitMqTransport>() is ITransportState transport)
+            yield return ReportBroker(transport.Publishing);
+        foreach (var source in sources)
+            yield return source;
+    }
+
+    private HealthFinding ReportProcess(List<HealthFinding> sources)
+    {
+        if (lifetime.ApplicationStopping.IsCancellationRequested)
+            return new HealthFinding("process", "stopping", HealthStatus.Unhealthy, "It finishes what is on its way and gives its leases up.");
+        if (!lifetime.ApplicationStarted.IsCancellationRequested || (sources.Count > 0 && sources.All(s => s.State == "starting")))
+            return new HealthFinding("process", "starting", HealthStatus.Unhealthy, "No source has been reached, or found to be away, yet.");
+        return new HealthFinding("process", "running", HealthStatus.Healthy, "It runs.");
+    }
+
+    private static HealthFinding ReportBroker(TransportStanding standing) => standing.Condition switch
+    {
+        TransportCondition.Connected => new HealthFinding("rabbitmq", "connected", HealthStatus.Healthy, "The connection for publishing is open."),
+        TransportCondition.Blocked => new HealthFinding("rabbitmq", "blocked", HealthStatus.Degraded, $"RabbitMQ takes no messages now: {standing.Reason}"),
+        TransportCondition.Away => new HealthFinding("rabbitmq", "away", HealthStatus.Degraded, $"It is tried again and again, and nothing is lost. {standing.Reason}"),
+        _ => new HealthFinding("rabbitmq", "unused", HealthStatus.Healthy, "Nothing was published yet: this worker drains no partition."),
+    };
+}
