@@ -154,11 +154,20 @@ internal sealed class RelayMetricTests
         await _metrics.GaugeBecomesAsync(1, "outbox.stray");
         Assert.That(_metrics.Gauge("outbox.lag"), Is.InRange(290, 400));
 
-        await _database.ExecuteAsync("DROP TABLE outbox_messages");
+        await _database.InsertAsync();
+        Assert.That(_metrics.Gauge("outbox.backlog"), Is.EqualTo(3), "the next look is seconds away");
+    }
+
+    [Test]
+    public async Task A_relay_whose_database_fails_is_shown_as_down_and_counts_its_errors()
+    {
+        await using var relay = await StartAsync(new ScriptedTransport());
+        await _metrics.GaugeBecomesAsync(1, "outbox.relay.up");
+
         await _database.ExecuteAsync("DROP TABLE leases");
         await _metrics.GaugeBecomesAsync(0, "outbox.relay.up");
         Assert.That(_metrics.Sum("outbox.relay.errors", ("error.type", "database")), Is.Positive);
-        Assert.That(_metrics.Gauge("outbox.backlog"), Is.EqualTo(3), "the last look stands while nobody can look");
+
         await _database.CreateTablesAsync();
         await _metrics.GaugeBecomesAsync(1, "outbox.relay.up");
     }

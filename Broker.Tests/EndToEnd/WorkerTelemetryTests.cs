@@ -59,6 +59,7 @@ internal sealed class WorkerTelemetryTests
     {
         await using var worker = WorkerHttp.Start(new { RabbitMq = new { Uri = "amqp://guest:s3cret@127.0.0.1:1/" }, Exchange = _exchange, Sources = new { orders = WorkerProcess.Source(_database) } });
 
+        await worker.HealthBecomesAsync("/health/ready", "process", "running");
         Assert.That((await worker.HealthBecomesAsync("/health/ready", "rabbitmq", "away")).Code, Is.EqualTo(HttpStatusCode.OK));
         Assert.That((await worker.HealthBecomesAsync("/health", "source/orders", "broker away")).Code, Is.EqualTo(HttpStatusCode.ServiceUnavailable));
         Assert.That((await worker.GetAsync("/health"))!.Value.Text, Does.Not.Contain("s3cret"));

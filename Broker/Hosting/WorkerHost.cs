@@ -54,6 +54,8 @@ internal static class WorkerHost
         builder.Configuration.AddConfiguration(configuration);
         builder.Logging
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
+            // It would say with each probe what the probe is told.
+            .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None)
             .AddFilter("Broker.Dashboard.Security", LogLevel.Warning)
             .AddFilter("Hangfire", LogLevel.Warning)
             .AddConfiguration(configuration.GetSection("Logging"))
