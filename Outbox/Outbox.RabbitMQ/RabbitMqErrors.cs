@@ -18,7 +18,8 @@ internal static class RabbitMqErrors
         {
             switch (e)
             {
-                case AuthenticationFailureException or PossibleAuthenticationFailureException:
+                // Not its base, "possibly caused by authentication failure": that is any handshake that breaks off, as one with a server that is just starting does.
+                case AuthenticationFailureException:
                     return new TransportException($"RabbitMQ at {place} refuses the user name or password. Check the RabbitMQ URI and that the user may enter the virtual host.", isTransient: false, exception);
                 case ProtocolVersionMismatchException or PacketNotRecognizedException or MalformedFrameException:
                     return new TransportException($"A server answers at {place}, but it does not speak AMQP 0-9-1. Check the port: RabbitMQ's own are 5672, and 5671 for TLS.", isTransient: false, exception);
