@@ -600,7 +600,9 @@ SELECT d.id, d.side, d.consumer, d.message_id, @action, @actor, @reason, CASE WH
 GO
 
 -- ReadConsumerLetters
-SELECT d.id, d.consumer, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'consumer' ORDER BY d.id
+SELECT d.id, d.consumer, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body,
+    (SELECT count(*) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.message_id = d.message_id AND f.state = N'dead')
+FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'consumer' ORDER BY d.id
 GO
 
 -- DeleteConsumerLetters
@@ -845,6 +847,36 @@ GO
 
 -- ListWaitingDeferred
 SELECT consumer, type, partition_key, state, attempts, reason FROM deferred_messages ORDER BY id
+GO
+
+-- DeleteDiscardedLetters
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) id FROM dead_letters WHERE side IN (N'relay', N'consumer') AND state = N'discarded' AND last_failed_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY id) AS old
+INNER LOOP JOIN dead_letters AS m WITH (ROWLOCK) ON m.id = old.id
+GO
+
+-- DeleteOldLetterActions
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) id FROM dead_letter_actions WHERE acted_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY id) AS old
+INNER LOOP JOIN dead_letter_actions AS m WITH (ROWLOCK) ON m.id = old.id
+GO
+
+-- DeleteOldInboxOfAnyone
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
+GO
+
+-- CountRedrives
+SELECT d.id, count(*) FROM dead_letters AS d JOIN dead_letter_actions AS a ON a.message_id = d.message_id AND a.side = d.side AND a.consumer = d.consumer
+WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND a.action = N'redriven' GROUP BY d.id
+GO
+
+-- CountRelays
+SELECT count(*) FROM relays WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0
 GO
 
 -- ListSequences(spans)

@@ -24,6 +24,9 @@ internal sealed partial class TestDashboard : IAsyncDisposable
 
     private TestDashboard(IHost host) => _host = host;
 
+    /// <summary>The application.</summary>
+    public IHost Host => _host;
+
     public IServiceProvider Services => _host.Services;
 
     /// <summary>Where it listens, such as <c>http://127.0.0.1:40123</c>.</summary>
