@@ -80,6 +80,8 @@ internal sealed partial class TestDashboard : IAsyncDisposable
     {
         await _host.StopAsync();
         await ((IAsyncDisposable)_host).DisposeAsync();
+        // Hangfire keeps the log of the last host of a process, and this one's is gone.
+        Hangfire.Logging.LogProvider.SetCurrentLogProvider(null);
     }
 
     [GeneratedRegex("name=\"csrf-token\" content=\"([^\"]+)\"")]

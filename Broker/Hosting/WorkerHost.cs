@@ -90,7 +90,12 @@ internal static class WorkerHost
                 console.TimestampFormat = "yyyy-MM-dd HH:mm:ss.fff ";
             });
         var services = builder.Services;
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
+        services.Configure<HostOptions>(host =>
+        {
+            host.ShutdownTimeout = TimeSpan.FromSeconds(10);
+            // Relays and jobs may each take five seconds, and together they have ten.
+            host.ServicesStopConcurrently = true;
+        });
         if (hosting.Roles != WorkerRoles.Relay)
         {
             services.AddSingleton(_ => new DashboardSources(settings));
@@ -101,7 +106,6 @@ internal static class WorkerHost
             AddRelay(services, settings);
         if (hosting.Roles.HasFlag(WorkerRoles.Jobs))
             services.AddBrokerJobs();
-        // Last, so that it stops first.
         services.AddHostedService(provider => new ConfigurationReload(
             file, contents, settings, provider.GetService<RelaySources>(), provider.GetService<RelayService>(), provider.GetService<DashboardSources>(), TimeProvider.System, provider.GetRequiredService<ILogger<ConfigurationReload>>()));
         // The empty builder brings no lifetime of its own.

@@ -12,7 +12,7 @@ internal sealed class LetterJob(IDashboardSources sources, TimeProvider time)
     private const int MostCounted = 1_000_000;
 
     /// <summary>Does the work.</summary>
-    [DisplayName("Dead letters of {0}")]
+    [DisplayName("{0}")]
     [AutomaticRetry(Attempts = 5)]
     public async Task<string> RunAsync(LetterWork work, PerformContext context, CancellationToken cancellationToken)
     {
