@@ -34,11 +34,12 @@ start_servers() {
     eval "$(docker/servers.sh env "${wanted[@]}")"
 }
 
-# Clients in other languages, for the tests of the wire format and of the tables.
+# Clients in other languages, for the tests of the wire format and of the tables, and a browser for those of the dashboard.
 provide_clients() {
     local packages=()
     /usr/bin/python3 -c 'import pika' 2>/dev/null || packages+=(python3-pika)
     /usr/bin/python3 -c 'import psycopg2' 2>/dev/null || packages+=(python3-psycopg2)
+    [[ -x /usr/bin/chromium || -x /usr/bin/google-chrome ]] || packages+=(chromium)
     /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || packages+=(python3-prometheus-client)
     command -v sqlite3 >/dev/null || packages+=(sqlite3)
     command -v psql >/dev/null || packages+=(postgresql-client)

@@ -44,7 +44,7 @@ internal static partial class BrokerConfiguration
     public static BrokerSettings Read(IConfiguration configuration, bool needsRabbitMq = true)
     {
         var broker = configuration.GetSection("Broker");
-        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell", "Roles", "Http", "Dashboard", "Telemetry");
+        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell", "Roles", "Http", "Dashboard", "Jobs", "Telemetry");
         var sources = ReadSources(broker);
         return new BrokerSettings
         {
@@ -145,6 +145,11 @@ internal static partial class BrokerConfiguration
         }
         return options;
     }
+
+    /// <summary>A list: of values, or as one text with commas, as an environment variable has it.</summary>
+    internal static IEnumerable<string> ListOf(IConfigurationSection section) => section.Value is { } text
+        ? text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+        : section.GetChildren().Select(c => c.Value).OfType<string>();
 
     /// <summary>Refuses a key that nobody reads: it is a mistake in writing.</summary>
     internal static void RefuseUnknown(IConfigurationSection section, params string[] known)

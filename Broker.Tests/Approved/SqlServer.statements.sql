@@ -509,12 +509,12 @@ SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL 
 GO
 
 -- ReadBacklog
-SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) AS counted),
-    (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) + 1,
+SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) AS waiting) AS counted,
+    (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) + 1 AS span,
     (SELECT CAST(DATEDIFF_BIG(millisecond, MIN(since), SYSUTCDATETIME()) AS float) / 1000
      FROM (SELECT TOP (1000) CASE WHEN not_before > created_at THEN not_before ELSE created_at END AS since
            FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition ORDER BY partition, sequence) AS waiting
-     WHERE since <= SYSUTCDATETIME())
+     WHERE since <= SYSUTCDATETIME()) AS seconds
 GO
 
 -- ReadAside
@@ -624,7 +624,9 @@ SELECT d.id, d.side, d.consumer, d.message_id, @action, @actor, @reason, CASE WH
 GO
 
 -- ReadConsumerLetters
-SELECT d.id, d.consumer, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'consumer' ORDER BY d.id
+SELECT d.id, d.consumer, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body,
+    (SELECT count(*) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.message_id = d.message_id AND f.state = N'dead')
+FROM dead_letters AS d WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND d.side = N'consumer' ORDER BY d.id
 GO
 
 -- DeleteConsumerLetters
@@ -940,6 +942,49 @@ GO
 SELECT consumer, type, partition_key, state, attempts, reason FROM deferred_messages ORDER BY id
 GO
 
+-- DeleteDiscardedLetters
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) id FROM dead_letters WHERE side IN (N'relay', N'consumer') AND state = N'discarded' AND last_failed_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY id) AS old
+INNER LOOP JOIN dead_letters AS m WITH (ROWLOCK) ON m.id = old.id
+GO
+
+-- DeleteOldLetterActions
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) id FROM dead_letter_actions WHERE acted_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY id) AS old
+INNER LOOP JOIN dead_letter_actions AS m WITH (ROWLOCK) ON m.id = old.id
+GO
+
+-- DeleteOldInboxOfAnyone
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
+GO
+
+-- CountRedrives
+SELECT d.id, count(*) FROM dead_letters AS d JOIN dead_letter_actions AS a ON a.message_id = d.message_id AND a.side = d.side AND a.consumer = d.consumer
+WHERE d.id IN (SELECT chosen.id FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen) AND d.state IN (N'dead', N'blocking') AND a.action = N'redriven' GROUP BY d.id
+GO
+
+-- CountRelays
+SELECT count(*) FROM relays WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0
+GO
+
+-- PrepareSurveyConnection
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 1000;
+GO
+
+-- CountInbox
+SELECT COUNT(*) FROM (SELECT TOP (@limit) 1 AS one FROM inbox_messages WITH (NOLOCK) WHERE consumer = @consumer) AS remembered
+GO
+
+-- ListActions
+SELECT TOP (@limit) a.id, a.acted_at, a.dead_letter_id, a.side, a.consumer, a.message_id AS message_id, a.action, a.actor, a.reason, CASE WHEN a.previous_body IS NULL THEN 0 ELSE 1 END AS keeps
+FROM dead_letter_actions AS a WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE a.id < @before AND (@actor IS NULL OR a.actor = @actor) AND (@action IS NULL OR a.action = @action) ORDER BY a.id DESC
+GO
+
 -- ListSequences(spans)
 SELECT TOP (@limit) m.sequence
 FROM OPENJSON(@spans) WITH (low bigint '$[0]', high bigint '$[1]') AS span INNER LOOP JOIN outbox_messages AS m WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) ON m.partition = @partition AND m.sequence BETWEEN span.low AND span.high
@@ -991,4 +1036,41 @@ GO
 
 -- RenewLeases(held)
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE ((name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1)) AND CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0
+GO
+
+-- Survey(partitions)
+SELECT 'settings' AS what, '' AS name, '' AS owner, partitions AS number, COALESCE(next_partitions, 0) AS other, 0.0 AS seconds, '' AS status FROM outbox_settings
+UNION ALL SELECT 'sequence', '', '', COALESCE(CAST(IDENT_CURRENT(N'outbox_messages') AS bigint), 0), 0, 0.0, ''
+UNION ALL SELECT 'lease', name, owner, token, 0, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000, '' FROM (SELECT TOP (@limit) name, owner, token, expires_at FROM leases WITH (NOLOCK) WHERE 1 = 1) AS leases_
+UNION ALL SELECT 'relay', '', owner, 0, 0, -CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), started_at) AS float) / 1000, COALESCE(status, '') FROM relays WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0
+UNION ALL SELECT 'consumer', consumer, owner, 0, 0, -CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), started_at) AS float) / 1000, COALESCE(status, '') FROM consumer_status WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0
+UNION ALL SELECT 'scheduled', '', '', COUNT(*), 0, 0.0, '' FROM (SELECT TOP (@limit) 1 AS one FROM outbox_scheduled WITH (NOLOCK) WHERE 1 = 1) AS scheduled_
+UNION ALL SELECT 'stray', '', '', COUNT(*), 0, 0.0, '' FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition < 0) AS below_
+UNION ALL SELECT 'stray', '', '', COUNT(*), 0, 0.0, '' FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition >= 2) AS above_
+UNION ALL SELECT 'deferred', consumer, state, COUNT(*), 0, -MIN(CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), deferred_at) AS float) / 1000), '' FROM (SELECT TOP (@limit) consumer, state, deferred_at FROM deferred_messages WITH (NOLOCK) WHERE 1 = 1) AS deferred_ GROUP BY consumer, state
+UNION ALL SELECT 'letters', 'relay', 'dead', COUNT(*), 0, 0.0, '' FROM (SELECT TOP (@limit) 1 AS one FROM dead_letters WITH (NOLOCK) WHERE side = 'relay' AND state = 'dead') AS relay_dead_
+UNION ALL SELECT 'letters', 'relay', 'blocking', COUNT(*), 0, 0.0, '' FROM (SELECT TOP (@limit) 1 AS one FROM dead_letters WITH (NOLOCK) WHERE side = 'relay' AND state = 'blocking') AS relay_blocking_
+UNION ALL SELECT 'keys', 'relay', '', COUNT(DISTINCT partition_key), 0, 0.0, '' FROM (SELECT TOP (@limit) partition_key FROM dead_letters WITH (NOLOCK) WHERE side = 'relay' AND state = 'blocking') AS relay_keys_
+UNION ALL SELECT 'letters', 'consumer', 'dead', COUNT(*), 0, 0.0, '' FROM (SELECT TOP (@limit) 1 AS one FROM dead_letters WITH (NOLOCK) WHERE side = 'consumer' AND state = 'dead') AS consumer_dead_
+UNION ALL SELECT 'letters', 'consumer', 'blocking', COUNT(*), 0, 0.0, '' FROM (SELECT TOP (@limit) 1 AS one FROM dead_letters WITH (NOLOCK) WHERE side = 'consumer' AND state = 'blocking') AS consumer_blocking_
+UNION ALL SELECT 'keys', 'consumer', '', COUNT(DISTINCT partition_key), 0, 0.0, '' FROM (SELECT TOP (@limit) partition_key FROM dead_letters WITH (NOLOCK) WHERE side = 'consumer' AND state = 'blocking') AS consumer_keys_
+UNION ALL SELECT 'rows', '0', '', counted, COALESCE(span, 0), COALESCE(seconds, -1.0), '' FROM (SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = 0) AS waiting) AS counted,
+    (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = 0) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = 0) + 1 AS span,
+    (SELECT CAST(DATEDIFF_BIG(millisecond, MIN(since), SYSUTCDATETIME()) AS float) / 1000
+     FROM (SELECT TOP (1000) CASE WHEN not_before > created_at THEN not_before ELSE created_at END AS since
+           FROM outbox_messages WITH (NOLOCK) WHERE partition = 0 ORDER BY partition, sequence) AS waiting
+     WHERE since <= SYSUTCDATETIME()) AS seconds) AS rows0_
+UNION ALL SELECT 'rows', '1', '', counted, COALESCE(span, 0), COALESCE(seconds, -1.0), '' FROM (SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = 1) AS waiting) AS counted,
+    (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = 1) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = 1) + 1 AS span,
+    (SELECT CAST(DATEDIFF_BIG(millisecond, MIN(since), SYSUTCDATETIME()) AS float) / 1000
+     FROM (SELECT TOP (1000) CASE WHEN not_before > created_at THEN not_before ELSE created_at END AS since
+           FROM outbox_messages WITH (NOLOCK) WHERE partition = 1 ORDER BY partition, sequence) AS waiting
+     WHERE since <= SYSUTCDATETIME()) AS seconds) AS rows1_
+GO
+
+-- CountWaitingByType(partitions)
+SELECT type, COUNT(*), -MIN(CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), created_at) AS float) / 1000) FROM (
+SELECT type, created_at FROM (SELECT TOP (@limit) type, created_at FROM outbox_messages WITH (NOLOCK) WHERE partition = 0) AS p0
+UNION ALL SELECT type, created_at FROM (SELECT TOP (@limit) type, created_at FROM outbox_messages WITH (NOLOCK) WHERE partition = 1) AS p1
+) AS waiting GROUP BY type ORDER BY 2 DESC
 GO

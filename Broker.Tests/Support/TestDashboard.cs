@@ -24,6 +24,9 @@ internal sealed partial class TestDashboard : IAsyncDisposable
 
     private TestDashboard(IHost host) => _host = host;
 
+    /// <summary>The application.</summary>
+    public IHost Host => _host;
+
     public IServiceProvider Services => _host.Services;
 
     /// <summary>Where it listens, such as <c>http://127.0.0.1:40123</c>.</summary>
@@ -77,6 +80,8 @@ internal sealed partial class TestDashboard : IAsyncDisposable
     {
         await _host.StopAsync();
         await ((IAsyncDisposable)_host).DisposeAsync();
+        // Hangfire keeps the log of the last host of a process, and this one's is gone.
+        Hangfire.Logging.LogProvider.SetCurrentLogProvider(null);
     }
 
     [GeneratedRegex("name=\"csrf-token\" content=\"([^\"]+)\"")]

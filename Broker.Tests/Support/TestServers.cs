@@ -81,6 +81,16 @@ internal static class TestServers
         return program;
     }
 
+    /// <summary>The browser: Debian's, or the one that GitHub's machines have. Skips the test when there is none; on CI that is a failure.</summary>
+    public static string Chromium()
+    {
+        string[] programs = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
+        if (programs.FirstOrDefault(File.Exists) is { } program)
+            return program;
+        Missing("This test needs Debian's chromium; ./test.sh installs it.");
+        return "";
+    }
+
     /// <summary>The folder of the run's SQLite files.</summary>
     public static string Folder => Directory.CreateTempSubdirectory($"broker-tests-{Run}-").FullName;
 

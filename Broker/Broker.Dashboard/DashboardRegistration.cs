@@ -12,6 +12,14 @@ internal static class DashboardRegistration
     /// <summary>The route of ours that answers a path below the dashboard's, or null if Hangfire answers it or nobody.</summary>
     public static BrokerRoute? RouteOf(string path) => (DashboardRoutes.Routes.FindDispatcher(path)?.Item1 as RouteDispatcher)?.Route;
 
+    /// <summary>Whether what answers a path changes something, ours or Hangfire's. Hangfire's commands on many jobs look for a form before they look at the method.</summary>
+    public static bool Changes(string path) => DashboardRoutes.Routes.FindDispatcher(path)?.Item1 switch
+    {
+        null => false,
+        RouteDispatcher ours => ours.Route.Changes,
+        var dispatcher => dispatcher.GetType().Name.EndsWith("CommandDispatcher", StringComparison.Ordinal),
+    };
+
     /// <summary>Registers our routes, the menu, the style sheet and the script. Later calls do nothing.</summary>
     public static void Register()
     {

@@ -31,7 +31,11 @@ internal sealed class RouteDispatcher(BrokerRoute route) : IDashboardDispatcher
         switch (route)
         {
             case PageRoute page:
-                await Renderer(page).Dispatch(context).ConfigureAwait(false);
+                var shown = page.Create(context.UriMatch);
+                shown.Title = shown.Title.Length > 0 ? shown.Title : page.Title;
+                if (shown is DataPage data)
+                    await data.LoadAsync(RequestOf(context)).ConfigureAwait(false);
+                await Renderer(shown).Dispatch(context).ConfigureAwait(false);
                 break;
             case QueryRoute query:
                 await query.HandleAsync(RequestOf(context)).ConfigureAwait(false);
@@ -43,15 +47,10 @@ internal sealed class RouteDispatcher(BrokerRoute route) : IDashboardDispatcher
     }
 
     /// <summary>Hangfire keeps to itself how a page is rendered; a collection of routes gives the dispatcher that does.</summary>
-    private static IDashboardDispatcher Renderer(PageRoute route)
+    private static IDashboardDispatcher Renderer(BrokerPage page)
     {
         var routes = new Hangfire.Dashboard.RouteCollection();
-        routes.AddRazorPage(".*", match =>
-        {
-            var page = route.Create(match);
-            page.Title = page.Title.Length > 0 ? page.Title : route.Title;
-            return page;
-        });
+        routes.AddRazorPage(".*", _ => page);
         return routes.FindDispatcher("/").Item1;
     }
 

@@ -44,8 +44,12 @@ internal sealed partial class DeadLetterDesk
     /// <param name="Since">Those that failed last at this time or later, UTC.</param>
     /// <param name="Text">Those with this text in their reason, in any case.</param>
     /// <param name="Ids">Those of these numbers.</param>
+    /// <param name="UpTo">For what is done with them, not for lists: those up to this number. What becomes a dead letter meanwhile has a higher one.</param>
+    /// <param name="Until">For what is done with them, not for lists: those that failed last at this time or earlier, UTC.</param>
+    /// <param name="MostRedrives">For what is done with them, not for lists: those whose messages were redriven less often than so.</param>
     internal sealed record Filter(
-        long? Id = null, string? Type = null, string? Key = null, string? Consumer = null, string? Side = null, string? State = null, DateTime? Since = null, string? Text = null, IReadOnlyList<long>? Ids = null);
+        long? Id = null, string? Type = null, string? Key = null, string? Consumer = null, string? Side = null, string? State = null, DateTime? Since = null, string? Text = null, IReadOnlyList<long>? Ids = null,
+        long? UpTo = null, DateTime? Until = null, int? MostRedrives = null);
 
     /// <summary>A page of a list.</summary>
     /// <param name="Limit">Most rows.</param>

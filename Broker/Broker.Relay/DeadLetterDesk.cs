@@ -56,7 +56,7 @@ internal sealed partial class DeadLetterDesk(DbDataSource dataSource, SqlDialect
         ForEachBatchAsync(filter, letters => letters, async (transaction, ids, token) =>
         {
             await RecordAsync(transaction, ids, "discarded", reason, keepsBody: false, token).ConfigureAwait(false);
-            foreach (var letter in await ReadAsync(transaction, ids, token).ConfigureAwait(false))
+            foreach (var letter in (await ReadAsync(transaction, ids, token).ConfigureAwait(false)).Where(l => l.HasPlace))
                 await new DeferredQueue(letter.Consumer, dialect).UnburyAsync(transaction, letter.MessageId, token).ConfigureAwait(false);
             var note = string.Create(CultureInfo.InvariantCulture, $"discarded by {actor} at {TimeProvider.System.GetUtcNow():u}: {reason}");
             await transaction.Connection!.Command(dialect.DiscardDeadLetters, transaction).With("ids", dialect.SequencesParameter(ids)).With("note", Cut(note, LongestNote)).ExecuteAsync(token).ConfigureAwait(false);
@@ -71,26 +71,60 @@ internal sealed partial class DeadLetterDesk(DbDataSource dataSource, SqlDialect
     private async Task PutBackAsync(DbTransaction transaction, IReadOnlyList<long> ids, CancellationToken cancellationToken)
     {
         var letters = await ReadAsync(transaction, ids, cancellationToken).ConfigureAwait(false);
-        foreach (var letter in letters)
-            await new DeferredQueue(letter.Consumer, dialect).PutBackAsync(transaction, letter.MessageId, letter.Delivery, cancellationToken).ConfigureAwait(false);
+        foreach (var ofConsumer in letters.GroupBy(l => l.Consumer))
+        {
+            var queue = new DeferredQueue(ofConsumer.Key, dialect);
+            foreach (var letter in ofConsumer.Where(l => l.HasPlace))
+                await queue.PutBackAsync(transaction, letter.MessageId, letter.Delivery, cancellationToken).ConfigureAwait(false);
+            // Many at once, and in the order of the letters: a hundred thousand are a matter of seconds.
+            await queue.PutBehindAsync(transaction, [.. ofConsumer.Where(l => !l.HasPlace).Select(l => (l.MessageId, l.Delivery))], cancellationToken).ConfigureAwait(false);
+        }
         if (letters.Count > 0)
             await transaction.Connection!.Command(dialect.DeleteConsumerLetters, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<IReadOnlyList<(string Consumer, Guid MessageId, DeferredDelivery Delivery)>> ReadAsync(DbTransaction transaction, IReadOnlyList<long> ids, CancellationToken cancellationToken)
+    private sealed record ConsumerLetter(string Consumer, Guid MessageId, DeferredDelivery Delivery, bool HasPlace);
+
+    private async Task<IReadOnlyList<ConsumerLetter>> ReadAsync(DbTransaction transaction, IReadOnlyList<long> ids, CancellationToken cancellationToken)
     {
         var command = transaction.Connection!.Command(dialect.ReadConsumerLetters, transaction).With("ids", dialect.SequencesParameter(ids));
         await using var _ = command.ConfigureAwait(false);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
-        var letters = new List<(string, Guid, DeferredDelivery)>();
+        var letters = new List<ConsumerLetter>();
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
         {
             // Without an id there is nothing that it could be put back as, and no place that was kept for it.
             if (!reader.IsDBNull(2))
-                letters.Add((reader.GetString(1), dialect.ReadGuid(reader, 2), DeferredDelivery.Read(reader, 3)));
+                letters.Add(new ConsumerLetter(reader.GetString(1), dialect.ReadGuid(reader, 2), DeferredDelivery.Read(reader, 3), Convert.ToInt32(reader.GetValue(8), CultureInfo.InvariantCulture) > 0));
         }
         return letters;
+    }
+
+    /// <summary>How often the messages of letters were redriven before; those that never were are missing.</summary>
+    private async Task<Dictionary<long, int>> RedrivesAsync(IReadOnlyList<Letter> letters, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var command = connection.Command(dialect.CountRedrives).With("ids", dialect.SequencesParameter([.. letters.Select(l => l.Id)]));
+        await using var __ = command.ConfigureAwait(false);
+        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        await using var ___ = reader.ConfigureAwait(false);
+        var times = new Dictionary<long, int>();
+        while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+            times[reader.GetInt64(0)] = Convert.ToInt32(reader.GetValue(1), CultureInfo.InvariantCulture);
+        return times;
+    }
+
+    /// <summary>Those of a batch that are meant, as far as the list could not tell.</summary>
+    private async Task<IReadOnlyList<Letter>> MeantAsync(Filter filter, IReadOnlyList<Letter> listed, CancellationToken cancellationToken)
+    {
+        // What was discarded stays so.
+        IReadOnlyList<Letter> open = [.. listed.Where(l => l.IsOpen && !(l.Id > filter.UpTo) && !(l.LastFailedAt > filter.Until))];
+        if (filter.MostRedrives is not { } most || open.Count == 0)
+            return open;
+        var times = await RedrivesAsync(open, cancellationToken).ConfigureAwait(false);
+        return [.. open.Where(l => times.GetValueOrDefault(l.Id) < most)];
     }
 
     private async Task<int> ForEachBatchAsync(Filter filter, Func<IReadOnlyList<Letter>, IReadOnlyList<Letter>> choose, Func<DbTransaction, IReadOnlyList<long>, CancellationToken, Task> changeAsync, CancellationToken cancellationToken)
@@ -99,10 +133,9 @@ internal sealed partial class DeadLetterDesk(DbDataSource dataSource, SqlDialect
         for (var after = 0L; ;)
         {
             var listed = await ListAsync(filter, after, Batch, cancellationToken).ConfigureAwait(false);
-            if (listed.Count == 0)
+            if (listed.Count == 0 || listed[0].Id > filter.UpTo)
                 return count;
-            // What was discarded stays so.
-            var ids = choose([.. listed.Where(l => l.IsOpen)]).Select(l => l.Id).ToList();
+            var ids = choose(await MeantAsync(filter, listed, cancellationToken).ConfigureAwait(false)).Select(l => l.Id).ToList();
             for (var failures = 1; ids.Count > 0; failures++)
             {
                 try

@@ -1,11 +1,10 @@
-using Broker.Dashboard;
-using Broker.Dashboard.Security;
+using System.Net;
 using Microsoft.Extensions.Configuration;
 using Outbox;
 
 namespace Broker.Hosting;
 
-/// <summary>Reads how the worker is hosted: <c>Broker:Roles</c>, <c>Broker:Http</c> and <c>Broker:Dashboard</c>.</summary>
+/// <summary>Reads how the worker is hosted: <c>Broker:Roles</c>, <c>Broker:Http</c>, <c>Broker:Jobs</c> and <c>Broker:Dashboard</c>.</summary>
 internal static class HostConfiguration
 {
     /// <summary>Reads and checks it.</summary>
@@ -15,15 +14,16 @@ internal static class HostConfiguration
     public static HostSettings Read(IConfiguration configuration, string? roles, string? urls)
     {
         var broker = configuration.GetSection("Broker");
-        BrokerConfiguration.RefuseUnknown(broker.GetSection("Http"), "Urls");
-        BrokerConfiguration.RefuseUnknown(broker.GetSection("Dashboard"), "Users");
+        BrokerConfiguration.RefuseUnknown(broker.GetSection("Http"), "Urls", "Proxies");
         var wanted = roles is not null ? RolesOf("--roles", roles) : broker["Roles"] is { } configured ? RolesOf("Broker:Roles", configured) : WorkerRoles.All;
         var (key, text) = urls is not null ? ("--urls", urls) : ("Broker:Http:Urls", broker["Http:Urls"]);
         return new HostSettings
         {
             Roles = wanted,
             Urls = text is not null ? UrlsOf(key, text) : wanted.HasFlag(WorkerRoles.Dashboard) ? [HostSettings.DefaultUrl] : [],
-            Dashboard = new DashboardSettings { Users = UsersOf(broker.GetSection("Dashboard:Users")) },
+            Dashboard = DashboardConfiguration.Read(broker.GetSection("Dashboard")),
+            Jobs = JobsConfiguration.Read(broker.GetSection("Jobs")),
+            Proxies = ProxiesOf(broker.GetSection("Http:Proxies")),
         };
     }
 
@@ -57,25 +57,8 @@ internal static class HostConfiguration
         return urls;
     }
 
-    private static List<DashboardUser> UsersOf(IConfigurationSection section)
-    {
-        var users = new List<DashboardUser>();
-        foreach (var user in section.GetChildren())
-        {
-            BrokerConfiguration.RefuseUnknown(user, "Name", "PasswordHash", "Role");
-            var name = user["Name"] ?? user.Key;
-            if (name.Length == 0 || name.Contains(':', StringComparison.Ordinal) || name.Any(char.IsControl))
-                throw new OutboxConfigurationException($"{user.Path}: '{name}' cannot be a user's name. It must not be empty or hold a colon; use for example 'ada'.");
-            if (users.Any(u => u.Name == name))
-                throw new OutboxConfigurationException($"{user.Path}: two users are named '{name}'. Each user needs a name of their own.");
-            if (user["PasswordHash"] is not { Length: > 0 } hash)
-                throw new OutboxConfigurationException($"{user.Path}:PasswordHash is missing. Make it with 'broker dashboard hash-password'.");
-            if (!PasswordHash.IsOne(hash))
-                throw new OutboxConfigurationException($"{user.Path}:PasswordHash is no hash of a password. Make it with 'broker dashboard hash-password'.");
-            var role = new[] { DashboardRoles.Operator, DashboardRoles.ReadOnly }.FirstOrDefault(r => r.Equals(user["Role"] ?? DashboardRoles.ReadOnly, StringComparison.OrdinalIgnoreCase))
-                ?? throw new OutboxConfigurationException($"{user.Path}:Role is '{user["Role"]}'. Use {DashboardRoles.Operator} or {DashboardRoles.ReadOnly}.");
-            users.Add(new DashboardUser(name, hash, role));
-        }
-        return users;
-    }
+    private static List<IPNetwork> ProxiesOf(IConfigurationSection section) =>
+        [.. BrokerConfiguration.ListOf(section).Select(text => IPAddress.TryParse(text, out var address) ? new IPNetwork(address, address.GetAddressBytes().Length * 8)
+            : IPNetwork.TryParse(text, out var network) ? network
+            : throw new OutboxConfigurationException($"{section.Path} holds '{text}', which is no address. Use addresses and networks, for example '10.0.0.5, 10.1.0.0/16'."))];
 }

@@ -1,4 +1,5 @@
 using Broker.Dashboard;
+using Broker.Dashboard.Jobs;
 
 namespace Broker.Hosting;
 
@@ -16,4 +17,10 @@ internal sealed class HostSettings
 
     /// <summary>Its dashboard.</summary>
     public required DashboardSettings Dashboard { get; init; }
+
+    /// <summary>The jobs and where they are kept.</summary>
+    public required JobsSettings Jobs { get; init; }
+
+    /// <summary>Proxies whose word on the sender's address, scheme and host is taken; nobody else's is.</summary>
+    public required IReadOnlyList<System.Net.IPNetwork> Proxies { get; init; }
 }

@@ -1,9 +1,11 @@
 using Broker.Dashboard;
+using Broker.Dashboard.Jobs;
 using Broker.Dashboard.Security;
 using Broker.Relay;
 using Broker.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -24,7 +26,9 @@ internal static class WorkerHost
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "broker" });
         Configure(builder, configuration, settings, hosting, file, contents);
-        return builder.Build();
+        var host = builder.Build();
+        OpenStorage(host, hosting);
+        return host;
     }
 
     private static WebApplication BuildWeb(IConfiguration configuration, BrokerSettings settings, HostSettings hosting, FileInfo? file, string contents)
@@ -34,6 +38,8 @@ internal static class WorkerHost
         builder.WebHost.UseKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            // Who needs more says so for its own path.
+            kestrel.Limits.MaxRequestBodySize = DashboardGate.MostBytes;
             // Certificates and limits as in any ASP.NET Core program.
             kestrel.Configure(configuration.GetSection("Kestrel"));
         }).UseUrls([.. hosting.Urls]);
@@ -41,12 +47,33 @@ internal static class WorkerHost
         if (hosting.Roles.HasFlag(WorkerRoles.Dashboard))
             builder.Services.AddBrokerDashboard(hosting.Dashboard);
         var app = builder.Build();
+        OpenStorage(app, hosting);
+        if (hosting.Proxies.Count > 0)
+            app.UseForwardedHeaders(ForwardedBy(hosting.Proxies));
         app.UseMiddleware<SecurityHeaders>();
         app.UseRouting();
         app.MapTelemetry(TelemetryConfiguration.Read(configuration));
         if (hosting.Roles.HasFlag(WorkerRoles.Dashboard))
             app.MapBrokerDashboard();
         return app;
+    }
+
+    private static void OpenStorage(IHost host, HostSettings hosting)
+    {
+        if (hosting.Roles != WorkerRoles.Relay)
+            JobStorages.Open(host.Services);
+    }
+
+    /// <summary>Only what the configured proxies say counts, and only the last hops that are theirs.</summary>
+    private static ForwardedHeadersOptions ForwardedBy(IReadOnlyList<System.Net.IPNetwork> proxies)
+    {
+        var options = new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor | ForwardedHeaders.XForwardedProto | ForwardedHeaders.XForwardedHost, ForwardLimit = null };
+        // Loopback is among them by default.
+        options.KnownProxies.Clear();
+        options.KnownIPNetworks.Clear();
+        foreach (var proxy in proxies)
+            options.KnownIPNetworks.Add(proxy);
+        return options;
     }
 
     private static void Configure(IHostApplicationBuilder builder, IConfiguration configuration, BrokerSettings settings, HostSettings hosting, FileInfo? file, string contents)
@@ -67,14 +94,22 @@ internal static class WorkerHost
                 console.TimestampFormat = "yyyy-MM-dd HH:mm:ss.fff ";
             });
         var services = builder.Services;
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
+        services.Configure<HostOptions>(host =>
+        {
+            host.ShutdownTimeout = TimeSpan.FromSeconds(10);
+            // Relays and jobs may each take five seconds, and together they have ten.
+            host.ServicesStopConcurrently = true;
+        });
         if (hosting.Roles != WorkerRoles.Relay)
         {
             services.AddSingleton(_ => new DashboardSources(settings));
             services.AddSingleton<IDashboardSources>(provider => provider.GetRequiredService<DashboardSources>());
+            services.AddBrokerHangfire(hosting.Jobs);
         }
         if (hosting.Roles.HasFlag(WorkerRoles.Relay))
             AddRelay(services, settings);
+        if (hosting.Roles.HasFlag(WorkerRoles.Jobs))
+            services.AddBrokerJobs();
         services.AddTelemetry(TelemetryConfiguration.Read(configuration), listens: hosting.Urls.Count > 0);
         services.AddSingleton(provider => new ConfigurationReload(
             file, contents, settings, provider.GetService<RelaySources>(), provider.GetService<RelayService>(), provider.GetService<DashboardSources>(), TimeProvider.System, provider.GetRequiredService<ILogger<ConfigurationReload>>()));
@@ -82,6 +117,8 @@ internal static class WorkerHost
         services.AddHostedService(provider => provider.GetRequiredService<ConfigurationReload>());
         // The empty builder brings no lifetime of its own.
         services.AddSingleton<IHostLifetime, Microsoft.Extensions.Hosting.Internal.ConsoleLifetime>();
+        // Under systemd another takes its place, which says when the worker is ready and when it stops.
+        services.AddSystemd();
     }
 
     private static void AddRelay(IServiceCollection services, BrokerSettings settings)

@@ -166,8 +166,12 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             .With("content_type", IncomingMessage.Fit(delivery.ContentType, 1_000), DbType.String).With("body", delivery.Body.ToArray())
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
         if (restored == 0)
-            await AddAsync(transaction, [new Entry(incoming, DeferredState.Failed, 0, null, TimeSpan.Zero)], cancellationToken).ConfigureAwait(false);
+            await PutBehindAsync(transaction, [(messageId, delivery)], cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Puts dead messages back behind what their keys have, in this order.</summary>
+    public Task PutBehindAsync(DbTransaction transaction, IReadOnlyList<(Guid MessageId, DeferredDelivery Delivery)> messages, CancellationToken cancellationToken) =>
+        AddAsync(transaction, [.. messages.Select(m => new Entry(new IncomingMessage(m.Delivery, new DeferredRow(0, m.MessageId, 0)), DeferredState.Failed, 0, null, TimeSpan.Zero))], cancellationToken);
 
     /// <summary>Gives up the place that was kept for a dead message, if there is one: its key goes on.</summary>
     public async Task UnburyAsync(DbTransaction transaction, Guid messageId, CancellationToken cancellationToken)

@@ -76,7 +76,11 @@ internal sealed partial class MySqlDialect
         """;
 
     internal override string ReadConsumerLetters =>
-        $"SELECT d.id, d.consumer, {TextOfId("d.message_id")}, d.original_id, d.type, d.headers, d.content_type, d.body FROM dead_letters d WHERE {ChosenLetters} AND d.side = 'consumer' ORDER BY d.id";
+        $"""
+        SELECT d.id, d.consumer, {TextOfId("d.message_id")}, d.original_id, d.type, d.headers, d.content_type, d.body,
+            (SELECT count(*) FROM deferred_messages f WHERE f.consumer = d.consumer AND f.message_id = d.message_id AND f.state = 'dead')
+        FROM dead_letters d WHERE {ChosenLetters} AND d.side = 'consumer' ORDER BY d.id
+        """;
 
     internal override string DeleteConsumerLetters => $"DELETE d FROM dead_letters d WHERE {ChosenLetters} AND d.side = 'consumer'";
 

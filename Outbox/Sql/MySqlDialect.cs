@@ -159,10 +159,10 @@ internal sealed partial class MySqlDialect : SqlDialect
 
     internal override string ReadBacklog =>
         """
-        SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` = @partition LIMIT @limit) AS counted),
-            (SELECT max(sequence) - min(sequence) + 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` = @partition),
+        SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` = @partition LIMIT @limit) AS waiting) AS counted,
+            (SELECT max(sequence) - min(sequence) + 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` = @partition) AS span,
             (SELECT timestampdiff(MICROSECOND, min(greatest(created_at, coalesce(not_before, created_at))), utc_timestamp(6)) / 1e6
              FROM (SELECT created_at, not_before FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` = @partition ORDER BY `partition`, sequence LIMIT 1000) AS first
-             WHERE greatest(created_at, coalesce(not_before, created_at)) <= utc_timestamp(6))
+             WHERE greatest(created_at, coalesce(not_before, created_at)) <= utc_timestamp(6)) AS seconds
         """;
 }

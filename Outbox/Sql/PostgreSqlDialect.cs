@@ -159,10 +159,10 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
 
     internal override string ReadBacklog =>
         """
-        SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition = @partition LIMIT @limit) AS counted),
-            (SELECT max(sequence) FROM outbox_messages WHERE partition = @partition) - (SELECT min(sequence) FROM outbox_messages WHERE partition = @partition) + 1,
+        SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition = @partition LIMIT @limit) AS rows) AS counted,
+            (SELECT max(sequence) FROM outbox_messages WHERE partition = @partition) - (SELECT min(sequence) FROM outbox_messages WHERE partition = @partition) + 1 AS span,
             (SELECT extract(epoch FROM clock_timestamp() - min(greatest(created_at, not_before)))::double precision
              FROM (SELECT created_at, not_before FROM outbox_messages WHERE partition = @partition ORDER BY partition, sequence LIMIT 1000) AS first
-             WHERE greatest(created_at, not_before) <= clock_timestamp())
+             WHERE greatest(created_at, not_before) <= clock_timestamp()) AS seconds
         """;
 }

@@ -71,7 +71,7 @@ public abstract partial class SqlDialect
     /// <summary>Writes down what an operator does with dead letters, before it is done: @ids, @action, @actor, @reason, @keeps_body: 1 if their bodies are about to be replaced.</summary>
     internal abstract string RecordDeadLetterActions { get; }
 
-    /// <summary>Consumers' dead letters, to be put back: @ids. Columns: id, consumer, message_id, original_id, type, headers, content_type, body.</summary>
+    /// <summary>Consumers' dead letters, to be put back: @ids. Columns: id, consumer, message_id, original_id, type, headers, content_type, body, whether a place is kept for it among the deferred messages.</summary>
     internal abstract string ReadConsumerLetters { get; }
 
     /// <summary>Deletes consumers' dead letters that were put back: @ids.</summary>

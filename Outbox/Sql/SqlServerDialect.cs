@@ -194,12 +194,12 @@ internal sealed partial class SqlServerDialect : SqlDialect
     // Two numbers of one index in two subqueries are two seeks; in one they would be a scan of the whole backlog.
     internal override string ReadBacklog =>
         """
-        SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) AS counted),
-            (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) + 1,
+        SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) AS waiting) AS counted,
+            (SELECT MAX(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) - (SELECT MIN(sequence) FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition) + 1 AS span,
             (SELECT CAST(DATEDIFF_BIG(millisecond, MIN(since), SYSUTCDATETIME()) AS float) / 1000
              FROM (SELECT TOP (1000) CASE WHEN not_before > created_at THEN not_before ELSE created_at END AS since
                    FROM outbox_messages WITH (NOLOCK) WHERE partition = @partition ORDER BY partition, sequence) AS waiting
-             WHERE since <= SYSUTCDATETIME())
+             WHERE since <= SYSUTCDATETIME()) AS seconds
         """;
 
     // NOLOCK: a relay asks this when it begins, and must not wait for a writer that leaves its transaction open.

@@ -115,10 +115,10 @@ internal sealed partial class SqliteDialect : SqlDialect
 
     internal override string ReadBacklog =>
         $"""
-        SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition = @partition LIMIT @limit)),
-            (SELECT max(sequence) FROM outbox_messages) - (SELECT min(sequence) FROM outbox_messages) + 1,
+        SELECT (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition = @partition LIMIT @limit)) AS counted,
+            (SELECT max(sequence) FROM outbox_messages) - (SELECT min(sequence) FROM outbox_messages) + 1 AS span,
             (SELECT (julianday('now') - julianday(min(max(created_at, coalesce(not_before, ''))))) * 86400.0
              FROM (SELECT created_at, not_before FROM outbox_messages WHERE partition = @partition ORDER BY sequence LIMIT 1000)
-             WHERE max(created_at, coalesce(not_before, '')) <= {Now})
+             WHERE max(created_at, coalesce(not_before, '')) <= {Now}) AS seconds
         """;
 }

@@ -7,7 +7,7 @@ namespace Broker.Dashboard.Pages;
 
 /// <summary>A page of ours in Hangfire's frame: its navigation above, our menu at the side.</summary>
 /// <remarks>
-/// Hangfire renders synchronously, so a page queries nothing: it writes its frame, and its script fetches the rest from a <see cref="QueryRoute"/>.
+/// Hangfire renders synchronously, so a page queries nothing while it is rendered: a <see cref="DataPage"/> fetches its content before, and what changes is fetched again by its script from a <see cref="QueryRoute"/>.
 /// <see cref="RazorPage.Write(object)"/> encodes, <see cref="RazorPage.WriteLiteral"/> and <c>Html.Raw</c> do not: what comes from a message or a database goes through <c>Write</c> only.
 /// </remarks>
 internal abstract class BrokerPage : RazorPage
@@ -28,9 +28,9 @@ internal abstract class BrokerPage : RazorPage
     public sealed override void Execute()
     {
         Layout = new LayoutPage(Title);
-        WriteLiteral("<div class=\"row broker\"><div class=\"col-md-3\">");
+        WriteLiteral("<div class=\"row broker\"><div class=\"col-md-2\">");
         Write(Html.SidebarMenu(BrokerRoutes.Menu.Select(ItemOf)));
-        WriteLiteral("</div><div class=\"col-md-9\"><h1 class=\"page-header\">");
+        WriteLiteral("</div><div class=\"col-md-10\"><h1 class=\"page-header\">");
         Write(Title);
         WriteLiteral("</h1>");
         WriteBody();
@@ -40,5 +40,9 @@ internal abstract class BrokerPage : RazorPage
     /// <summary>Writes what is below the title.</summary>
     protected abstract void WriteBody();
 
-    private static Func<RazorPage, MenuItem> ItemOf(PageRoute route) => page => new MenuItem(route.Title, page.Url.To(route.Pattern)) { Active = page.RequestPath == route.Pattern };
+    private static Func<RazorPage, MenuItem> ItemOf(PageRoute route) => page => new MenuItem(route.Title, page.Url.To(route.Pattern))
+    {
+        // A page below one of the menu, such as a single dead letter, belongs to it.
+        Active = page.RequestPath == route.Pattern || (route.Pattern != BrokerRoutes.Prefix && page.RequestPath.StartsWith(route.Pattern + "/", StringComparison.Ordinal)),
+    };
 }

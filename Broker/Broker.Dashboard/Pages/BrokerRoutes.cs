@@ -10,6 +10,21 @@ internal static class BrokerRoutes
     public static IReadOnlyList<BrokerRoute> All { get; } =
     [
         new PageRoute(Prefix, "Overview", _ => new OverviewPage(), InMenu: true),
+        new PageRoute(Prefix + "/sources", "Sources", _ => new SourcePage(), InMenu: true),
+        new PageRoute(Prefix + "/sources/(?<Source>[^/]+)", "Source", _ => new SourcePage()),
+        new PageRoute(Prefix + "/dead-letters", "Dead letters", _ => new DeadLettersPage(), InMenu: true),
+        new PageRoute(Prefix + "/dead-letters/(?<Source>[^/]+)/(?<Id>[^/]+)", "Dead letter", _ => new DeadLetterPage()),
+        new PageRoute(Prefix + "/jobs/(?<Id>[^/]+)", "Job", _ => new JobPage()),
+        new PageRoute(Prefix + "/deferred", "Deferred", _ => new DeferredPage(), InMenu: true),
+        new PageRoute(Prefix + "/inbox", "Inbox", _ => new InboxPage(), InMenu: true),
+        new PageRoute(Prefix + "/message", "Message", _ => new MessagePage(), InMenu: true),
+        new PageRoute(Prefix + "/audit", "Audit log", _ => new AuditPage(), InMenu: true),
+        new QueryRoute(Prefix + "/live/overview", OverviewPage.LiveAsync),
+        new QueryRoute(Prefix + "/live/sources/(?<Source>[^/]+)", SourcePage.LiveAsync),
+        new QueryRoute(Prefix + "/live/jobs/(?<Id>[^/]+)", JobPage.LiveAsync),
+        new ActionRoute(Prefix + "/act/dead-letters/(?<Source>[^/]+)", LetterActions.ActAsync),
+        new ActionRoute(Prefix + "/act/dead-letters/(?<Source>[^/]+)/(?<Id>[^/]+)", LetterActions.EditAsync, LetterActions.MostBytes),
+        new ActionRoute(Prefix + "/act/jobs/(?<Id>[^/]+)", JobPage.CancelAsync),
     ];
 
     /// <summary>The pages of the menu.</summary>

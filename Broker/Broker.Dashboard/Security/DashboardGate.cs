@@ -20,18 +20,19 @@ internal sealed class DashboardGate(RequestDelegate next, IAntiforgery antiforge
     {
         // The worker speaks no language of its machine, and a page has to say which it is in.
         CultureInfo.CurrentUICulture = English;
-        if (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method))
+        var path = http.Request.Path.StartsWithSegments(DashboardSettings.Path, StringComparison.OrdinalIgnoreCase, out var rest) ? rest.Value ?? "" : "";
+        var isLook = HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
+        if (isLook && !DashboardRegistration.Changes(path))
         {
             await next(http).ConfigureAwait(false);
             return;
         }
         if (!HttpMethods.IsPost(http.Request.Method))
         {
-            http.Response.Headers.Allow = "GET, POST";
+            http.Response.Headers.Allow = isLook ? "POST" : "GET, POST";
             http.Response.StatusCode = StatusCodes.Status405MethodNotAllowed;
             return;
         }
-        var path = http.Request.Path.StartsWithSegments(DashboardSettings.Path, out var rest) ? rest.Value ?? "" : "";
         var route = DashboardRegistration.RouteOf(path);
         // Before anything reads the body, as looking for a token in a form does.
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)

@@ -1,0 +1,5 @@
+using Outbox.Sql;
+
+namespace Broker.Tests.Conformance;
+
+internal sealed class SqlServerSurveyTests() : SurveySuite(SqlDialect.SqlServer);

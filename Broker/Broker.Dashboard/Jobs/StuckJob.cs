@@ -1,0 +1,75 @@
+using System.Data.Common;
+using System.Globalization;
+using Broker.Relay;
+using Hangfire;
+using Microsoft.Extensions.Logging;
+using Outbox.Sql;
+
+namespace Broker.Dashboard.Jobs;
+
+/// <summary>Looks for what does not go on by itself, and tells it once when it begins and once when it is over.</summary>
+internal sealed class StuckJob(IDashboardSources sources, Findings findings, DeferredCounts deferred, JobsSettings settings, TimeProvider time, ILogger<StuckJob> logger)
+{
+    /// <summary>The recurring job's name.</summary>
+    public const string Name = "stuck";
+
+    private const string Lag = "lag", Relay = "relay", Blocked = "blocked", Deferred = "deferred", Stray = "stray", Unreachable = "unreachable";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    /// <summary>Runs it on all sources.</summary>
+    [AutomaticRetry(Attempts = 0)]
+    public async Task<string> RunAsync(CancellationToken cancellationToken)
+    {
+        var current = sources.Current;
+        findings.Keep([.. current.Select(s => s.Name)]);
+        return string.Join("; ", await Task.WhenAll(current.Select(source => LookAsync(source, cancellationToken))).ConfigureAwait(false));
+    }
+
+    private async Task<string> LookAsync(DashboardSource source, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Patience);
+        try
+        {
+            IReadOnlyList<(string Kind, string What)> found = [];
+            // Some drivers wait without asking the token.
+            var looked = Task.Run(() => JobLease.RunAsync(source, Name, time, async token => found = await FindAsync(source, token).ConfigureAwait(false), limit.Token), limit.Token);
+            if (!await looked.WaitAsync(limit.Token).ConfigureAwait(false))
+                return $"{source.Name}: another worker looks";
+            findings.Take(source.Name, [Lag, Relay, Blocked, Deferred, Stray, Unreachable], found);
+            return $"{source.Name}: {(found.Count == 0 ? "flows" : string.Join(", ", found.Select(f => f.Kind)))}";
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is DbException or OperationCanceledException or Outbox.OutboxConfigurationException)
+        {
+            var text = exception is DbException ? SqlErrors.TextOf(exception) : exception is OperationCanceledException ? "no answer" : exception.Message;
+            findings.Take(source.Name, [Unreachable], [(Unreachable, $"The database cannot be asked: {text}.")]);
+            Broker.Dashboard.Log.JobFailed(logger, Name, source.Name, text);
+            return $"{source.Name}: {text}";
+        }
+    }
+
+    private async Task<IReadOnlyList<(string, string)>> FindAsync(DashboardSource source, CancellationToken cancellationToken)
+    {
+        var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var (partitions, _) = await Repartitioning.ReadAsync(connection, cancellationToken).ConfigureAwait(false);
+        var backlog = await OutboxBacklog.ReadAsync(connection, partitions, cancellationToken).ConfigureAwait(false);
+        var blocked = await RelayStatus.ReadAsync(connection, cancellationToken).ConfigureAwait(false);
+        var relays = await RelaysAsync(connection, cancellationToken).ConfigureAwait(false);
+        var found = new List<(string, string)>();
+        if (backlog.Lag > settings.StuckAfter)
+            found.Add((Lag, string.Create(CultureInfo.InvariantCulture, $"{backlog.Rows:N0} rows wait, the oldest for {backlog.Lag:d\\.hh\\:mm\\:ss}. Read the worker's log, and 'broker status'.")));
+        if (relays == 0)
+            found.Add((Relay, "No relay is at work on this source. Start a worker with the role relay."));
+        if (blocked is [var first, ..])
+            found.Add((Blocked, string.Create(CultureInfo.InvariantCulture, $"{blocked.Count:N0} keys or types wait; the most rows, {first.Waiting:N0}, behind '{first.Type}' since {first.Since:u}: {first.Reason}")));
+        if (deferred.IsStuck(source.Name, backlog.Aside.Deferred, settings.StuckAfter))
+            found.Add((Deferred, string.Create(CultureInfo.InvariantCulture, $"{backlog.Aside.Deferred:N0} deferred messages, and they have not become fewer. A handler fails again and again, or keys wait for dead letters.")));
+        if (backlog.Aside.Stray > 0)
+            found.Add((Stray, string.Create(CultureInfo.InvariantCulture, $"{backlog.Aside.Stray:N0} rows lie in partitions that nobody reads; their writers count wrongly.")));
+        return found;
+    }
+
+    private static async Task<long> RelaysAsync(DbConnection connection, CancellationToken cancellationToken) =>
+        Convert.ToInt64(await connection.Command(SqlDialect.Of(connection).CountRelays).ScalarAsync(cancellationToken).ConfigureAwait(false), CultureInfo.InvariantCulture);
+}

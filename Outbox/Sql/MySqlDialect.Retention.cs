@@ -1,0 +1,19 @@
+namespace Outbox.Sql;
+
+/// <content>What a job forgets of dead letters, and how often a message was redriven.</content>
+internal sealed partial class MySqlDialect
+{
+    internal override string DeleteDiscardedLetters =>
+        $"DELETE FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'discarded' AND {IsOlder("last_failed_at")} ORDER BY id LIMIT @limit";
+
+    internal override string DeleteOldLetterActions =>
+        $"DELETE FROM dead_letter_actions WHERE {IsOlder("acted_at")} ORDER BY id LIMIT @limit";
+
+    internal override string DeleteOldInboxOfAnyone => DeleteOld("inbox_messages", "received_at");
+
+    internal override string CountRedrives =>
+        $"""
+        SELECT d.id, count(*) FROM dead_letters d JOIN dead_letter_actions a ON a.message_id = d.message_id AND a.side = d.side AND a.consumer = d.consumer
+        WHERE {ChosenLetters} AND a.action = 'redriven' GROUP BY d.id
+        """;
+}

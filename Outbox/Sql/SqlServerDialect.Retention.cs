@@ -1,0 +1,35 @@
+namespace Outbox.Sql;
+
+/// <content>What a job forgets of dead letters, and how often a message was redriven.</content>
+internal sealed partial class SqlServerDialect
+{
+    internal override string DeleteDiscardedLetters =>
+        $"""
+        {Plain}
+        DELETE m
+        FROM (SELECT TOP (@limit) id FROM dead_letters WHERE side IN (N'relay', N'consumer') AND state = N'discarded' AND {IsOlder("last_failed_at")} ORDER BY id) AS old
+        INNER LOOP JOIN dead_letters AS m WITH (ROWLOCK) ON m.id = old.id
+        """;
+
+    internal override string DeleteOldLetterActions =>
+        $"""
+        {Plain}
+        DELETE m
+        FROM (SELECT TOP (@limit) id FROM dead_letter_actions WHERE {IsOlder("acted_at")} ORDER BY id) AS old
+        INNER LOOP JOIN dead_letter_actions AS m WITH (ROWLOCK) ON m.id = old.id
+        """;
+
+    internal override string DeleteOldInboxOfAnyone => 
+        $"""
+        {Plain}
+        DELETE m
+        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE {IsOlder("received_at")} ORDER BY received_at) AS old
+        INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
+        """;
+
+    internal override string CountRedrives =>
+        $"""
+        SELECT d.id, count(*) FROM dead_letters AS d JOIN dead_letter_actions AS a ON a.message_id = d.message_id AND a.side = d.side AND a.consumer = d.consumer
+        WHERE {ChosenLetters} AND a.action = N'redriven' GROUP BY d.id
+        """;
+}
