@@ -12,7 +12,7 @@ namespace Outbox;
 /// <summary>Maps the outbox's tables into a service's own model.</summary>
 public static class OutboxModel
 {
-    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>inbox_keys</c>, <c>consumer_status</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
     /// <returns>The same builder.</returns>
     public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
     {
@@ -91,6 +91,24 @@ public static class OutboxModel
             entity.Property(r => r.OccurredAt).HasColumnName("occurred_at");
             entity.Property(r => r.ReceivedAt).HasColumnName("received_at").HasDefaultValueSql(engine.Now);
         });
+        modelBuilder.Entity<InboxKey>(entity =>
+        {
+            entity.ToTable("inbox_keys").HasKey(k => new { k.Consumer, k.Source, k.PartitionKey }).HasName("pk_inbox_keys");
+            engine.Exact(entity.Property(k => k.Consumer).HasColumnName("consumer").HasMaxLength(100));
+            engine.Exact(entity.Property(k => k.Source).HasColumnName("source").HasMaxLength(100));
+            engine.Exact(entity.Property(k => k.PartitionKey).HasColumnName("partition_key").HasMaxLength(PartitionKey.MaxLength));
+            entity.Property(k => k.LastSequence).HasColumnName("last_sequence");
+            entity.Property(k => k.Skipped).HasColumnName("skipped");
+        });
+        modelBuilder.Entity<ConsumerStatusRow>(entity =>
+        {
+            entity.ToTable("consumer_status").HasKey(s => new { s.Consumer, s.Owner }).HasName("pk_consumer_status");
+            engine.Exact(entity.Property(s => s.Consumer).HasColumnName("consumer").HasMaxLength(100));
+            engine.Exact(entity.Property(s => s.Owner).HasColumnName("owner").HasMaxLength(200));
+            entity.Property(s => s.StartedAt).HasColumnName("started_at").HasDefaultValueSql(engine.Now);
+            entity.Property(s => s.ExpiresAt).HasColumnName("expires_at");
+            entity.Property(s => s.Status).HasColumnName("status");
+        });
         modelBuilder.Entity<OutboxSettings>(entity =>
         {
             entity.ToTable("outbox_settings").HasKey(s => s.Id).HasName("pk_outbox_settings");
@@ -143,6 +161,7 @@ public static class OutboxModel
     {
         entity.ToTable("outbox_archive").HasKey(m => new { m.Sequence, m.MessageId }).HasName("pk_outbox_archive");
         entity.HasIndex(m => m.PublishedAt).HasDatabaseName("ix_outbox_archive_published_at");
+        entity.HasIndex(m => m.MessageId).HasDatabaseName("ix_outbox_archive_message_id");
         entity.Property(m => m.Sequence).HasColumnName("sequence").ValueGeneratedNever();
         entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
         entity.Property(m => m.Partition).HasColumnName("partition");

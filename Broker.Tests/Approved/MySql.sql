@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS outbox_archive (
     published_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     outcome varchar(20) NOT NULL DEFAULT 'published',
     CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id),
-    KEY ix_outbox_archive_published_at (published_at)
+    KEY ix_outbox_archive_published_at (published_at),
+    KEY ix_outbox_archive_message_id (message_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS outbox_scheduled (
@@ -171,6 +172,24 @@ CREATE TABLE IF NOT EXISTS receipts (
     KEY ix_receipts_received_at (received_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+CREATE TABLE IF NOT EXISTS inbox_keys (
+    consumer varchar(100) NOT NULL,
+    source varchar(100) NOT NULL,
+    partition_key varchar(200) NOT NULL,
+    last_sequence bigint NOT NULL,
+    skipped longtext NULL,
+    CONSTRAINT pk_inbox_keys PRIMARY KEY (consumer, source, partition_key)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS consumer_status (
+    consumer varchar(100) NOT NULL,
+    owner varchar(200) NOT NULL,
+    started_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    expires_at datetime(6) NOT NULL,
+    status longtext NULL,
+    CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 CREATE TABLE IF NOT EXISTS outbox_settings (
     id smallint NOT NULL,
     partitions smallint NOT NULL DEFAULT 1,
@@ -185,4 +204,4 @@ CREATE TABLE IF NOT EXISTS outbox_schema (
     applied_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-INSERT IGNORE INTO outbox_schema (version) VALUES (4);
+INSERT IGNORE INTO outbox_schema (version) VALUES (5);

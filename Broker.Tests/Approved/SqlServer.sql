@@ -51,6 +51,8 @@ IF COL_LENGTH(N'outbox_archive', N'outcome') IS NULL
     ALTER TABLE outbox_archive ADD outcome nvarchar(20) NOT NULL DEFAULT N'published';
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_published_at')
     CREATE INDEX ix_outbox_archive_published_at ON outbox_archive (published_at);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_message_id')
+    CREATE INDEX ix_outbox_archive_message_id ON outbox_archive (message_id);
 
 IF OBJECT_ID(N'outbox_scheduled', N'U') IS NULL
 CREATE TABLE outbox_scheduled (
@@ -215,6 +217,26 @@ CREATE TABLE receipts (
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'receipts', N'U') AND name = N'ix_receipts_received_at')
     CREATE INDEX ix_receipts_received_at ON receipts (received_at);
 
+IF OBJECT_ID(N'inbox_keys', N'U') IS NULL
+CREATE TABLE inbox_keys (
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    source nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    last_sequence bigint NOT NULL,
+    skipped nvarchar(max) NULL,
+    CONSTRAINT pk_inbox_keys PRIMARY KEY CLUSTERED (consumer, source, partition_key)
+);
+
+IF OBJECT_ID(N'consumer_status', N'U') IS NULL
+CREATE TABLE consumer_status (
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    owner nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    started_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    expires_at datetime2(7) NOT NULL,
+    status nvarchar(max) NULL,
+    CONSTRAINT pk_consumer_status PRIMARY KEY CLUSTERED (consumer, owner)
+);
+
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (
     id smallint NOT NULL,
@@ -232,6 +254,6 @@ CREATE TABLE outbox_schema (
     applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
-IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 4)
-    INSERT INTO outbox_schema (version) VALUES (4);
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 5)
+    INSERT INTO outbox_schema (version) VALUES (5);
 COMMIT TRANSACTION;

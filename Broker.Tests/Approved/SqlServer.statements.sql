@@ -54,6 +54,8 @@ IF COL_LENGTH(N'outbox_archive', N'outcome') IS NULL
     ALTER TABLE outbox_archive ADD outcome nvarchar(20) NOT NULL DEFAULT N'published';
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_published_at')
     CREATE INDEX ix_outbox_archive_published_at ON outbox_archive (published_at);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'outbox_archive', N'U') AND name = N'ix_outbox_archive_message_id')
+    CREATE INDEX ix_outbox_archive_message_id ON outbox_archive (message_id);
 
 IF OBJECT_ID(N'outbox_scheduled', N'U') IS NULL
 CREATE TABLE outbox_scheduled (
@@ -218,6 +220,26 @@ CREATE TABLE receipts (
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'receipts', N'U') AND name = N'ix_receipts_received_at')
     CREATE INDEX ix_receipts_received_at ON receipts (received_at);
 
+IF OBJECT_ID(N'inbox_keys', N'U') IS NULL
+CREATE TABLE inbox_keys (
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    source nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    partition_key nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    last_sequence bigint NOT NULL,
+    skipped nvarchar(max) NULL,
+    CONSTRAINT pk_inbox_keys PRIMARY KEY CLUSTERED (consumer, source, partition_key)
+);
+
+IF OBJECT_ID(N'consumer_status', N'U') IS NULL
+CREATE TABLE consumer_status (
+    consumer nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    owner nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    started_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    expires_at datetime2(7) NOT NULL,
+    status nvarchar(max) NULL,
+    CONSTRAINT pk_consumer_status PRIMARY KEY CLUSTERED (consumer, owner)
+);
+
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (
     id smallint NOT NULL,
@@ -235,8 +257,8 @@ CREATE TABLE outbox_schema (
     applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
-IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 4)
-    INSERT INTO outbox_schema (version) VALUES (4);
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 5)
+    INSERT INTO outbox_schema (version) VALUES (5);
 COMMIT TRANSACTION;
 GO
 
@@ -261,6 +283,8 @@ SELECT owner, started_at, expires_at, status FROM relays WHERE 1 = 0;
 SELECT name, type, last_seen_at FROM consumers WHERE 1 = 0;
 SELECT message_id, type, requested_at FROM receipt_requests WHERE 1 = 0;
 SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
+SELECT consumer, source, partition_key, last_sequence, skipped FROM inbox_keys WHERE 1 = 0;
+SELECT consumer, owner, started_at, expires_at, status FROM consumer_status WHERE 1 = 0;
 SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
 GO
 
@@ -274,12 +298,12 @@ INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
 LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
 LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- DescribeIndexes
 SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- PrepareRelayConnection
@@ -545,7 +569,7 @@ SELECT wanted.name FROM OPENJSON(@keys) WITH (name nvarchar(200) COLLATE Latin1_
 GO
 
 -- ListDeferred
-SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.next_attempt_at) AS float) / 1000, d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body
+SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.next_attempt_at) AS float) / 1000, d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000
 FROM deferred_messages AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE d.consumer = @consumer
 AND d.id NOT IN (SELECT busy.id FROM OPENJSON(@busy) WITH (id bigint '$') AS busy)
 AND d.next_attempt_at <= COALESCE((SELECT MIN(n.next_attempt_at) FROM deferred_messages AS n WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE n.consumer = @consumer AND n.next_attempt_at > SYSUTCDATETIME()), '9999-12-31')
@@ -553,7 +577,7 @@ ORDER BY d.consumer, d.next_attempt_at, d.id
 GO
 
 -- ReadDeferredOfKey
-SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(0 AS float), d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body
+SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(0 AS float), d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000
 FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.partition_key = @key ORDER BY d.consumer, d.partition_key, d.id
 GO
 
@@ -579,7 +603,7 @@ UPDATE d SET next_attempt_at = NULL FROM OPENJSON(@ids) WITH (id bigint '$') AS 
 GO
 
 -- UnparkDeferred
-UPDATE deferred_messages SET next_attempt_at = SYSUTCDATETIME() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> N'dead'
+UPDATE deferred_messages SET next_attempt_at = SYSUTCDATETIME() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state
 GO
 
 -- MoveSavepoint
@@ -619,7 +643,7 @@ WHERE consumer = @consumer AND message_id = @message_id AND state = 'dead'
 GO
 
 -- FindBuried
-SELECT id, partition_key FROM deferred_messages WHERE consumer = @consumer AND message_id = @message_id AND state = 'dead'
+SELECT id, partition_key, key_sequence, source FROM deferred_messages WHERE consumer = @consumer AND message_id = @message_id AND state = 'dead'
 GO
 
 -- ListDeadLetterActions
@@ -718,6 +742,68 @@ GO
 -- ReadDeadLetter
 SELECT d.id, d.state, d.side, d.consumer, d.sequence, d.type, d.partition_key, d.message_id AS message_id, d.reason, d.attempts, d.first_failed_at, d.last_failed_at, d.source, d.original_id, d.content_type, d.headers, d.error, d.partition, d.key_sequence, d.created_at, d.expires_at, DATALENGTH(d.body), substring(d.body, 1, @limit)
 FROM dead_letters AS d WHERE d.id = @id
+GO
+
+-- LockInboxKeys
+SELECT k.partition_key, k.last_sequence, k.skipped FROM OPENJSON(@keys) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$') AS wanted
+INNER LOOP JOIN inbox_keys AS k WITH (UPDLOCK, ROWLOCK) ON k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name
+GO
+
+-- AddInboxKeys
+INSERT INTO inbox_keys (consumer, source, partition_key, last_sequence)
+SELECT @consumer, @source, wanted.name, wanted.number FROM OPENJSON(@numbers) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$[0]', number bigint '$[1]') AS wanted
+WHERE NOT EXISTS (SELECT 1 FROM inbox_keys AS k WITH (UPDLOCK, HOLDLOCK) WHERE k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name)
+GO
+
+-- MoveInboxKeys
+UPDATE k SET last_sequence = wanted.number FROM OPENJSON(@numbers) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$[0]', number bigint '$[1]') AS wanted
+INNER LOOP JOIN inbox_keys AS k WITH (ROWLOCK) ON k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name
+GO
+
+-- ChangeInboxKey
+UPDATE inbox_keys SET last_sequence = @last, skipped = @skipped WHERE consumer = @consumer AND source = @source AND partition_key = @key
+GO
+
+-- PromoteNumbers
+UPDATE d SET next_attempt_at = SYSUTCDATETIME() FROM OPENJSON(@numbers) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$[0]', number bigint '$[1]') AS wanted
+INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.consumer = @consumer AND d.partition_key = wanted.name
+WHERE d.key_sequence = wanted.number AND d.state = N'gap'
+GO
+
+-- ReadNumbersOfKey
+SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(0 AS float), d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000
+FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.partition_key = @key AND d.key_sequence > @after ORDER BY d.key_sequence, d.id
+GO
+
+-- WaitForNumber
+UPDATE deferred_messages SET state = @state, reason = @reason, next_attempt_at = DATEADD(millisecond, CAST(@wait AS int), SYSUTCDATETIME()) WHERE id = @id
+GO
+
+-- FindLowerNumber
+SELECT min(key_sequence) FROM deferred_messages WHERE consumer = @consumer AND partition_key = @key AND key_sequence < @number
+GO
+
+-- ListGaps
+SELECT TOP (@limit) w.consumer, k.source, w.partition_key, k.last_sequence + 1, -CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), w.since) AS float) / 1000, w.waiting
+FROM (SELECT d.consumer, coalesce(d.source, '') AS source, d.partition_key, min(d.deferred_at) AS since, count(*) AS waiting FROM deferred_messages d
+    WHERE d.state = 'gap' AND d.consumer = coalesce(@consumer, d.consumer) GROUP BY d.consumer, coalesce(d.source, ''), d.partition_key) w
+JOIN inbox_keys k ON k.consumer = w.consumer AND k.source = w.source AND k.partition_key = w.partition_key
+WHERE NOT EXISTS (SELECT 1 FROM deferred_messages e WHERE e.consumer = w.consumer AND e.partition_key = w.partition_key AND e.key_sequence = k.last_sequence + 1)
+ORDER BY w.since
+GO
+
+-- WriteConsumerStatus
+UPDATE consumer_status WITH (UPDLOCK, HOLDLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), status = @status WHERE consumer = @consumer AND owner = @owner;
+IF @@ROWCOUNT = 0
+    INSERT INTO consumer_status (consumer, owner, expires_at, status) VALUES (@consumer, @owner, DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), @status);
+GO
+
+-- RemoveConsumerStatus
+DELETE FROM consumer_status WHERE (consumer = @consumer AND owner = @owner) OR CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 < -86400
+GO
+
+-- ListConsumerStatus
+SELECT consumer, owner, started_at, status FROM consumer_status WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0 ORDER BY consumer, started_at, owner
 GO
 
 -- ReadSettings

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS outbox_archive (
     CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id)
 );
 CREATE INDEX IF NOT EXISTS ix_outbox_archive_published_at ON outbox_archive (published_at);
+CREATE INDEX IF NOT EXISTS ix_outbox_archive_message_id ON outbox_archive (message_id);
 
 CREATE TABLE IF NOT EXISTS outbox_scheduled (
     id INTEGER NOT NULL CONSTRAINT pk_outbox_scheduled PRIMARY KEY AUTOINCREMENT,
@@ -166,6 +167,24 @@ CREATE TABLE IF NOT EXISTS receipts (
 );
 CREATE INDEX IF NOT EXISTS ix_receipts_received_at ON receipts (received_at);
 
+CREATE TABLE IF NOT EXISTS inbox_keys (
+    consumer TEXT NOT NULL,
+    source TEXT NOT NULL,
+    partition_key TEXT NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    skipped TEXT NULL,
+    CONSTRAINT pk_inbox_keys PRIMARY KEY (consumer, source, partition_key)
+);
+
+CREATE TABLE IF NOT EXISTS consumer_status (
+    consumer TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    started_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    expires_at TEXT NOT NULL,
+    status TEXT NULL,
+    CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
+);
+
 CREATE TABLE IF NOT EXISTS outbox_settings (
     id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
     partitions INTEGER NOT NULL DEFAULT 1,
@@ -178,6 +197,6 @@ CREATE TABLE IF NOT EXISTS outbox_schema (
     version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
     applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
 );
-INSERT OR IGNORE INTO outbox_schema (version) VALUES (4);
+INSERT OR IGNORE INTO outbox_schema (version) VALUES (5);
 
 COMMIT;

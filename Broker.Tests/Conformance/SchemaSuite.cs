@@ -29,7 +29,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
 
         Assert.That(await DifferencesAsync(), Is.Empty);
         Assert.DoesNotThrowAsync(CheckAsync);
-        Assert.That(SchemaShape.Of(dialect).Columns.Select(c => c.Table).Distinct(), Is.EquivalentTo(new[] { "outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "dead_letter_actions", "deferred_messages", "relays", "consumers", "receipt_requests", "receipts", "outbox_settings", "outbox_schema" }));
+        Assert.That(SchemaShape.Of(dialect).Columns.Select(c => c.Table).Distinct(), Is.EquivalentTo(new[] { "outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "dead_letter_actions", "deferred_messages", "relays", "consumers", "receipt_requests", "receipts", "inbox_keys", "consumer_status", "outbox_settings", "outbox_schema" }));
         Assert.That(SchemaShape.Of(dialect).Columns.Where(c => c.Table == "outbox_messages").Select(c => c.Name), Has.Exactly(12).Items);
     }
 
@@ -41,7 +41,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
         await _database.CreateTablesAsync();
 
         Assert.That(await _database.CountAsync("outbox_messages"), Is.EqualTo(1));
-        Assert.That((await _database.QueryAsync("SELECT version FROM outbox_schema")).Select(r => r[0]), Is.EqualTo(new[] { "4" }));
+        Assert.That((await _database.QueryAsync("SELECT version FROM outbox_schema")).Select(r => r[0]), Is.EqualTo(new[] { "5" }));
         Assert.That(await DifferencesAsync(), Is.Empty);
     }
 
@@ -69,8 +69,8 @@ internal abstract class SchemaSuite(SqlDialect dialect)
         await _database.CreateTablesAsync();
         await _database.ExecuteAsync("DROP TABLE outbox_schema");
 
-        Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("are of schema version 1; this program needs version 4. Upgrade them with 'broker schema --source orders --create'"));
-        Assert.That(await DifferencesAsync(), Is.EqualTo(new[] { "schema version is 1, expected 4", "table outbox_schema is missing" }));
+        Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("are of schema version 1; this program needs version 5. Upgrade them with 'broker schema --source orders --create'"));
+        Assert.That(await DifferencesAsync(), Is.EqualTo(new[] { "schema version is 1, expected 5", "table outbox_schema is missing" }));
     }
 
     [Test]
@@ -94,7 +94,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
         await _database.ExecuteAsync("DROP TABLE dead_letters");
         await _database.ExecuteAsync("ALTER TABLE inbox_messages ADD somebody_elses int");
 
-        Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("version 4, but something is missing").And.Message.Contains("'broker schema --source orders --check'"));
+        Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("version 5, but something is missing").And.Message.Contains("'broker schema --source orders --check'"));
         Assert.That(await DifferencesAsync(), Is.EquivalentTo(new[] { "column outbox_messages.expires_at is missing", "table dead_letters is missing", "index ux_dead_letters_message on dead_letters is missing", "index ix_dead_letters_state on dead_letters is missing" }));
 
         await _database.CreateTablesAsync();

@@ -104,6 +104,7 @@ internal static class ChildCommand
         ChildKind.Arrival or ChildKind.Effect => new LatencyChild(task),
         ChildKind.RawConsume => new RawConsumeChild(task),
         ChildKind.Inbox => new InboxChild(task),
+        ChildKind.Late => new LateChild(task),
         ChildKind.NaiveConsume => new NaiveConsumeChild(task),
         _ => throw new NotSupportedException($"There is no process for {task.Kind}."),
     };

@@ -33,6 +33,9 @@ internal enum ChildKind
     /// <summary>The product's consumer with its inbox.</summary>
     Inbox,
 
+    /// <summary>The same while some messages fail, at a steady rate: how late the others' effects are.</summary>
+    Late,
+
     /// <summary>The popular consumer: look, insert, apply, commit, accept, one after another.</summary>
     NaiveConsume,
 }

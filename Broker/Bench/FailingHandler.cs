@@ -1,15 +1,19 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using Outbox.Consumers;
 
 namespace Broker.Bench;
 
 /// <summary>The effect of <see cref="BenchHandler"/>, but one message in 500 fails always, and one in 50 twice.</summary>
-internal sealed class FailingHandler(BenchSql sql) : IMessageHandler<BenchMessage>
+internal sealed class FailingHandler(BenchSql sql, FailingHandler.FailedKeys failed) : IMessageHandler<BenchMessage>
 {
     private const int Always = 500;
     private const int Twice = 50;
 
     private readonly BenchHandler _inner = new(sql);
+
+    /// <summary>The keys of which a message has failed.</summary>
+    internal sealed class FailedKeys : ConcurrentDictionary<string, byte>;
 
     public async Task HandleAsync(BenchMessage message, MessageContext context, CancellationToken cancellationToken)
     {
@@ -17,6 +21,9 @@ internal sealed class FailingHandler(BenchSql sql) : IMessageHandler<BenchMessag
         // After the effect, which has to be undone. The end of an id is random.
         var number = BinaryPrimitives.ReadUInt32BigEndian(context.MessageId.ToByteArray(bigEndian: true).AsSpan(12));
         if (number % Always == 0 || (number % Twice == 1 && context.Attempt <= 2))
+        {
+            failed.TryAdd(context.PartitionKey!, 0);
             throw new InvalidOperationException("This message fails.");
+        }
     }
 }

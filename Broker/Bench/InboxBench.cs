@@ -10,14 +10,20 @@ internal static class InboxBench
     private const string Inbox = "inbox, one by one";
     private const string Naive = "naive consumer";
 
+    /// <summary>Most messages of a run in which each has a transaction of its own: it is slow, and its rate is steady after them.</summary>
+    private const int Singles = 20_000;
+
     private const string Failing = ", some fail";
     private const int Keys = 10_000;
 
-    private sealed record Settings(int Messages, int Bytes, int Concurrency, IReadOnlyList<int> Batches, int Pairs, int Naive, bool Failing);
+    private const string Others = ", others while some fail";
+    private const int Rate = 300;
+
+    private sealed record Settings(int Messages, int Bytes, int Concurrency, IReadOnlyList<int> Batches, int Pairs, int Naive, bool Failing, int Seconds);
 
     public static Command Create()
     {
-        var messages = BenchOptions.Number("--messages", "Messages of each run.", 20_000);
+        var messages = BenchOptions.Number("--messages", $"Messages of each run; one by one at most {Singles:N0}.", 100_000);
         var bytes = BenchOptions.Number("--bytes", "Bytes of each body.", 1_024, 16);
         var concurrency = BenchOptions.Number("--concurrency", "Messages that the consumer handles at once, each in a transaction of its own.", 8);
         var batches = new Option<int[]>("--batches") { Description = "Batch sizes that are measured beside it: so many messages in one transaction, one batch at a time.", HelpName = "numbers", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [50, 500] };
@@ -28,15 +34,16 @@ internal static class InboxBench
         });
         var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
         var naive = BenchOptions.Number("--naive", "Messages of the naive consumer, which is slow; 0 leaves it out.", 3_000, 0);
-        var failing = new Option<bool>("--failing") { Description = $"Measures instead what failures cost: messages of {Keys:N0} keys, in order, of which one in 500 fails always and one in 50 twice, beside the same without failures. Rates are of the first 95 %." };
-        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, batches, pairs, naive, failing], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(batches)!, parsed.GetValue(pairs), parsed.GetValue(naive), parsed.GetValue(failing)), session));
+        var failing = new Option<bool>("--failing") { Description = $"Measures instead what failures cost: messages of {Keys:N0} keys, in order, of which one in 500 fails always and one in 50 twice, beside the same without failures. Rates are of the first 95 %. Last, how late the effects of keys without failures are beside those with, at a steady rate." };
+        var seconds = BenchOptions.Number("--seconds", "With --failing, how long it is measured how late other keys are; 0 leaves it out.", 15, 0);
+        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, batches, pairs, naive, failing, seconds], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(batches)!, parsed.GetValue(pairs), parsed.GetValue(naive), parsed.GetValue(failing), parsed.GetValue(seconds)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
         string[] things = settings.Failing ? [.. settings.Batches.Prepend(1).SelectMany(size => new[] { ByKey(size), ByKey(size) + Failing })] : [Raw, Inbox, .. settings.Batches.Select(Batch), .. settings.Naive > 0 ? [Naive] : Array.Empty<string>()];
-        session.Plan(things.Length * (settings.Pairs + 1));
+        session.Plan((things.Length * (settings.Pairs + 1)) + (settings is { Failing: true, Seconds: > 0 } ? settings.Batches.Count + 1 : 0));
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
         await database.CreateBusinessTablesAsync(session.CancellationToken);
@@ -47,11 +54,40 @@ internal static class InboxBench
             foreach (var thing in things)
             {
                 session.Begin(pair == 0 ? $"warm-up: {thing}" : $"round {pair} of {settings.Pairs}: {thing}");
-                samples.Add(await RunAsync(thing, pair, thing == Naive ? settings.Naive : settings.Messages, settings, session, queue, database, publisher));
+                samples.Add(await RunAsync(thing, pair, thing == Naive ? settings.Naive : thing == Inbox || thing.StartsWith(ByKey(1), StringComparison.Ordinal) ? Math.Min(Singles, settings.Messages) : settings.Messages, settings, session, queue, database, publisher));
                 session.End();
             }
         }
+        foreach (var size in settings is { Failing: true, Seconds: > 0 } ? settings.Batches.Prepend(1) : [])
+        {
+            session.Begin(string.Create(CultureInfo.InvariantCulture, $"others at {Rate} messages a second, {ByKey(size)}"));
+            samples.Add(await LateAsync(size, settings, session, queue, database));
+            session.End();
+        }
         return Report(settings, session, samples, things);
+    }
+
+    /// <summary>How late the effects of other keys are while some messages fail.</summary>
+    private static async Task<BenchSample> LateAsync(int batch, Settings settings, BenchSession session, BenchQueue queue, BenchDatabase database)
+    {
+        await queue.PurgeAsync(session.CancellationToken);
+        await database.ForgetAsync(session.CancellationToken);
+        await using var child = await ChildProcess.StartAsync(new ChildTask
+        {
+            Kind = ChildKind.Late,
+            RabbitMq = session.RabbitMq,
+            Exchange = queue.Name,
+            Engine = session.Dialect.Name,
+            ConnectionStrings = [database.ConnectionString],
+            Bytes = settings.Bytes,
+            Concurrency = batch > 1 ? 1 : settings.Concurrency,
+            BatchSize = batch,
+            ByKey = true,
+            SomeFail = true,
+            Rate = Rate,
+            Seconds = settings.Seconds,
+        }, session.CancellationToken);
+        return await session.MeasureAsync(ByKey(batch) + Others, 1, () => child.RunAsync(session.CancellationToken));
     }
 
     private static string ByKey(int size) => size == 1 ? "by key, one by one" : string.Create(CultureInfo.InvariantCulture, $"by key, batches of {size}");
@@ -66,7 +102,8 @@ internal static class InboxBench
         // What fails in the last seconds of a run may still be in the queue.
         await queue.PurgeAsync(cancellationToken);
         await database.ForgetAsync(cancellationToken);
-        var warmUp = Math.Min(thing == Naive ? 300 : 2_000, messages);
+        // Long enough for the compiler to make the hot code anew.
+        var warmUp = Math.Min(thing == Naive ? 300 : batch > 1 || thing == Raw ? 20_000 : 2_000, messages);
         var body = BenchMessage.Of(settings.Bytes).ToBody();
         await publisher.PublishAsync(body, warmUp, cancellationToken, keys);
         await using var child = await ChildProcess.StartAsync(new ChildTask
@@ -98,7 +135,7 @@ internal static class InboxBench
         var report = new BenchReport
         {
             Name = "inbox",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, one by one {settings.Concurrency} handled at once, one row each; medians of {settings.Pairs} (lowest–highest). {RateTable.Legend}"),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, one by one at most {Singles:N0} and {settings.Concurrency} handled at once, one row each; medians of {settings.Pairs} (lowest–highest). {RateTable.Legend}"),
             Columns = RateTable.Columns,
         };
         foreach (var sample in samples)
@@ -110,6 +147,11 @@ internal static class InboxBench
                 continue;
             report.Results[$"{clean}{Failing} / without"] = share.Median;
             report.Findings.Add($"{clean}{Failing} / without failures = {share.ToString("0.00")}");
+        }
+        foreach (var late in samples.Where(s => s.What.EndsWith(Others, StringComparison.Ordinal)))
+        {
+            report.Findings.Add($"{Latencies.Sentence(report, late.What, late.Result.Milliseconds)}; the latest {late.Result.Milliseconds.Max():0} ms");
+            report.Results[$"{late.What}: max ms"] = late.Result.Milliseconds.Max();
         }
         foreach (var thing in settings.Naive > 0 && !settings.Failing ? things.Where(t => t is not (Raw or Naive)) : [])
         {

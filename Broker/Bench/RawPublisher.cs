@@ -40,8 +40,8 @@ internal sealed class RawPublisher : IAsyncDisposable
         return new RawPublisher(connection, await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: false), cancellationToken), exchange, window);
     }
 
-    /// <summary>Publishes and waits for all confirms.</summary>
-    public async Task<TimeSpan> PublishAsync(byte[] body, int count, CancellationToken cancellationToken, int keys = 0)
+    /// <summary>Publishes and waits for all confirms. With keys, these take turns, beginning with the first.</summary>
+    public async Task<TimeSpan> PublishAsync(byte[] body, int count, CancellationToken cancellationToken, int keys = 0, int first = 0)
     {
         _done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _target, _published + (ulong)count);
@@ -71,7 +71,7 @@ internal sealed class RawPublisher : IAsyncDisposable
             var next = Guid.CreateVersion7();
             next.TryFormat(id, out _);
             if (keys > 0)
-                properties.Headers["cloudEvents:partitionkey"] = $"key-{i % keys}";
+                properties.Headers["cloudEvents:partitionkey"] = $"key-{(first + i) % keys}";
             properties.MessageId = next.ToString();
             await _channel.BasicPublishAsync(_exchange, BenchMessage.Type, mandatory: true, properties, body, CancellationToken.None);
         }

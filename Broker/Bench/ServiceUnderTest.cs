@@ -66,6 +66,7 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
     /// <summary>The library's consumer of the scratch queue, whose handler inserts one row for each message, by itself or many with one statement.</summary>
     public static void AddConsumer(IServiceCollection services, ChildTask task, DbDataSource dataSource) => services
         .AddSingleton(BenchSql.Of(BenchDatabase.Engine(task.Engine)))
+        .AddSingleton<FailingHandler.FailedKeys>()
         .AddOutbox("bench-consumer", _ => dataSource, outbox =>
         {
             outbox.Options.Exchange = task.Exchange;

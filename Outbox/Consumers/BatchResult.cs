@@ -6,7 +6,8 @@ namespace Outbox.Consumers;
 /// <param name="Error">Why it failed.</param>
 /// <param name="Wait">Until it is tried again.</param>
 /// <param name="KeyGoesOn">It was deferred, it is dealt with, and further messages of its key are deferred.</param>
-internal sealed record BatchResult(IncomingMessage Incoming, BatchOutcome Outcome, Exception? Error = null, TimeSpan Wait = default, bool KeyGoesOn = false)
+/// <param name="FreesOthers">Because of it deferred messages are due now.</param>
+internal sealed record BatchResult(IncomingMessage Incoming, BatchOutcome Outcome, Exception? Error = null, TimeSpan Wait = default, bool KeyGoesOn = false, bool FreesOthers = false)
 {
     /// <summary>Whether it needs no further thought of this consumer's.</summary>
     public bool IsSettled => Outcome is BatchOutcome.Applied or BatchOutcome.Known or BatchOutcome.Ignored or BatchOutcome.Dead;

@@ -75,6 +75,15 @@ public sealed class ConsumerBuilder
         return this;
     }
 
+    /// <summary>Tells messages that carry a key's own sequence by it: each takes effect once and after the one before it, and a gap shows. See <see cref="ConsumerOptions.ByKeySequence"/>.</summary>
+    /// <param name="gapTimeout">How long a message waits for a number that has not come before it becomes a dead letter. Default: for ever.</param>
+    /// <param name="startsAt">Where a key begins that the consumer has not met before. Default: at 1.</param>
+    public ConsumerBuilder ByKeySequence(TimeSpan? gapTimeout = null, KeySequenceStart startsAt = KeySequenceStart.One)
+    {
+        (Options.ByKeySequence, Options.GapTimeout, Options.KeySequenceStart) = (true, gapTimeout, startsAt);
+        return this;
+    }
+
     /// <summary>Handles messages of a class that has no name of its own.</summary>
     internal ConsumerBuilder Handle<TMessage, THandler>(string type)
         where TMessage : notnull

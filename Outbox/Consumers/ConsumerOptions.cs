@@ -11,6 +11,8 @@ public sealed class ConsumerOptions
 
     private const int ForSingles = 256;
 
+    private static readonly TimeSpan MaxGapTimeout = TimeSpan.FromDays(20);
+
     private static readonly TimeSpan MaxLinger = TimeSpan.FromMinutes(1);
 
     private int? _prefetch;
@@ -91,6 +93,20 @@ public sealed class ConsumerOptions
     /// <remarks>Consumers that share a database are best given the same: the one that forgets first has to look past what the others keep.</remarks>
     public TimeSpan InboxRetention { get; set; } = TimeSpan.FromDays(7);
 
+    /// <summary>Whether messages that carry a key's own sequence (<see cref="MessageOptions.KeySequence"/>) are told by it: 1, 2, 3 … without a gap. Each takes effect once and after the one before it, whatever the order of arrival.</summary>
+    /// <value>Default: <see langword="false"/>. Messages without a number are told by their ids as ever.</value>
+    /// <remarks>One row in <c>inbox_keys</c> for each key takes the place of one row for each message, and no copy is ever too late to be known. A message whose predecessor has not come waits in <c>deferred_messages</c>, where the gap shows.</remarks>
+    public bool ByKeySequence { get; set; }
+
+    /// <summary>With <see cref="ByKeySequence"/>, how long a message waits for a number that has not come before it becomes a dead letter.</summary>
+    /// <value>Default: <see langword="null"/>, for ever; the gap is visible meanwhile.</value>
+    /// <remarks>A redrive of that dead letter then goes on without the missing numbers, a discard goes on after it. A number that comes later than that becomes a dead letter itself. The numbers of a message that has failed, or is a dead letter, are not missing.</remarks>
+    public TimeSpan? GapTimeout { get; set; }
+
+    /// <summary>With <see cref="ByKeySequence"/>, where a key begins that the consumer has not met before.</summary>
+    /// <value>Default: <see cref="KeySequenceStart.One"/>.</value>
+    public KeySequenceStart KeySequenceStart { get; set; }
+
     /// <summary>Reads the bodies, if not the outbox's own serializer does.</summary>
     internal Messages.IMessageSerializer? Serializer { get; set; }
 
@@ -106,6 +122,15 @@ public sealed class ConsumerOptions
     /// <summary>There is a handler for many messages at once, so batches are wanted.</summary>
     internal void PreferBatches() => _batchSize ??= ManyAtOnce;
 
+    /// <summary>The number that a message is told by; null: by its id.</summary>
+    internal long? NumberOf(IncomingMessage incoming) => ByKeySequence && incoming is { OrderKey: not null, KeySequence: > 0 and var number } ? number : null;
+
+    /// <summary>The key whose messages are handled one after another in this process.</summary>
+    internal string? QueueKeyOf(IncomingMessage incoming) => KeepOrder || NumberOf(incoming) is not null ? incoming.OrderKey : null;
+
+    /// <summary>The key whose messages are handled in the order of their arrival; null for one that goes by its number.</summary>
+    internal string? OrderKeyOf(IncomingMessage incoming) => KeepOrder && NumberOf(incoming) is null ? incoming.OrderKey : null;
+
     internal void Validate()
     {
         var results = new List<ValidationResult>();
@@ -118,6 +143,10 @@ public sealed class ConsumerOptions
             results.Add(new ValidationResult($"Prefetch ({Prefetch}) must not be below BatchSize ({BatchSize}): a batch could never be full."));
         if (Linger < TimeSpan.Zero || Linger > MaxLinger)
             results.Add(new ValidationResult($"Linger ({Linger}) must be between zero and a minute."));
+        if (GapTimeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > MaxGapTimeout))
+            results.Add(new ValidationResult($"GapTimeout ({timeout}) must be positive and not above {MaxGapTimeout.Days} days; leave it out to wait for ever."));
+        if (GapTimeout is not null && !ByKeySequence)
+            results.Add(new ValidationResult($"GapTimeout ({GapTimeout}) is about missing numbers, and ByKeySequence is off. Use ByKeySequence, or leave GapTimeout out."));
         if (InboxRetention < TimeSpan.FromMinutes(1))
             results.Add(new ValidationResult($"InboxRetention is {InboxRetention}; at least a minute is needed, and days are advised."));
         if (results.Count > 0)

@@ -23,6 +23,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
 
     private readonly KeyedWorkQueue<IncomingMessage> _work = new();
     private readonly SemaphoreSlim _probing = new(1);
+    private readonly ConsumerBeat _beat = new(options, processor, processor.Dialect, time, logger);
     private RetryLoop _retries = null!;
     private bool _unavailable;
 
@@ -35,6 +36,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         var retries = _retries.RunAsync(stop.Token);
         var workers = Task.WhenAll(Enumerable.Range(0, options.Concurrency).Select(worker => Task.Run(() => WorkAsync(worker, stop.Token), CancellationToken.None)));
         var retention = RetainAsync(stop.Token);
+        var beat = _beat.RunAsync(stop.Token);
         IAsyncDisposable? subscription = null;
         try
         {
@@ -60,6 +62,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
                 await subscription.DisposeAsync().ConfigureAwait(false);
             await retention.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await retries.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await beat.ConfigureAwait(false);
             Log.ConsumerStopped(logger, options.Name);
         }
     }
@@ -70,7 +73,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         {
             _retries.Active();
             var incoming = new IncomingMessage(delivery);
-            _work.Add(options.KeepOrder ? incoming.OrderKey : null, incoming);
+            _work.Add(options.QueueKeyOf(incoming), incoming);
             return ValueTask.CompletedTask;
         },
         stoppingToken);
@@ -304,9 +307,12 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
     private void Tell(BatchResult result)
     {
         var (incoming, tag) = (result.Incoming, new KeyValuePair<string, object?>("consumer", options.Name));
+        _beat.Count(result);
         // Before the word that it is due soon: a look in between would leave out what is said to be in our hands.
         if (incoming.Row is { } row)
             _retries.Finished(row);
+        if (result.FreesOthers)
+            _retries.Soon(TimeSpan.Zero);
         switch (result.Outcome)
         {
             case BatchOutcome.Applied:

@@ -1,6 +1,7 @@
 using System.Data;
 using System.Data.Common;
 using System.Globalization;
+using Outbox.Inbox;
 using Outbox.Sql;
 
 namespace Outbox.Consumers;
@@ -22,7 +23,8 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <param name="Attempts">Failed attempts.</param>
     /// <param name="Error">Why.</param>
     /// <param name="Wait">Until it is looked at; null: until what is before it is dealt with.</param>
-    internal sealed record Entry(IncomingMessage Incoming, string State, int Attempts, Exception? Error, TimeSpan? Wait);
+    /// <param name="Reason">Why, if there is no error.</param>
+    internal sealed record Entry(IncomingMessage Incoming, string State, int Attempts, Exception? Error, TimeSpan? Wait, string? Reason = null);
 
     /// <summary>A row as it was read.</summary>
     /// <param name="Message">The message.</param>
@@ -73,7 +75,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             .With("body" + number, entry.State == DeferredState.Dead ? [] : incoming.Delivery.Body.ToArray())
             .With("state" + number, entry.State)
             .With("attempts" + number, entry.Attempts)
-            .With("reason" + number, ReasonOf(entry.Error), DbType.String)
+            .With("reason" + number, entry.Reason ?? ReasonOf(entry.Error), DbType.String)
             .With("error" + number, ErrorOf(entry.Error), DbType.String)
             .With("wait" + number, entry.Wait is { } wait ? (long)wait.TotalMilliseconds : null, DbType.Int64);
     }
@@ -85,6 +87,20 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>The first messages of a key, in their order.</summary>
     public async Task<IReadOnlyList<Listed>> OfKeyAsync(DbConnection connection, string key, int limit, CancellationToken cancellationToken) =>
         await ReadAsync(connection.Command(dialect.ReadDeferredOfKey).With("consumer", consumer).With("key", key).With("limit", limit), cancellationToken).ConfigureAwait(false);
+
+    /// <summary>The deferred messages of a key with higher numbers, in the order of these.</summary>
+    public async Task<IReadOnlyList<Listed>> NumbersOfKeyAsync(DbConnection connection, string key, long after, int limit, CancellationToken cancellationToken) =>
+        await ReadAsync(connection.Command(dialect.ReadNumbersOfKey).With("consumer", consumer).With("key", key).With("after", after).With("limit", limit), cancellationToken).ConfigureAwait(false);
+
+    /// <summary>Lets a deferred message wait for an earlier number of its key.</summary>
+    /// <param name="transaction">Holds the key.</param>
+    /// <param name="row">The message's row.</param>
+    /// <param name="reason">What it waits for.</param>
+    /// <param name="wait">Until it is looked at again, should that not come; null: never.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task WaitForNumberAsync(DbTransaction transaction, DeferredRow row, string reason, TimeSpan? wait, CancellationToken cancellationToken) =>
+        transaction.Connection!.Command(dialect.WaitForNumber, transaction).With("id", row.Id).With("state", DeferredState.Gap).With("reason", reason, DbType.String)
+            .With("wait", wait is { } until ? (long)until.TotalMilliseconds : null, DbType.Int64).ExecuteAsync(cancellationToken);
 
     /// <summary>Takes hold of messages until the transaction ends.</summary>
     public async Task<HeldRows> HoldAsync(DbTransaction transaction, IReadOnlyCollection<long> ids, CancellationToken cancellationToken)
@@ -102,8 +118,12 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     }
 
     /// <summary>Removes messages that were dealt with, and makes what comes first of their keys now due.</summary>
-    public Task RemoveAsync(DbTransaction transaction, IReadOnlyCollection<IncomingMessage> messages, CancellationToken cancellationToken) =>
-        RemoveAsync(transaction, [.. messages.Select(m => m.Row!.Id)], [.. messages.Select(m => m.OrderKey).OfType<string>().Distinct(StringComparer.Ordinal)], cancellationToken);
+    /// <param name="transaction">Holds them.</param>
+    /// <param name="messages">The messages.</param>
+    /// <param name="keyOf">The key in whose order a message is handled.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task RemoveAsync(DbTransaction transaction, IReadOnlyCollection<IncomingMessage> messages, Func<IncomingMessage, string?> keyOf, CancellationToken cancellationToken) =>
+        RemoveAsync(transaction, [.. messages.Select(m => m.Row!.Id)], [.. messages.Select(keyOf).OfType<string>().Distinct(StringComparer.Ordinal)], cancellationToken);
 
     private async Task RemoveAsync(DbTransaction transaction, IReadOnlyList<long> ids, IReadOnlyList<string> keys, CancellationToken cancellationToken)
     {
@@ -156,17 +176,21 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Gives up the place that was kept for a dead message, if there is one: its key goes on.</summary>
     public async Task UnburyAsync(DbTransaction transaction, Guid messageId, CancellationToken cancellationToken)
     {
-        (long Id, string? Key)? place = null;
+        (long Id, string? Key, long? Number, string Source)? place = null;
         var command = transaction.Connection!.Command(dialect.FindBuried, transaction).With("consumer", consumer).With("message_id", messageId);
         await using (command.ConfigureAwait(false))
         {
             var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
             await using var _ = reader.ConfigureAwait(false);
             if (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-                place = (reader.GetInt64(0), reader.IsDBNull(1) ? null : reader.GetString(1));
+                place = (reader.GetInt64(0), reader.IsDBNull(1) ? null : reader.GetString(1), NumberOf(reader, 2), reader.IsDBNull(3) ? "" : IncomingMessage.KeyOf(reader.GetString(3), IncomingMessage.SourceLimit));
         }
-        if (place is var (id, key))
-            await RemoveAsync(transaction, [id], key is null ? [] : [key], cancellationToken).ConfigureAwait(false);
+        if (place is not var (id, key, number, source))
+            return;
+        // Before the row, as consumers do.
+        if (key is not null && number is { } given)
+            await new InboxKeys(consumer, dialect).GiveUpAsync(transaction, source, key, given, cancellationToken).ConfigureAwait(false);
+        await RemoveAsync(transaction, [id], key is null ? [] : [key], cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Lets messages that are due wait behind the first of their key. One whose first is at work at this moment is left as it is: it may be the first itself soon.</summary>
@@ -180,7 +204,11 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     }
 
     /// <summary>Makes everything due that waits behind another.</summary>
-    public Task<int> UnparkAsync(DbConnection connection, CancellationToken cancellationToken) => connection.Command(dialect.UnparkDeferred).With("consumer", consumer).ExecuteAsync(cancellationToken);
+    /// <param name="connection">An open connection.</param>
+    /// <param name="state">In this state alone.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public Task<int> UnparkAsync(DbConnection connection, string state, CancellationToken cancellationToken) =>
+        connection.Command(dialect.UnparkDeferred).With("consumer", consumer).With("state", state).ExecuteAsync(cancellationToken);
 
     private async Task<IReadOnlyList<Listed>> ReadAsync(DbCommand command, CancellationToken cancellationToken)
     {
@@ -193,7 +221,9 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             var id = reader.GetInt64(0);
             var first = NumberOf(reader, 1) ?? id;
             var attempts = Convert.ToInt32(reader.GetValue(4), CultureInfo.InvariantCulture);
-            rows.Add(new Listed(new IncomingMessage(DeferredDelivery.Read(reader, 6), new DeferredRow(id, dialect.ReadGuid(reader, 5), attempts)), first == id, first, reader.GetString(3), TimeSpan.FromSeconds(Convert.ToDouble(reader.GetValue(2), CultureInfo.InvariantCulture))));
+            var (state, age) = (reader.GetString(3), TimeSpan.FromSeconds(-Convert.ToDouble(reader.GetValue(11), CultureInfo.InvariantCulture)));
+            var row = new DeferredRow(id, dialect.ReadGuid(reader, 5), attempts, state, age);
+            rows.Add(new Listed(new IncomingMessage(DeferredDelivery.Read(reader, 6), row), first == id, first, state, TimeSpan.FromSeconds(Convert.ToDouble(reader.GetValue(2), CultureInfo.InvariantCulture))));
         }
         return rows;
     }

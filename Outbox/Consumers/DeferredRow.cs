@@ -4,4 +4,6 @@ namespace Outbox.Consumers;
 /// <param name="Id">Its number.</param>
 /// <param name="MessageId">The message's id; the text that its sender gave may be cut in the table.</param>
 /// <param name="Attempts">Failed attempts.</param>
-internal sealed record DeferredRow(long Id, Guid MessageId, int Attempts);
+/// <param name="State">Its state.</param>
+/// <param name="Age">How long it has been deferred.</param>
+internal sealed record DeferredRow(long Id, Guid MessageId, int Attempts, string State = DeferredState.Failed, TimeSpan Age = default);

@@ -9,6 +9,9 @@ internal static class DeferredState
     /// <summary>It waits for earlier messages of its key.</summary>
     public const string Behind = "behind";
 
+    /// <summary>It waits for an earlier number of its key.</summary>
+    public const string Gap = "gap";
+
     /// <summary>It is a dead letter, and its key waits.</summary>
     public const string Dead = "dead";
 }

@@ -11,7 +11,11 @@ namespace Outbox.Consumers;
 /// <summary>A delivery as the consumer understands it: AMQP properties first, then CloudEvents attributes, under either of the prefixes in use.</summary>
 internal sealed class IncomingMessage
 {
+    internal const int SourceLimit = 100;
+
     private const int PartitionKeyLimit = Messages.PartitionKey.MaxLength;
+
+    private long? _keySequence;
 
     /// <param name="delivery">The delivery.</param>
     /// <param name="row">Its row, if it was deferred.</param>
@@ -23,7 +27,7 @@ internal sealed class IncomingMessage
         Type = Text(delivery.Type) ?? Attribute(MessageHeaders.Type);
         PartitionKey = Attribute(MessageHeaders.PartitionKey);
         Source = Attribute(MessageHeaders.Source);
-        OrderKey = PartitionKey is { } key ? OrderKeyOf(key) : null;
+        OrderKey = PartitionKey is { } key ? KeyOf(key, PartitionKeyLimit) : null;
     }
 
     public Delivery Delivery { get; }
@@ -39,7 +43,10 @@ internal sealed class IncomingMessage
     public string? Source { get; }
 
     /// <summary>The key's own sequence, if the message has one.</summary>
-    public long? KeySequence => long.TryParse(Attribute(MessageHeaders.KeySequence), NumberStyles.None, CultureInfo.InvariantCulture, out var sequence) ? sequence : null;
+    public long? KeySequence => _keySequence ??= long.TryParse(Attribute(MessageHeaders.KeySequence), NumberStyles.None, CultureInfo.InvariantCulture, out var sequence) ? sequence : null;
+
+    /// <summary>The source in the form that fits into a column of its length: itself, its hash, or nothing.</summary>
+    public string SourceKey => Source is null ? "" : KeyOf(Source, SourceLimit);
 
     /// <summary>The partition key in the form that fits into a column of a key's length: itself, or its hash.</summary>
     public string? OrderKey { get; }
@@ -69,8 +76,8 @@ internal sealed class IncomingMessage
         Text(Delivery.Headers.GetValueOrDefault(name) ?? Delivery.Headers.GetValueOrDefault("cloudEvents_" + name[MessageHeaders.ReservedPrefix.Length..]));
 
     // A foreign key may be longer than ours, or no text that every database takes.
-    private static string OrderKeyOf(string key) =>
-        key.Length <= PartitionKeyLimit && Fit(key, PartitionKeyLimit) == key ? key : Convert.ToHexStringLower(SHA256.HashData(Encoding.Unicode.GetBytes(key)));
+    internal static string KeyOf(string text, int limit) =>
+        text.Length <= limit && Fit(text, limit) == text ? text : Convert.ToHexStringLower(SHA256.HashData(Encoding.Unicode.GetBytes(text)));
 
     private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
 

@@ -70,7 +70,7 @@ internal sealed partial class MessageProcessor
     {
         if (messages.Count == 0 && aside.All(r => r.Outcome == BatchOutcome.Ignored))
             return aside;
-        var run = new Run(options.KeepOrder, isCareful);
+        var run = new Run(options, isCareful);
         var scope = services.CreateAsyncScope();
         await using var disposeScope = scope.ConfigureAwait(false);
         var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
@@ -79,28 +79,38 @@ internal sealed partial class MessageProcessor
         var candidates = await MayRunAsync(messages, aside, run, session, cancellationToken).ConfigureAwait(false);
         aside = [.. aside.Select(r => r.Incoming.Row is not { } row ? r : run.Held.IsUnchanged(row) ? r with { KeyGoesOn = run.KeyGoesOn(r.Incoming) } : new BatchResult(r.Incoming, BatchOutcome.NotOurs))];
         // G4: the inbox rows first, all of them. Another process that has a copy waits for this commit.
-        var unknown = (await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, [.. candidates.Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false)).ToHashSet();
+        var byId = candidates.Where(m => options.NumberOf(m.Incoming) is null).ToList();
+        var unknown = (await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, [.. byId.Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false)).ToHashSet();
         await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
         // The second copy of a message in one batch finds its id taken by the first. One that is deferred counts before its copies: its row is what keeps it, if it fails.
-        var deferred = candidates.Where(m => m.Incoming.Row is not null).Select(m => m.MessageId).ToHashSet();
+        var deferred = byId.Where(m => m.Incoming.Row is not null).Select(m => m.MessageId).ToHashSet();
         var (fresh, risky) = (new List<ReadableMessage>(candidates.Count), new List<ReadableMessage>());
         foreach (var message in candidates)
         {
-            if ((message.Incoming.Row is null && deferred.Contains(message.MessageId)) || !unknown.Remove(message.MessageId))
+            // One that goes by its number has been told already.
+            if (options.NumberOf(message.Incoming) is null && ((message.Incoming.Row is null && deferred.Contains(message.MessageId)) || !unknown.Remove(message.MessageId)))
                 run.Known(message.Incoming);
             else if (run.IsRisky(message.Incoming))
                 risky.Add(message);
             else
                 fresh.Add(message);
         }
-        await HandleAllAsync(BatchGroups.Of(fresh, options.KeepOrder), run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
+        await HandleAllAsync(BatchGroups.Of(fresh, options.KeepOrder || options.ByKeySequence), run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
         // What has failed before will rather fail again: with a savepoint for each, and after the others.
         run.IsCareful = true;
         foreach (var message in risky)
             await HandleSectionAsync([[message]], run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
 
         var results = run.ResultsOf(messages);
-        await FinishAsync(session, [.. aside, .. results], [.. candidates.Where(m => !run.IsApplied(m.Incoming) && !run.IsKnown(m.Incoming)).Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false);
+        await FinishAsync(session, [.. aside, .. results], [.. byId.Where(m => !run.IsApplied(m.Incoming) && !run.IsKnown(m.Incoming)).Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false);
+        if (options.ByKeySequence)
+        {
+            // Each in its place: what cannot be read has a number as well.
+            var inOrder = aside.Concat(results).OrderBy(r => options.NumberOf(r.Incoming)).ToList();
+            var freesOthers = await SaveNumbersAsync(session.Transaction, run.Numbers, inOrder, cancellationToken).ConfigureAwait(false);
+            await WaitForNumbersAsync(session.Transaction, results, run.Numbers, cancellationToken).ConfigureAwait(false);
+            results = [.. results.Select(r => r with { FreesOthers = freesOthers })];
+        }
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         options.Committed?.Invoke();
@@ -118,10 +128,14 @@ internal sealed partial class MessageProcessor
     /// <summary>Leaves out deferred messages that are not ours to handle, and messages whose key waits.</summary>
     private async Task<List<ReadableMessage>> MayRunAsync(List<ReadableMessage> messages, IReadOnlyList<BatchResult> aside, Run run, ConsumerSession session, CancellationToken cancellationToken)
     {
+        run.Numbers = await TakeNumbersAsync(session.Transaction, messages.Select(m => m.Incoming).Concat(aside.Select(r => r.Incoming)), cancellationToken).ConfigureAwait(false);
+        run.Planned = run.Numbers.Copy();
+        foreach (var result in aside)
+            run.PassPlanned(result.Incoming);
         // Rows of unreadable ones too: they are removed below.
         var rows = messages.Select(m => m.Incoming).Concat(aside.Select(r => r.Incoming)).Select(i => i.Row).OfType<DeferredRow>().ToList();
         run.Held = await _deferred.HoldAsync(session.Transaction, [.. rows.Select(r => r.Id)], cancellationToken).ConfigureAwait(false);
-        var keys = options.KeepOrder ? messages.Where(m => m.Incoming is { Row: null, OrderKey: not null }).Select(m => m.Incoming.OrderKey!).ToHashSet(StringComparer.Ordinal) : [];
+        var keys = messages.Where(m => m.Incoming.Row is null).Select(m => options.OrderKeyOf(m.Incoming)).OfType<string>().ToHashSet(StringComparer.Ordinal);
         run.WaitingKeys = await _deferred.WaitingKeysAsync(session.Transaction, keys, cancellationToken).ConfigureAwait(false);
         var candidates = new List<ReadableMessage>(messages.Count);
         foreach (var message in messages)
@@ -137,7 +151,7 @@ internal sealed partial class MessageProcessor
     {
         await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, notApplied, cancellationToken).ConfigureAwait(false);
         await WriteAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Failed or BatchOutcome.Behind or BatchOutcome.Dead)], cancellationToken).ConfigureAwait(false);
-        await _deferred.RemoveAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known && r.Incoming.Row is not null).Select(r => r.Incoming)], cancellationToken).ConfigureAwait(false);
+        await _deferred.RemoveAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known && r.Incoming.Row is not null).Select(r => r.Incoming)], options.OrderKeyOf, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task HandleAllAsync(IReadOnlyList<IReadOnlyList<ReadableMessage>> groups, Run run, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
@@ -214,7 +228,7 @@ internal sealed partial class MessageProcessor
     }
 
     /// <summary>What became of the messages so far.</summary>
-    private sealed class Run(bool keepsOrder, bool isCareful)
+    private sealed class Run(ConsumerOptions options, bool isCareful)
     {
         private readonly Dictionary<IncomingMessage, BatchResult> _results = [];
         private readonly HashSet<string> _skippedKeys = new(StringComparer.Ordinal);
@@ -232,10 +246,25 @@ internal sealed partial class MessageProcessor
 
         public HashSet<string> WaitingKeys { get; set; } = [];
 
+        /// <summary>Where the keys stand whose messages go by numbers.</summary>
+        public KeyNumbers Numbers { get; set; } = new();
+
+        /// <summary>Where they will stand if what is to be handled succeeds.</summary>
+        public KeyNumbers Planned { get; set; } = new();
+
+        /// <summary>A message that cannot be read: its key does not wait for it.</summary>
+        public void PassPlanned(IncomingMessage incoming)
+        {
+            if (options.NumberOf(incoming) is { } number && Planned.TryGet(incoming, out var planned))
+                planned.Pass(number);
+        }
+
         /// <summary>Whether a message may be handled now. They are asked for in their order.</summary>
         public bool MayRun(IncomingMessage incoming)
         {
-            var key = keepsOrder ? incoming.OrderKey : null;
+            if (options.NumberOf(incoming) is { } number && Planned.TryGet(incoming, out var planned))
+                return MayRun(incoming, number, planned);
+            var key = options.OrderKeyOf(incoming);
             if (incoming.Row is { } row)
             {
                 // G3, G4: only who holds the row, and only the first of its key or what follows it here without a gap.
@@ -262,13 +291,46 @@ internal sealed partial class MessageProcessor
             return false;
         }
 
-        /// <summary>Whether it has failed before, or follows one of its key that has.</summary>
-        public bool IsRisky(IncomingMessage incoming) => incoming.Attempts > 0 || (keepsOrder && incoming.OrderKey is { } key && _riskyKeys.Contains(key));
+        private bool MayRun(IncomingMessage incoming, long number, KeyProgress planned)
+        {
+            // A row can have been read twice, as above.
+            if (incoming.Row is { } row && !(_rows.Add(row.Id) && Held.IsUnchanged(row)))
+            {
+                _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
+                return false;
+            }
+            switch (planned.PlaceOf(number))
+            {
+                case NumberPlace.Known:
+                    // Its fellow in this batch may fail yet. Then the row is what keeps the message, and must stay.
+                    if (incoming.Row is not null && Numbers.TryGet(incoming, out var real) && real.PlaceOf(number) != NumberPlace.Known)
+                        _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
+                    else
+                        Known(incoming);
+                    return false;
+                case NumberPlace.Passed when incoming.Row is null:
+                    _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Dead, CameTooLate(number, planned)));
+                    return false;
+                case NumberPlace.Ahead when IsPutBack(incoming):
+                    planned.PassBefore(number);
+                    break;
+                case NumberPlace.Ahead:
+                    _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Behind));
+                    return false;
+            }
+            planned.Apply(number);
+            if (incoming.Attempts > 0)
+                _riskyKeys.Add(planned.Key);
+            return true;
+        }
 
-        public bool KeyGoesOn(IncomingMessage incoming) => keepsOrder && incoming.Row is { } row && Held.IsFollowed(row);
+        /// <summary>Whether it has failed before, or follows one of its key that has.</summary>
+        public bool IsRisky(IncomingMessage incoming) => incoming.Attempts > 0 || (options.QueueKeyOf(incoming) is { } key && _riskyKeys.Contains(key));
+
+        public bool KeyGoesOn(IncomingMessage incoming) => incoming.Row is { } row && (options.OrderKeyOf(incoming) is not null ? Held.IsFollowed(row) : options.NumberOf(incoming) is not null);
 
         /// <summary>Whether an earlier message of its key has failed.</summary>
-        public bool IsBehind(IncomingMessage incoming) => keepsOrder && incoming.OrderKey is { } key && _failedKeys.Contains(key);
+        public bool IsBehind(IncomingMessage incoming) => options.QueueKeyOf(incoming) is { } key && _failedKeys.Contains(key);
 
         public void Applied(IncomingMessage incoming) => _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Applied, KeyGoesOn: KeyGoesOn(incoming)));
 
@@ -277,7 +339,7 @@ internal sealed partial class MessageProcessor
         public void Failed(BatchResult result)
         {
             _results.Add(result.Incoming, result);
-            if (keepsOrder && result.Incoming.OrderKey is { } key && !(result.Outcome == BatchOutcome.Dead && IsFinal(result.Error!)))
+            if (options.QueueKeyOf(result.Incoming) is { } key && !(result.Outcome == BatchOutcome.Dead && IsFinal(result.Error!)))
                 _failedKeys.Add(key);
         }
 
@@ -287,8 +349,8 @@ internal sealed partial class MessageProcessor
 
         public bool HasFailed(IncomingMessage incoming) => _results.TryGetValue(incoming, out var result) && result.Outcome is BatchOutcome.Failed or BatchOutcome.Dead;
 
-        /// <summary>Of each, in their order. What has no fate yet waits behind one that failed; what was deferred before stays as it is.</summary>
+        /// <summary>Of each, in their order. What has no fate yet waits behind one that failed; what was deferred before and has its place in its key stays as it is.</summary>
         public IReadOnlyList<BatchResult> ResultsOf(IEnumerable<ReadableMessage> messages) =>
-            [.. messages.Select(m => _results.GetValueOrDefault(m.Incoming) ?? new BatchResult(m.Incoming, m.Incoming.Row is null ? BatchOutcome.Behind : BatchOutcome.NotOurs))];
+            [.. messages.Select(m => _results.GetValueOrDefault(m.Incoming) ?? new BatchResult(m.Incoming, m.Incoming.Row is null || options.NumberOf(m.Incoming) is not null ? BatchOutcome.Behind : BatchOutcome.NotOurs))];
     }
 }

@@ -1,6 +1,7 @@
 using System.Data;
 using System.Data.Common;
 using Outbox.Diagnostics;
+using Outbox.Inbox;
 using Outbox.Messages;
 using Outbox.Sql;
 
@@ -16,16 +17,21 @@ internal sealed partial class MessageProcessor
         await using var _ = connection.ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(_dialect.ConsumerIsolation, cancellationToken).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
+        var numbers = await TakeNumbersAsync(transaction, [incoming], cancellationToken).ConfigureAwait(false);
         var keyGoesOn = false;
         if (incoming.Row is { } row)
         {
             var held = await _deferred.HoldAsync(transaction, [row.Id], cancellationToken).ConfigureAwait(false);
             if (!held.IsUnchanged(row))
                 return new BatchResult(incoming, BatchOutcome.NotOurs);
-            keyGoesOn = options.KeepOrder && held.IsFollowed(row);
+            keyGoesOn = options.OrderKeyOf(incoming) is not null && held.IsFollowed(row);
         }
+        // What it waited for may have come since.
+        if (error is MissingNumberException && numbers.TryGet(incoming, out var progress) && progress.PlaceOf(options.NumberOf(incoming)!.Value) != NumberPlace.Ahead)
+            return new BatchResult(incoming, BatchOutcome.NotOurs);
         var result = SetbackOf(incoming, error, keyGoesOn);
         await WriteAsync(transaction, [result], cancellationToken).ConfigureAwait(false);
+        result = result with { FreesOthers = await SaveNumbersAsync(transaction, numbers, [result], cancellationToken).ConfigureAwait(false) };
         await _steps.ReachedAsync("set back").ConfigureAwait(false);
         await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
         await _steps.ReachedAsync("setback committed").ConfigureAwait(false);
@@ -36,7 +42,7 @@ internal sealed partial class MessageProcessor
     private BatchResult SetbackOf(IncomingMessage incoming, Exception error, bool keyGoesOn)
     {
         var attempts = incoming.Attempts + 1;
-        if (IsFinal(error) || attempts >= options.MaxAttempts)
+        if (IsFinal(error) || error is MissingNumberException || attempts >= options.MaxAttempts)
             return new BatchResult(incoming, BatchOutcome.Dead, error, KeyGoesOn: keyGoesOn && !Blocks(incoming, error));
         return new BatchResult(incoming, BatchOutcome.Failed, error, Backoff.Delay(attempts, options.RetryDelay, options.MaxRetryDelay));
     }
@@ -45,7 +51,7 @@ internal sealed partial class MessageProcessor
 
     /// <summary>Whether later messages of its key wait for an operator. What is refused will be no better tomorrow, so nobody waits for that.</summary>
     private bool Blocks(IncomingMessage incoming, Exception error) =>
-        options.KeepOrder && options.OnDeadLetter == DeadLetterPolicy.BlockKey && incoming is { OrderKey: not null, MessageId: not null } && !IsFinal(error);
+        options.QueueKeyOf(incoming) is not null && options.OnDeadLetter == DeadLetterPolicy.BlockKey && incoming.MessageId is not null && !IsFinal(error);
 
     /// <summary>Writes down what became of messages that were not applied, in their order.</summary>
     private async Task WriteAsync(DbTransaction transaction, IReadOnlyList<BatchResult> setbacks, CancellationToken cancellationToken)
@@ -72,7 +78,7 @@ internal sealed partial class MessageProcessor
                     else if (blocks)
                         added.Add(new DeferredQueue.Entry(incoming, DeferredState.Dead, attempts, result.Error, Wait: null));
                     break;
-                case BatchOutcome.Behind:
+                case BatchOutcome.Behind when options.NumberOf(incoming) is null:
                     // Behind one that this transaction writes or holds, nobody can promote it before the commit. Behind another's, it must be found by itself.
                     added.Add(new DeferredQueue.Entry(incoming, DeferredState.Behind, 0, null, here.Contains(incoming.OrderKey!) ? null : TimeSpan.Zero));
                     break;
@@ -82,7 +88,7 @@ internal sealed partial class MessageProcessor
         }
         await _deferred.AgainAsync(transaction, again, cancellationToken).ConfigureAwait(false);
         await _deferred.AddAsync(transaction, added, cancellationToken).ConfigureAwait(false);
-        await _deferred.RemoveAsync(transaction, removed, cancellationToken).ConfigureAwait(false);
+        await _deferred.RemoveAsync(transaction, removed, options.OrderKeyOf, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Sets the message aside, with a word of it to whoever asked for one. Doing it twice counts a further failure of the same dead letter.</summary>

@@ -24,6 +24,9 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
 
     private readonly Dictionary<string, (MessageHandlerInvoker Handler, Type ReadAs)> _readable = Readable(outbox.Options.MessageTypes, handlers);
 
+    /// <summary>The engine of the consumer's database.</summary>
+    public SqlDialect Dialect => _dialect;
+
     /// <summary>What was deferred.</summary>
     public DeferredQueue Deferred => _deferred;
 
@@ -145,40 +148,62 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
         await using var disposeSession = session.ConfigureAwait(false);
 
-        var keyGoesOn = false;
+        var numbers = await TakeNumbersAsync(session.Transaction, [incoming], cancellationToken).ConfigureAwait(false);
+        var (keyGoesOn, orderKey) = (false, options.OrderKeyOf(incoming));
         if (incoming.Row is { } row)
         {
             // G3, G4: only who holds the row, and only the first of its key. Another process may have dealt with it since it was read.
             var held = await _deferred.HoldAsync(session.Transaction, [row.Id], cancellationToken).ConfigureAwait(false);
-            if (!held.IsUnchanged(row) || (options.KeepOrder && held.FirstOf(row) is { } first && first != row.Id))
+            if (!held.IsUnchanged(row) || (orderKey is not null && held.FirstOf(row) is { } first && first != row.Id))
                 return new BatchResult(incoming, BatchOutcome.NotOurs);
-            keyGoesOn = options.KeepOrder && held.IsFollowed(row);
+            keyGoesOn = orderKey is not null ? held.IsFollowed(row) : options.NumberOf(incoming) is not null;
         }
-        // G4: the inbox row first. Its unique key makes a second copy wait for the first one's commit, and then find that it is too late.
-        var (isNew, keyWaits) = incoming.Row is null && options.KeepOrder && incoming.OrderKey is { } key
-            ? await DbTransactionInbox.TryAddInOrderAsync(session.Transaction, options.Name, message.MessageId, key, cancellationToken).ConfigureAwait(false)
-            : (await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, message.MessageId, cancellationToken).ConfigureAwait(false), false);
-        await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
-        var outcome = !isNew ? BatchOutcome.Known : keyWaits ? BatchOutcome.Behind : BatchOutcome.Applied;
+        var outcome = numbers.TryGet(incoming, out var progress)
+            ? await AdmitAsync(session.Transaction, incoming, progress, cancellationToken).ConfigureAwait(false)
+            : await RecordAsync(session.Transaction, message, orderKey, cancellationToken).ConfigureAwait(false);
         if (outcome == BatchOutcome.Known && incoming.Row is null)
             return new BatchResult(incoming, outcome);
-        if (outcome == BatchOutcome.Behind)
-        {
-            // G3: not before an earlier message of its key. Its time is now, because that one may be dealt with at this moment by somebody who cannot see it yet.
-            await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, [message.MessageId], cancellationToken).ConfigureAwait(false);
-            await _deferred.AddAsync(session.Transaction, [new DeferredQueue.Entry(incoming, DeferredState.Behind, 0, null, TimeSpan.Zero)], cancellationToken).ConfigureAwait(false);
-        }
+        var result = new BatchResult(incoming, outcome, KeyGoesOn: keyGoesOn);
         if (outcome == BatchOutcome.Applied)
+        {
             await HandleAsync([message], scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
-        if (incoming.Row is not null)
-            await _deferred.RemoveAsync(session.Transaction, [incoming], cancellationToken).ConfigureAwait(false);
+            result = result with { FreesOthers = await SaveNumbersAsync(session.Transaction, numbers, [result], cancellationToken).ConfigureAwait(false) };
+        }
+        else if (outcome == BatchOutcome.Behind)
+            await DeferAsync(session.Transaction, message, numbers, cancellationToken).ConfigureAwait(false);
+        if (incoming.Row is not null && outcome != BatchOutcome.Behind)
+            await _deferred.RemoveAsync(session.Transaction, [incoming], options.OrderKeyOf, cancellationToken).ConfigureAwait(false);
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         options.Committed?.Invoke();
         if (outcome == BatchOutcome.Applied)
             _observer?.Applied(options.Name, message.MessageId, incoming, message.Message);
         await _steps.ReachedAsync("committed").ConfigureAwait(false);
-        return new BatchResult(incoming, outcome, KeyGoesOn: keyGoesOn);
+        return result;
+    }
+
+    /// <summary>Records a message in the inbox, and tells what is to become of it.</summary>
+    private async Task<BatchOutcome> RecordAsync(DbTransaction transaction, ReadableMessage message, string? orderKey, CancellationToken cancellationToken)
+    {
+        // G4: the inbox row first. Its unique key makes a second copy wait for the first one's commit, and then find that it is too late.
+        var (isNew, keyWaits) = message.Incoming.Row is null && orderKey is not null
+            ? await DbTransactionInbox.TryAddInOrderAsync(transaction, options.Name, message.MessageId, orderKey, cancellationToken).ConfigureAwait(false)
+            : (await DbTransactionInbox.Instance.TryAddAsync(transaction, options.Name, message.MessageId, cancellationToken).ConfigureAwait(false), false);
+        await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
+        return !isNew ? BatchOutcome.Known : keyWaits ? BatchOutcome.Behind : BatchOutcome.Applied;
+    }
+
+    /// <summary>Lets a message wait for earlier ones of its key.</summary>
+    private async Task DeferAsync(DbTransaction transaction, ReadableMessage message, KeyNumbers numbers, CancellationToken cancellationToken)
+    {
+        if (numbers.TryGet(message.Incoming, out _))
+        {
+            await WaitForNumbersAsync(transaction, [new BatchResult(message.Incoming, BatchOutcome.Behind)], numbers, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+        // G3: not before an earlier message of its key. Its time is now, because that one may be dealt with at this moment by somebody who cannot see it yet.
+        await DbTransactionInbox.TakeBackAsync(transaction, options.Name, [message.MessageId], cancellationToken).ConfigureAwait(false);
+        await _deferred.AddAsync(transaction, [new DeferredQueue.Entry(message.Incoming, DeferredState.Behind, 0, null, TimeSpan.Zero)], cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Stage 7: the handler, and what it changed. The messages are of one type.</summary>

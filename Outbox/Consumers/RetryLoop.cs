@@ -63,7 +63,10 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
         {
             var connection = await processor.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
-            var rows = await processor.Deferred.OfKeyAsync(connection, last.OrderKey!, Math.Max(MostFollowing, options.BatchSize), cancellationToken).ConfigureAwait(false);
+            var limit = Math.Max(MostFollowing, options.BatchSize);
+            var rows = options.NumberOf(last) is { } number
+                ? WithoutGap(await processor.Deferred.NumbersOfKeyAsync(connection, last.OrderKey!, number, limit, cancellationToken).ConfigureAwait(false), number)
+                : await processor.Deferred.OfKeyAsync(connection, last.OrderKey!, limit, cancellationToken).ConfigureAwait(false);
             var messages = rows.TakeWhile(r => r.State != DeferredState.Dead).Select(r => r.Message).ToList();
             return messages is [var first, .. var rest] ? (first, rest) : default;
         }
@@ -73,6 +76,8 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
             return default;
         }
     }
+
+    private static IEnumerable<DeferredQueue.Listed> WithoutGap(IEnumerable<DeferredQueue.Listed> rows, long number) => rows.TakeWhile(r => r.Message.KeySequence == ++number);
 
     public async Task RunAsync(CancellationToken stoppingToken)
     {
@@ -104,10 +109,13 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
             return BetweenLooks;
         var connection = await processor.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
-        if (!options.KeepOrder && !_unparked)
+        if (!_unparked)
         {
             // Nobody promotes what an earlier configuration let wait.
-            await processor.Deferred.UnparkAsync(connection, cancellationToken).ConfigureAwait(false);
+            if (!options.KeepOrder || options.ByKeySequence)
+                await processor.Deferred.UnparkAsync(connection, DeferredState.Behind, cancellationToken).ConfigureAwait(false);
+            if (!options.ByKeySequence)
+                await processor.Deferred.UnparkAsync(connection, DeferredState.Gap, cancellationToken).ConfigureAwait(false);
             _unparked = true;
         }
         var limit = room + 1;
@@ -121,14 +129,18 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
                 wait = row.Due + late < wait ? row.Due + late : wait;
                 break;
             }
-            if (options.KeepOrder && !row.IsFirst)
+            if (options.OrderKeyOf(row.Message) is not null && !row.IsFirst)
             {
                 // Parking holds the first for a moment; a worker of ours that is at it would take that for another process.
                 if (!_inMemory.ContainsKey(row.First))
                     behind.Add(row);
             }
             else if (_inMemory.TryAdd(row.Message.Row!.Id, 0))
-                work.Add(options.KeepOrder ? row.Message.OrderKey : null, row.Message);
+            {
+                // What may have waited long enough for a number that never came is looked at by itself.
+                row.Message.IsAlone = row.State == DeferredState.Gap && row.Message.Row.Age >= options.GapTimeout;
+                work.Add(options.QueueKeyOf(row.Message), row.Message);
+            }
         }
         if (behind.Count > 0)
             await ParkAsync(connection, behind, cancellationToken).ConfigureAwait(false);

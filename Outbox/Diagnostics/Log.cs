@@ -35,6 +35,9 @@ internal static partial class Log
     [LoggerMessage(1012, LogLevel.Error, "{Error} Looking again in {Delay:0.0} s; until then the consumer does not read its queue.")]
     public static partial void SchemaUnfit(ILogger logger, string error, double delay);
 
+    [LoggerMessage(1020, LogLevel.Debug, "Consumer '{Consumer}' could not say how it is; that is tried again. {Error}")]
+    public static partial void StatusNotWritten(ILogger logger, string consumer, string error);
+
     [LoggerMessage(1009, LogLevel.Information, "Consumer '{Consumer}' stopped.")]
     public static partial void ConsumerStopped(ILogger logger, string consumer);
 

@@ -54,7 +54,7 @@ internal sealed partial class MySqlDialect
 
     internal override string ParkDeferred => $"UPDATE {ChosenRows} SET d.next_attempt_at = NULL";
 
-    internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = utc_timestamp(6) WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> 'dead'";
+    internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = utc_timestamp(6) WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state";
 
     // A name that is set again takes the place of the first.
     internal override string? MoveSavepoint => $"SAVEPOINT {Savepoint}";

@@ -40,7 +40,8 @@ internal sealed partial class MySqlDialect
             published_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             outcome varchar(20) NOT NULL DEFAULT 'published',
             CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id),
-            KEY ix_outbox_archive_published_at (published_at)
+            KEY ix_outbox_archive_published_at (published_at),
+            KEY ix_outbox_archive_message_id (message_id)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
         CREATE TABLE IF NOT EXISTS outbox_scheduled (
@@ -156,6 +157,8 @@ internal sealed partial class MySqlDialect
 
         {ReceiptTables}
 
+        {ConsumerTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id smallint NOT NULL,
             partitions smallint NOT NULL DEFAULT 1,
@@ -170,7 +173,7 @@ internal sealed partial class MySqlDialect
             applied_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
             CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-        INSERT IGNORE INTO outbox_schema (version) VALUES (4);
+        INSERT IGNORE INTO outbox_schema (version) VALUES (5);
         """;
 
     // Only MariaDB can add a column where it is missing, and only there.
@@ -180,6 +183,9 @@ internal sealed partial class MySqlDialect
         ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN `partition` smallint NULL, ADD COLUMN sequence bigint NULL, ADD COLUMN key_sequence bigint NULL, ADD COLUMN created_at datetime(6) NULL, ADD COLUMN expires_at datetime(6) NULL, ADD KEY ix_dead_letters_state (side, state, `partition`)"),
     ];
 
+    internal override IReadOnlyList<(string Table, string Index, string Statement)> AddedIndexes =>
+        [("outbox_archive", "ix_outbox_archive_message_id", "ALTER TABLE outbox_archive ADD KEY ix_outbox_archive_message_id (message_id)")];
+
     // MariaDB shows a display width for whole numbers, MySQL has given it up.
     internal override string DescribeColumns =>
         """
@@ -187,12 +193,12 @@ internal sealed partial class MySqlDialect
             CASE WHEN c.is_nullable = 'NO' THEN 1 ELSE 0 END, coalesce(k.ordinal_position, 0)
         FROM information_schema.columns c
         LEFT JOIN information_schema.key_column_usage k ON k.constraint_name = 'PRIMARY' AND k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name
-        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
+        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT DISTINCT table_name, index_name FROM information_schema.statistics
-        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
+        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'outbox_settings', 'outbox_schema')
         """;
 }

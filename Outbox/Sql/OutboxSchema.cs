@@ -52,7 +52,8 @@ internal static class OutboxSchema
             {
                 if (await VersionAsync(connection, dialect, cancellationToken).ConfigureAwait(false) is > SchemaVersion.Current and var version)
                     throw new OutboxConfigurationException($"{what}: the tables are of schema version {version}, made by a newer program than this one, which knows versions up to {SchemaVersion.Current}. Nothing was changed. Update this program.");
-                await AddColumnsAsync(connection, dialect, cancellationToken).ConfigureAwait(false);
+                await AddAsync(connection, dialect.AddedColumns, dialect.DescribeColumns, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false);
+                await AddAsync(connection, dialect.AddedIndexes, dialect.DescribeIndexes, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false);
                 await connection.Command(dialect.CreateTables).ExecuteAsync(cancellationToken).ConfigureAwait(false);
                 return;
             }
@@ -92,14 +93,17 @@ internal static class OutboxSchema
         return differences;
     }
 
-    private static async Task AddColumnsAsync(DbConnection connection, SqlDialect dialect, CancellationToken cancellationToken)
+    /// <summary>Adds columns or indexes to tables that are there and lack them.</summary>
+    private static async Task AddAsync(
+        DbConnection connection, IReadOnlyList<(string Table, string Name, string Statement)> added, string describe, string describeTables, CancellationToken cancellationToken)
     {
-        if (dialect.AddedColumns.Count == 0)
+        if (added.Count == 0)
             return;
-        var there = (await RowsAsync(connection, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false)).Select(r => (Table: r[0], Column: r[1])).ToHashSet();
-        foreach (var (table, column, statement) in dialect.AddedColumns)
+        var there = (await RowsAsync(connection, describe, cancellationToken).ConfigureAwait(false)).Select(r => (r[0], r[1])).ToHashSet();
+        var tables = (await RowsAsync(connection, describeTables, cancellationToken).ConfigureAwait(false)).Select(r => r[0]).ToHashSet();
+        foreach (var (table, name, statement) in added)
         {
-            if (there.Contains((table, column)) || !there.Any(c => c.Table == table))
+            if (there.Contains((table, name)) || !tables.Contains(table))
                 continue;
             try
             {
@@ -108,7 +112,7 @@ internal static class OutboxSchema
             catch (DbException) when (!cancellationToken.IsCancellationRequested)
             {
                 // Somebody else may have added it at this moment; if it was something else, it is still missing.
-                if (!(await RowsAsync(connection, dialect.DescribeColumns, cancellationToken).ConfigureAwait(false)).Any(r => r[0] == table && r[1] == column))
+                if (!(await RowsAsync(connection, describe, cancellationToken).ConfigureAwait(false)).Any(r => r[0] == table && r[1] == name))
                     throw;
             }
         }

@@ -52,7 +52,7 @@ internal sealed partial class PostgreSqlDialect
 
     internal override string ParkDeferred => "UPDATE deferred_messages SET next_attempt_at = NULL WHERE id = ANY(@ids)";
 
-    internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = clock_timestamp() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> 'dead'";
+    internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = clock_timestamp() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state";
 
     // The driver sends it along with the next statement. The earlier one of that name stays, hidden, until the commit.
     internal override double SavepointCost => 0.2;

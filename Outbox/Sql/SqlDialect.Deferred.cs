@@ -9,8 +9,8 @@ public abstract partial class SqlDialect
     /// <summary>The savepoint that a consumer's transaction goes back to when a handler fails.</summary>
     internal const string Savepoint = "before_handler";
 
-    /// <summary>The columns of <see cref="ListDeferred"/> and <see cref="ReadDeferredOfKey"/>, after the number of the key's first row.</summary>
-    private protected string DeferredColumns => $"d.state, d.attempts, {TextOfId("d.message_id")}, d.original_id, d.type, d.headers, d.content_type, d.body";
+    /// <summary>The columns of <see cref="ListDeferred"/> and <see cref="ReadDeferredOfKey"/>, after the number of the key's first row. The last: seconds since it was deferred, negative.</summary>
+    private protected string DeferredColumns => $"d.state, d.attempts, {TextOfId("d.message_id")}, d.original_id, d.type, d.headers, d.content_type, d.body, {SecondsUntil("d.deferred_at")}";
 
     private protected const string InsertedColumns = "consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error";
 
@@ -45,7 +45,7 @@ public abstract partial class SqlDialect
     /// <summary>Lets messages wait behind an earlier one of their key, which the transaction holds: @ids.</summary>
     internal abstract string ParkDeferred { get; }
 
-    /// <summary>Makes everything due that waits behind another: @consumer.</summary>
+    /// <summary>Makes everything due that waits for another: @consumer, @state: <c>behind</c> or <c>gap</c>.</summary>
     internal abstract string UnparkDeferred { get; }
 
     /// <summary>Writes further failures down: for each of them, with its number from 0 behind the name, @id, @state, @attempts, @reason, @error, @wait.</summary>
@@ -87,8 +87,8 @@ public abstract partial class SqlDialect
         WHERE consumer = @consumer AND message_id = @message_id AND state = 'dead'
         """;
 
-    /// <summary>The place that was kept for a dead message: @consumer, @message_id. Columns: id, partition_key.</summary>
-    internal string FindBuried { get; } = "SELECT id, partition_key FROM deferred_messages WHERE consumer = @consumer AND message_id = @message_id AND state = 'dead'";
+    /// <summary>The place that was kept for a dead message: @consumer, @message_id. Columns: id, partition_key, key_sequence, source.</summary>
+    internal string FindBuried { get; } = "SELECT id, partition_key, key_sequence, source FROM deferred_messages WHERE consumer = @consumer AND message_id = @message_id AND state = 'dead'";
 
     /// <summary>What operators did with dead letters, the last first: @id: of this one, or null; @limit. Columns: acted_at, dead_letter_id, side, consumer, message id as text, action, actor, reason, whether a body is kept.</summary>
     internal abstract string ListDeadLetterActions { get; }

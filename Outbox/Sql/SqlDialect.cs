@@ -106,6 +106,9 @@ public abstract partial class SqlDialect
     /// <summary>Columns that later versions added to tables of earlier ones, for engines whose script cannot add what is missing by itself. Run for those that are missing, before the script.</summary>
     internal virtual IReadOnlyList<(string Table, string Column, string Statement)> AddedColumns => [];
 
+    /// <summary>The same for indexes.</summary>
+    internal virtual IReadOnlyList<(string Table, string Index, string Statement)> AddedIndexes => [];
+
     /// <summary>The schema version that the tables have.</summary>
     internal string ReadSchemaVersion { get; } = "SELECT max(version) FROM outbox_schema";
 
@@ -127,6 +130,8 @@ public abstract partial class SqlDialect
         SELECT name, type, last_seen_at FROM consumers WHERE 1 = 0;
         SELECT message_id, type, requested_at FROM receipt_requests WHERE 1 = 0;
         SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
+        SELECT consumer, source, partition_key, last_sequence, skipped FROM inbox_keys WHERE 1 = 0;
+        SELECT consumer, owner, started_at, expires_at, status FROM consumer_status WHERE 1 = 0;
         SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
 

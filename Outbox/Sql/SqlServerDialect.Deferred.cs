@@ -78,7 +78,7 @@ internal sealed partial class SqlServerDialect
 
     internal override string ParkDeferred => $"UPDATE d SET next_attempt_at = NULL FROM {Ids}";
 
-    internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = SYSUTCDATETIME() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> N'dead'";
+    internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = SYSUTCDATETIME() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state";
 
     // Not said in its documentation.
     internal override bool KeepsSavepoints => false;

@@ -46,7 +46,7 @@ internal sealed partial class SqliteDialect
 
     internal override string ParkDeferred => "UPDATE deferred_messages SET next_attempt_at = NULL WHERE id IN (SELECT value FROM json_each(@ids))";
 
-    internal override string UnparkDeferred => $"UPDATE deferred_messages SET next_attempt_at = {Now} WHERE consumer = @consumer AND next_attempt_at IS NULL AND state <> 'dead'";
+    internal override string UnparkDeferred => $"UPDATE deferred_messages SET next_attempt_at = {Now} WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state";
 
     private protected override string DeferAgainOf(string number) => $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = {Now}, next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 

@@ -42,6 +42,7 @@ internal sealed partial class SqliteDialect
             CONSTRAINT pk_outbox_archive PRIMARY KEY (sequence, message_id)
         );
         CREATE INDEX IF NOT EXISTS ix_outbox_archive_published_at ON outbox_archive (published_at);
+        CREATE INDEX IF NOT EXISTS ix_outbox_archive_message_id ON outbox_archive (message_id);
 
         CREATE TABLE IF NOT EXISTS outbox_scheduled (
             id INTEGER NOT NULL CONSTRAINT pk_outbox_scheduled PRIMARY KEY AUTOINCREMENT,
@@ -151,6 +152,8 @@ internal sealed partial class SqliteDialect
 
         {ReceiptTables}
 
+        {ConsumerTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
             partitions INTEGER NOT NULL DEFAULT 1,
@@ -163,7 +166,7 @@ internal sealed partial class SqliteDialect
             version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
             applied_at TEXT NOT NULL DEFAULT ({Now})
         );
-        INSERT OR IGNORE INTO outbox_schema (version) VALUES (4);
+        INSERT OR IGNORE INTO outbox_schema (version) VALUES (5);
 
         COMMIT;
         """;
@@ -182,12 +185,12 @@ internal sealed partial class SqliteDialect
     internal override string DescribeColumns =>
         """
         SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
-        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'outbox_settings', 'outbox_schema')
+        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'outbox_settings', 'outbox_schema')
         """;
 }

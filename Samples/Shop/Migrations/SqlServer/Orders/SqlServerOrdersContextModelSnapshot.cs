@@ -97,10 +97,47 @@ namespace Shop.Migrations.SqlServer.Orders
                     b.HasKey("Sequence", "MessageId")
                         .HasName("pk_outbox_archive");
 
+                    b.HasIndex("MessageId")
+                        .HasDatabaseName("ix_outbox_archive_message_id");
+
                     b.HasIndex("PublishedAt")
                         .HasDatabaseName("ix_outbox_archive_published_at");
 
                     b.ToTable("outbox_archive", (string)null);
+                });
+
+            modelBuilder.Entity("Outbox.Consumers.ConsumerStatusRow", b =>
+                {
+                    b.Property<string>("Consumer")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("consumer")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("Owner")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("owner")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<DateTime>("ExpiresAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("expires_at");
+
+                    b.Property<DateTime>("StartedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("started_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<string>("Status")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("status");
+
+                    b.HasKey("Consumer", "Owner")
+                        .HasName("pk_consumer_status");
+
+                    b.ToTable("consumer_status", (string)null);
                 });
 
             modelBuilder.Entity("Outbox.Consumers.DeadLetter", b =>
@@ -396,6 +433,40 @@ namespace Shop.Migrations.SqlServer.Orders
                         .HasDatabaseName("ix_deferred_messages_key");
 
                     b.ToTable("deferred_messages", (string)null);
+                });
+
+            modelBuilder.Entity("Outbox.Inbox.InboxKey", b =>
+                {
+                    b.Property<string>("Consumer")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("consumer")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("Source")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("source")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("PartitionKey")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("partition_key")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<long>("LastSequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("last_sequence");
+
+                    b.Property<string>("Skipped")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("skipped");
+
+                    b.HasKey("Consumer", "Source", "PartitionKey")
+                        .HasName("pk_inbox_keys");
+
+                    b.ToTable("inbox_keys", (string)null);
                 });
 
             modelBuilder.Entity("Outbox.Inbox.InboxMessage", b =>
@@ -783,7 +854,7 @@ namespace Shop.Migrations.SqlServer.Orders
                     b.HasData(
                         new
                         {
-                            Version = 4
+                            Version = 5
                         });
                 });
 

@@ -4,9 +4,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 
 #nullable disable
 
-#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
-
-namespace Shop.Migrations.PostgreSql.Stock
+namespace Shop.Migrations.PostgreSql.Orders
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -14,6 +12,21 @@ namespace Shop.Migrations.PostgreSql.Stock
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.CreateTable(
+                name: "consumer_status",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    owner = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    status = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumer_status", x => new { x.consumer, x.owner });
+                });
+
             migrationBuilder.CreateTable(
                 name: "consumers",
                 columns: table => new
@@ -111,6 +124,21 @@ namespace Shop.Migrations.PostgreSql.Stock
                 });
 
             migrationBuilder.CreateTable(
+                name: "inbox_keys",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    source = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    partition_key = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    last_sequence = table.Column<long>(type: "bigint", nullable: false),
+                    skipped = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_inbox_keys", x => new { x.consumer, x.source, x.partition_key });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "inbox_messages",
                 columns: table => new
                 {
@@ -125,18 +153,6 @@ namespace Shop.Migrations.PostgreSql.Stock
                 });
 
             migrationBuilder.CreateTable(
-                name: "items",
-                columns: table => new
-                {
-                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
-                    reserved = table.Column<long>(type: "bigint", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_items", x => x.sku);
-                });
-
-            migrationBuilder.CreateTable(
                 name: "leases",
                 columns: table => new
                 {
@@ -148,6 +164,35 @@ namespace Shop.Migrations.PostgreSql.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_leases", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "numbers",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    last = table.Column<int>(type: "integer", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_numbers", x => x.customer_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "orders",
+                columns: table => new
+                {
+                    id = table.Column<Guid>(type: "uuid", nullable: false),
+                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    number = table.Column<int>(type: "integer", nullable: false),
+                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "integer", nullable: false),
+                    cents = table.Column<long>(type: "bigint", nullable: false),
+                    is_reserved = table.Column<bool>(type: "boolean", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_orders", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -291,40 +336,10 @@ namespace Shop.Migrations.PostgreSql.Stock
                     table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
-            migrationBuilder.CreateTable(
-                name: "reservations",
-                columns: table => new
-                {
-                    order_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    sku = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "integer", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_reservations", x => x.order_id);
-                });
-
-            migrationBuilder.InsertData(
-                table: "items",
-                columns: new[] { "sku", "reserved" },
-                values: new object[,]
-                {
-                    { "apple", 0L },
-                    { "bread", 0L },
-                    { "cheese", 0L },
-                    { "coffee", 0L },
-                    { "egg", 0L },
-                    { "honey", 0L },
-                    { "milk", 0L },
-                    { "olive", 0L },
-                    { "rice", 0L },
-                    { "tea", 0L }
-                });
-
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 4);
+                value: 5);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -375,6 +390,17 @@ namespace Shop.Migrations.PostgreSql.Stock
                 unique: true);
 
             migrationBuilder.CreateIndex(
+                name: "IX_orders_customer_id_number",
+                table: "orders",
+                columns: new[] { "customer_id", "number" },
+                unique: true);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_outbox_archive_message_id",
+                table: "outbox_archive",
+                column: "message_id");
+
+            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
@@ -399,6 +425,9 @@ namespace Shop.Migrations.PostgreSql.Stock
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "consumer_status");
+
+            migrationBuilder.DropTable(
                 name: "consumers");
 
             migrationBuilder.DropTable(
@@ -411,13 +440,19 @@ namespace Shop.Migrations.PostgreSql.Stock
                 name: "deferred_messages");
 
             migrationBuilder.DropTable(
+                name: "inbox_keys");
+
+            migrationBuilder.DropTable(
                 name: "inbox_messages");
 
             migrationBuilder.DropTable(
-                name: "items");
+                name: "leases");
 
             migrationBuilder.DropTable(
-                name: "leases");
+                name: "numbers");
+
+            migrationBuilder.DropTable(
+                name: "orders");
 
             migrationBuilder.DropTable(
                 name: "outbox_archive");
@@ -442,9 +477,6 @@ namespace Shop.Migrations.PostgreSql.Stock
 
             migrationBuilder.DropTable(
                 name: "relays");
-
-            migrationBuilder.DropTable(
-                name: "reservations");
         }
     }
 }

@@ -3,7 +3,9 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace Shop.Migrations.Sqlite.Customers
+#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
+
+namespace Shop.Migrations.Sqlite.Stock
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -12,18 +14,18 @@ namespace Shop.Migrations.Sqlite.Customers
         protected override void Up(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.CreateTable(
-                name: "accounts",
+                name: "consumer_status",
                 columns: table => new
                 {
-                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    orders = table.Column<int>(type: "INTEGER", nullable: false),
-                    cents = table.Column<long>(type: "INTEGER", nullable: false),
-                    last_number = table.Column<int>(type: "INTEGER", nullable: false),
-                    out_of_order = table.Column<int>(type: "INTEGER", nullable: false)
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    owner = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    status = table.Column<string>(type: "TEXT", nullable: true)
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("PK_accounts", x => x.customer_id);
+                    table.PrimaryKey("pk_consumer_status", x => new { x.consumer, x.owner });
                 });
 
             migrationBuilder.CreateTable(
@@ -123,6 +125,21 @@ namespace Shop.Migrations.Sqlite.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "inbox_keys",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    source = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    last_sequence = table.Column<long>(type: "INTEGER", nullable: false),
+                    skipped = table.Column<string>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_inbox_keys", x => new { x.consumer, x.source, x.partition_key });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "inbox_messages",
                 columns: table => new
                 {
@@ -134,6 +151,18 @@ namespace Shop.Migrations.Sqlite.Customers
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_inbox_messages", x => new { x.consumer, x.message_id, x.operation });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "items",
+                columns: table => new
+                {
+                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    reserved = table.Column<long>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_items", x => x.sku);
                 });
 
             migrationBuilder.CreateTable(
@@ -290,10 +319,40 @@ namespace Shop.Migrations.Sqlite.Customers
                     table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "reservations",
+                columns: table => new
+                {
+                    order_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                });
+
+            migrationBuilder.InsertData(
+                table: "items",
+                columns: new[] { "sku", "reserved" },
+                values: new object[,]
+                {
+                    { "apple", 0L },
+                    { "bread", 0L },
+                    { "cheese", 0L },
+                    { "coffee", 0L },
+                    { "egg", 0L },
+                    { "honey", 0L },
+                    { "milk", 0L },
+                    { "olive", 0L },
+                    { "rice", 0L },
+                    { "tea", 0L }
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 4);
+                value: 5);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -344,6 +403,11 @@ namespace Shop.Migrations.Sqlite.Customers
                 unique: true);
 
             migrationBuilder.CreateIndex(
+                name: "ix_outbox_archive_message_id",
+                table: "outbox_archive",
+                column: "message_id");
+
+            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
@@ -368,7 +432,7 @@ namespace Shop.Migrations.Sqlite.Customers
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
-                name: "accounts");
+                name: "consumer_status");
 
             migrationBuilder.DropTable(
                 name: "consumers");
@@ -383,7 +447,13 @@ namespace Shop.Migrations.Sqlite.Customers
                 name: "deferred_messages");
 
             migrationBuilder.DropTable(
+                name: "inbox_keys");
+
+            migrationBuilder.DropTable(
                 name: "inbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "items");
 
             migrationBuilder.DropTable(
                 name: "leases");
@@ -411,6 +481,9 @@ namespace Shop.Migrations.Sqlite.Customers
 
             migrationBuilder.DropTable(
                 name: "relays");
+
+            migrationBuilder.DropTable(
+                name: "reservations");
         }
     }
 }

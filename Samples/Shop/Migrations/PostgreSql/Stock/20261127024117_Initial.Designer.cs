@@ -9,10 +9,10 @@ using Shop.Migrations.PostgreSql;
 
 #nullable disable
 
-namespace Shop.Migrations.PostgreSql.Orders
+namespace Shop.Migrations.PostgreSql.Stock
 {
-    [DbContext(typeof(PostgreSqlOrdersContext))]
-    [Migration("20261123032342_Initial")]
+    [DbContext(typeof(PostgreSqlStockContext))]
+    [Migration("20261127024117_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -98,10 +98,45 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.HasKey("Sequence", "MessageId")
                         .HasName("pk_outbox_archive");
 
+                    b.HasIndex("MessageId")
+                        .HasDatabaseName("ix_outbox_archive_message_id");
+
                     b.HasIndex("PublishedAt")
                         .HasDatabaseName("ix_outbox_archive_published_at");
 
                     b.ToTable("outbox_archive", (string)null);
+                });
+
+            modelBuilder.Entity("Outbox.Consumers.ConsumerStatusRow", b =>
+                {
+                    b.Property<string>("Consumer")
+                        .HasMaxLength(100)
+                        .HasColumnType("character varying(100)")
+                        .HasColumnName("consumer");
+
+                    b.Property<string>("Owner")
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("owner");
+
+                    b.Property<DateTime>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<DateTime>("StartedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("started_at")
+                        .HasDefaultValueSql("clock_timestamp()");
+
+                    b.Property<string>("Status")
+                        .HasColumnType("text")
+                        .HasColumnName("status");
+
+                    b.HasKey("Consumer", "Owner")
+                        .HasName("pk_consumer_status");
+
+                    b.ToTable("consumer_status", (string)null);
                 });
 
             modelBuilder.Entity("Outbox.Consumers.DeadLetter", b =>
@@ -390,6 +425,37 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasDatabaseName("ix_deferred_messages_key");
 
                     b.ToTable("deferred_messages", (string)null);
+                });
+
+            modelBuilder.Entity("Outbox.Inbox.InboxKey", b =>
+                {
+                    b.Property<string>("Consumer")
+                        .HasMaxLength(100)
+                        .HasColumnType("character varying(100)")
+                        .HasColumnName("consumer");
+
+                    b.Property<string>("Source")
+                        .HasMaxLength(100)
+                        .HasColumnType("character varying(100)")
+                        .HasColumnName("source");
+
+                    b.Property<string>("PartitionKey")
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("partition_key");
+
+                    b.Property<long>("LastSequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("last_sequence");
+
+                    b.Property<string>("Skipped")
+                        .HasColumnType("text")
+                        .HasColumnName("skipped");
+
+                    b.HasKey("Consumer", "Source", "PartitionKey")
+                        .HasName("pk_inbox_keys");
+
+                    b.ToTable("inbox_keys", (string)null);
                 });
 
             modelBuilder.Entity("Outbox.Inbox.InboxMessage", b =>
@@ -771,50 +837,15 @@ namespace Shop.Migrations.PostgreSql.Orders
                     b.HasData(
                         new
                         {
-                            Version = 4
+                            Version = 5
                         });
                 });
 
-            modelBuilder.Entity("Shop.Orders.EntityFramework.CustomerNumbers", b =>
+            modelBuilder.Entity("Shop.Stock.EntityFramework.Reservation", b =>
                 {
-                    b.Property<string>("CustomerId")
-                        .HasMaxLength(100)
-                        .HasColumnType("character varying(100)")
-                        .HasColumnName("customer_id");
-
-                    b.Property<int>("Last")
-                        .IsConcurrencyToken()
-                        .HasColumnType("integer")
-                        .HasColumnName("last");
-
-                    b.HasKey("CustomerId");
-
-                    b.ToTable("numbers");
-                });
-
-            modelBuilder.Entity("Shop.Orders.Order", b =>
-                {
-                    b.Property<Guid>("Id")
+                    b.Property<Guid>("OrderId")
                         .HasColumnType("uuid")
-                        .HasColumnName("id");
-
-                    b.Property<long>("Cents")
-                        .HasColumnType("bigint")
-                        .HasColumnName("cents");
-
-                    b.Property<string>("CustomerId")
-                        .IsRequired()
-                        .HasMaxLength(100)
-                        .HasColumnType("character varying(100)")
-                        .HasColumnName("customer_id");
-
-                    b.Property<bool>("IsReserved")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_reserved");
-
-                    b.Property<int>("Number")
-                        .HasColumnType("integer")
-                        .HasColumnName("number");
+                        .HasColumnName("order_id");
 
                     b.Property<int>("Quantity")
                         .HasColumnType("integer")
@@ -826,12 +857,77 @@ namespace Shop.Migrations.PostgreSql.Orders
                         .HasColumnType("character varying(100)")
                         .HasColumnName("sku");
 
-                    b.HasKey("Id");
+                    b.HasKey("OrderId");
 
-                    b.HasIndex("CustomerId", "Number")
-                        .IsUnique();
+                    b.ToTable("reservations");
+                });
 
-                    b.ToTable("orders");
+            modelBuilder.Entity("Shop.Stock.EntityFramework.StockItem", b =>
+                {
+                    b.Property<string>("Sku")
+                        .HasMaxLength(100)
+                        .HasColumnType("character varying(100)")
+                        .HasColumnName("sku");
+
+                    b.Property<long>("Reserved")
+                        .HasColumnType("bigint")
+                        .HasColumnName("reserved");
+
+                    b.HasKey("Sku");
+
+                    b.ToTable("items");
+
+                    b.HasData(
+                        new
+                        {
+                            Sku = "apple",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "bread",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "cheese",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "coffee",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "egg",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "honey",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "milk",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "olive",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "rice",
+                            Reserved = 0L
+                        },
+                        new
+                        {
+                            Sku = "tea",
+                            Reserved = 0L
+                        });
                 });
 #pragma warning restore 612, 618
         }

@@ -28,6 +28,21 @@ namespace Shop.Migrations.PostgreSql.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "consumer_status",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    owner = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    status = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumer_status", x => new { x.consumer, x.owner });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "consumers",
                 columns: table => new
                 {
@@ -121,6 +136,21 @@ namespace Shop.Migrations.PostgreSql.Customers
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_deferred_messages", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "inbox_keys",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    source = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    partition_key = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    last_sequence = table.Column<long>(type: "bigint", nullable: false),
+                    skipped = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_inbox_keys", x => new { x.consumer, x.source, x.partition_key });
                 });
 
             migrationBuilder.CreateTable(
@@ -295,7 +325,7 @@ namespace Shop.Migrations.PostgreSql.Customers
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 4);
+                value: 5);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -346,6 +376,11 @@ namespace Shop.Migrations.PostgreSql.Customers
                 unique: true);
 
             migrationBuilder.CreateIndex(
+                name: "ix_outbox_archive_message_id",
+                table: "outbox_archive",
+                column: "message_id");
+
+            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
@@ -373,6 +408,9 @@ namespace Shop.Migrations.PostgreSql.Customers
                 name: "accounts");
 
             migrationBuilder.DropTable(
+                name: "consumer_status");
+
+            migrationBuilder.DropTable(
                 name: "consumers");
 
             migrationBuilder.DropTable(
@@ -383,6 +421,9 @@ namespace Shop.Migrations.PostgreSql.Customers
 
             migrationBuilder.DropTable(
                 name: "deferred_messages");
+
+            migrationBuilder.DropTable(
+                name: "inbox_keys");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");

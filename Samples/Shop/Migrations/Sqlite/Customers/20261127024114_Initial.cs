@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace Shop.Migrations.Sqlite.Orders
+namespace Shop.Migrations.Sqlite.Customers
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -11,6 +11,36 @@ namespace Shop.Migrations.Sqlite.Orders
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.CreateTable(
+                name: "accounts",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    orders = table.Column<int>(type: "INTEGER", nullable: false),
+                    cents = table.Column<long>(type: "INTEGER", nullable: false),
+                    last_number = table.Column<int>(type: "INTEGER", nullable: false),
+                    out_of_order = table.Column<int>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_accounts", x => x.customer_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "consumer_status",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    owner = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    started_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    status = table.Column<string>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumer_status", x => new { x.consumer, x.owner });
+                });
+
             migrationBuilder.CreateTable(
                 name: "consumers",
                 columns: table => new
@@ -108,6 +138,21 @@ namespace Shop.Migrations.Sqlite.Orders
                 });
 
             migrationBuilder.CreateTable(
+                name: "inbox_keys",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    source = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    partition_key = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    last_sequence = table.Column<long>(type: "INTEGER", nullable: false),
+                    skipped = table.Column<string>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_inbox_keys", x => new { x.consumer, x.source, x.partition_key });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "inbox_messages",
                 columns: table => new
                 {
@@ -133,35 +178,6 @@ namespace Shop.Migrations.Sqlite.Orders
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_leases", x => x.name);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "numbers",
-                columns: table => new
-                {
-                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    last = table.Column<int>(type: "INTEGER", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_numbers", x => x.customer_id);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "orders",
-                columns: table => new
-                {
-                    id = table.Column<Guid>(type: "TEXT", nullable: false),
-                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    number = table.Column<int>(type: "INTEGER", nullable: false),
-                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "INTEGER", nullable: false),
-                    cents = table.Column<long>(type: "INTEGER", nullable: false),
-                    is_reserved = table.Column<bool>(type: "INTEGER", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_orders", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -307,7 +323,7 @@ namespace Shop.Migrations.Sqlite.Orders
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 4);
+                value: 5);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -358,10 +374,9 @@ namespace Shop.Migrations.Sqlite.Orders
                 unique: true);
 
             migrationBuilder.CreateIndex(
-                name: "IX_orders_customer_id_number",
-                table: "orders",
-                columns: new[] { "customer_id", "number" },
-                unique: true);
+                name: "ix_outbox_archive_message_id",
+                table: "outbox_archive",
+                column: "message_id");
 
             migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
@@ -388,6 +403,12 @@ namespace Shop.Migrations.Sqlite.Orders
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "accounts");
+
+            migrationBuilder.DropTable(
+                name: "consumer_status");
+
+            migrationBuilder.DropTable(
                 name: "consumers");
 
             migrationBuilder.DropTable(
@@ -400,16 +421,13 @@ namespace Shop.Migrations.Sqlite.Orders
                 name: "deferred_messages");
 
             migrationBuilder.DropTable(
+                name: "inbox_keys");
+
+            migrationBuilder.DropTable(
                 name: "inbox_messages");
 
             migrationBuilder.DropTable(
                 name: "leases");
-
-            migrationBuilder.DropTable(
-                name: "numbers");
-
-            migrationBuilder.DropTable(
-                name: "orders");
 
             migrationBuilder.DropTable(
                 name: "outbox_archive");

@@ -3,9 +3,7 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
-
-namespace Shop.Migrations.SqlServer.Stock
+namespace Shop.Migrations.SqlServer.Customers
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -13,6 +11,36 @@ namespace Shop.Migrations.SqlServer.Stock
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
+            migrationBuilder.CreateTable(
+                name: "accounts",
+                columns: table => new
+                {
+                    customer_id = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    orders = table.Column<int>(type: "int", nullable: false),
+                    cents = table.Column<long>(type: "bigint", nullable: false),
+                    last_number = table.Column<int>(type: "int", nullable: false),
+                    out_of_order = table.Column<int>(type: "int", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_accounts", x => x.customer_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "consumer_status",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    started_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    status = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumer_status", x => new { x.consumer, x.owner });
+                });
+
             migrationBuilder.CreateTable(
                 name: "consumers",
                 columns: table => new
@@ -110,6 +138,21 @@ namespace Shop.Migrations.SqlServer.Stock
                 });
 
             migrationBuilder.CreateTable(
+                name: "inbox_keys",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    source = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    last_sequence = table.Column<long>(type: "bigint", nullable: false),
+                    skipped = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_inbox_keys", x => new { x.consumer, x.source, x.partition_key });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "inbox_messages",
                 columns: table => new
                 {
@@ -121,18 +164,6 @@ namespace Shop.Migrations.SqlServer.Stock
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_inbox_messages", x => new { x.consumer, x.message_id, x.operation });
-                });
-
-            migrationBuilder.CreateTable(
-                name: "items",
-                columns: table => new
-                {
-                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    reserved = table.Column<long>(type: "bigint", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_items", x => x.sku);
                 });
 
             migrationBuilder.CreateTable(
@@ -289,40 +320,10 @@ namespace Shop.Migrations.SqlServer.Stock
                     table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
-            migrationBuilder.CreateTable(
-                name: "reservations",
-                columns: table => new
-                {
-                    order_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
-                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "int", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_reservations", x => x.order_id);
-                });
-
-            migrationBuilder.InsertData(
-                table: "items",
-                columns: new[] { "sku", "reserved" },
-                values: new object[,]
-                {
-                    { "apple", 0L },
-                    { "bread", 0L },
-                    { "cheese", 0L },
-                    { "coffee", 0L },
-                    { "egg", 0L },
-                    { "honey", 0L },
-                    { "milk", 0L },
-                    { "olive", 0L },
-                    { "rice", 0L },
-                    { "tea", 0L }
-                });
-
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 4);
+                value: 5);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -368,6 +369,11 @@ namespace Shop.Migrations.SqlServer.Stock
                 column: "received_at");
 
             migrationBuilder.CreateIndex(
+                name: "ix_outbox_archive_message_id",
+                table: "outbox_archive",
+                column: "message_id");
+
+            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
@@ -392,6 +398,12 @@ namespace Shop.Migrations.SqlServer.Stock
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "accounts");
+
+            migrationBuilder.DropTable(
+                name: "consumer_status");
+
+            migrationBuilder.DropTable(
                 name: "consumers");
 
             migrationBuilder.DropTable(
@@ -404,10 +416,10 @@ namespace Shop.Migrations.SqlServer.Stock
                 name: "deferred_messages");
 
             migrationBuilder.DropTable(
-                name: "inbox_messages");
+                name: "inbox_keys");
 
             migrationBuilder.DropTable(
-                name: "items");
+                name: "inbox_messages");
 
             migrationBuilder.DropTable(
                 name: "leases");
@@ -435,9 +447,6 @@ namespace Shop.Migrations.SqlServer.Stock
 
             migrationBuilder.DropTable(
                 name: "relays");
-
-            migrationBuilder.DropTable(
-                name: "reservations");
         }
     }
 }

@@ -12,6 +12,21 @@ namespace Shop.Migrations.SqlServer.Orders
         protected override void Up(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.CreateTable(
+                name: "consumer_status",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    started_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    status = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_consumer_status", x => new { x.consumer, x.owner });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "consumers",
                 columns: table => new
                 {
@@ -105,6 +120,21 @@ namespace Shop.Migrations.SqlServer.Orders
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_deferred_messages", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "inbox_keys",
+                columns: table => new
+                {
+                    consumer = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    source = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    partition_key = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    last_sequence = table.Column<long>(type: "bigint", nullable: false),
+                    skipped = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_inbox_keys", x => new { x.consumer, x.source, x.partition_key });
                 });
 
             migrationBuilder.CreateTable(
@@ -307,7 +337,7 @@ namespace Shop.Migrations.SqlServer.Orders
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 4);
+                value: 5);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -359,6 +389,11 @@ namespace Shop.Migrations.SqlServer.Orders
                 unique: true);
 
             migrationBuilder.CreateIndex(
+                name: "ix_outbox_archive_message_id",
+                table: "outbox_archive",
+                column: "message_id");
+
+            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_published_at",
                 table: "outbox_archive",
                 column: "published_at");
@@ -383,6 +418,9 @@ namespace Shop.Migrations.SqlServer.Orders
         protected override void Down(MigrationBuilder migrationBuilder)
         {
             migrationBuilder.DropTable(
+                name: "consumer_status");
+
+            migrationBuilder.DropTable(
                 name: "consumers");
 
             migrationBuilder.DropTable(
@@ -393,6 +431,9 @@ namespace Shop.Migrations.SqlServer.Orders
 
             migrationBuilder.DropTable(
                 name: "deferred_messages");
+
+            migrationBuilder.DropTable(
+                name: "inbox_keys");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
