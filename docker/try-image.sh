@@ -19,9 +19,10 @@ echo "published: $(find "$work/app" -type f | wc -l) files, $(du -sh "$work/app"
 mkdir -p "$work/data"
 chmod 755 "$work" "$work/app"
 chmod -R a+rX "$work/app"
-as_user() { env -i PATH="$PATH" HOME=/nonexistent DOTNET_EnableDiagnostics=0 DOTNET_ROOT="${DOTNET_ROOT:-}" \
+become_user() { exec env -i PATH="$PATH" HOME=/nonexistent DOTNET_EnableDiagnostics=0 DOTNET_ROOT="${DOTNET_ROOT:-}" \
     Broker__Http__Urls="http://*:$port" Broker__RabbitMq__Uri="$rabbitmq" Broker__Sources__orders__Database=Sqlite Broker__Sources__orders__ConnectionString="Data Source=$work/data/orders.db" \
     "${lower[@]}" "$@"; }
+as_user() { (become_user "$@"); }
 lower=()
 if [[ $(id -u) == 0 ]]; then
     chown 1654:1654 "$work/data"
@@ -32,7 +33,8 @@ dotnet=$(command -v dotnet)
 cd "$work/app"
 
 as_user "$dotnet" Broker.dll schema --source orders --create
-as_user "$dotnet" Broker.dll run > "$work/log" 2>&1 &
+# Without a shell in between: what is started is the worker itself.
+become_user "$dotnet" Broker.dll run > "$work/log" 2>&1 &
 worker=$!
 trap 'kill -9 $worker 2> /dev/null || true; [[ ${1:-} ]] || rm -rf "$work"' EXIT
 for _ in $(seq 60); do

@@ -595,7 +595,7 @@ GO
 UPDATE d SET next_attempt_at = SYSUTCDATETIME()
 FROM (SELECT (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = @consumer AND f.partition_key = wanted.name) AS id FROM OPENJSON(@keys) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$') AS wanted) AS freed
 INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.id = freed.id
-WHERE d.next_attempt_at IS NULL AND d.state <> N'dead'
+WHERE d.next_attempt_at IS NULL AND d.state NOT IN (N'dead', N'gap')
 GO
 
 -- ParkDeferred
@@ -757,9 +757,22 @@ INNER LOOP JOIN inbox_keys AS k WITH (UPDLOCK, ROWLOCK) ON k.consumer = @consume
 GO
 
 -- AddInboxKeys
-INSERT INTO inbox_keys (consumer, source, partition_key, last_sequence)
-SELECT @consumer, @source, wanted.name, wanted.number FROM OPENJSON(@numbers) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$[0]', number bigint '$[1]') AS wanted
-WHERE NOT EXISTS (SELECT 1 FROM inbox_keys AS k WITH (UPDLOCK, HOLDLOCK) WHERE k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name)
+SET NOCOUNT ON;
+SET XACT_ABORT OFF;
+DECLARE @tries int = 0;
+WHILE @tries < 10
+BEGIN
+    BEGIN TRY
+        INSERT INTO inbox_keys (consumer, source, partition_key, last_sequence)
+        SELECT @consumer, @source, wanted.name, wanted.number FROM OPENJSON(@numbers) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$[0]', number bigint '$[1]') AS wanted
+        WHERE NOT EXISTS (SELECT 1 FROM inbox_keys AS k WHERE k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name);
+        BREAK;
+    END TRY
+    BEGIN CATCH
+        IF ERROR_NUMBER() NOT IN (2601, 2627) THROW;
+        SET @tries = @tries + 1;
+    END CATCH;
+END;
 GO
 
 -- MoveInboxKeys
@@ -774,7 +787,7 @@ GO
 -- PromoteNumbers
 UPDATE d SET next_attempt_at = SYSUTCDATETIME() FROM OPENJSON(@numbers) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$[0]', number bigint '$[1]') AS wanted
 INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.consumer = @consumer AND d.partition_key = wanted.name
-WHERE d.key_sequence = wanted.number AND d.state = N'gap'
+WHERE d.key_sequence = wanted.number AND (d.state = N'gap' OR (d.state = N'failed' AND d.attempts = 0))
 GO
 
 -- ReadNumbersOfKey
@@ -787,14 +800,14 @@ UPDATE deferred_messages SET state = @state, reason = @reason, next_attempt_at =
 GO
 
 -- FindLowerNumber
-SELECT min(key_sequence) FROM deferred_messages WHERE consumer = @consumer AND partition_key = @key AND key_sequence < @number
+SELECT min(key_sequence) FROM deferred_messages WHERE consumer = @consumer AND partition_key = @key AND key_sequence > @last AND key_sequence < @number AND coalesce(source, '') = @source
 GO
 
 -- ListGaps
 SELECT TOP (@limit) w.consumer, k.source, w.partition_key, k.last_sequence + 1, -CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), w.since) AS float) / 1000, w.waiting
 FROM (SELECT d.consumer, coalesce(d.source, '') AS source, d.partition_key, min(d.deferred_at) AS since, count(*) AS waiting FROM deferred_messages d
     WHERE d.state = 'gap' AND d.consumer = coalesce(@consumer, d.consumer) GROUP BY d.consumer, coalesce(d.source, ''), d.partition_key) w
-JOIN inbox_keys k ON k.consumer = w.consumer AND k.source = w.source AND k.partition_key = w.partition_key
+JOIN inbox_keys k ON k.consumer = w.consumer AND k.source = w.source COLLATE Latin1_General_100_BIN2 AND k.partition_key = w.partition_key
 WHERE NOT EXISTS (SELECT 1 FROM deferred_messages e WHERE e.consumer = w.consumer AND e.partition_key = w.partition_key AND e.key_sequence = k.last_sequence + 1)
 ORDER BY w.since
 GO

@@ -101,14 +101,14 @@ internal sealed class ConsumerBench : IAsyncDisposable
     }
 
     /// <summary>Publishes an order's event, once or more often under one id, and waits for the confirms. Returns its id.</summary>
-    public async Task<Guid> PublishAsync(string number, string? key = null, int times = 1, ITransport? through = null, long? sequence = null, Guid? id = null)
+    public async Task<Guid> PublishAsync(string number, string? key = null, int times = 1, ITransport? through = null, long? sequence = null, Guid? id = null, string? type = null)
     {
         var messageId = id ?? Guid.CreateVersion7();
         _numbers[messageId.ToString("D")] = number;
         var body = Encoding.UTF8.GetBytes($$"""{"number":"{{number}}"}""");
-        await using var channel = await (through ?? _publisher).OpenPublishChannelAsync(new PublishChannelOptions { Exchange = Exchange }, CancellationToken.None);
+        await using var channel = await (through ?? _publisher).OpenPublishChannelAsync(new PublishChannelOptions { Exchange = Exchange, Queue = type is null ? null : Queue }, CancellationToken.None);
         for (var i = 0; i < times; i++)
-            await channel.PublishAsync(new Envelope { MessageId = messageId, Type = "orders.order-placed.v1", Body = body, PartitionKey = key, KeySequence = sequence, Source = "orders" }, i, CancellationToken.None);
+            await channel.PublishAsync(new Envelope { MessageId = messageId, Type = type ?? "orders.order-placed.v1", Body = body, PartitionKey = key, KeySequence = sequence, Source = "orders" }, i, CancellationToken.None);
         Interlocked.Add(ref _published, times);
         for (var i = 0; i < times; i++)
             Assert.That((await channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20))).Outcome, Is.EqualTo(PublishOutcome.Confirmed));

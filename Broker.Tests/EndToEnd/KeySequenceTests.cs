@@ -169,6 +169,106 @@ internal sealed class KeySequenceTests(SqlDialect dialect)
     }
 
     [Test]
+    public async Task A_type_that_is_passed_over_takes_its_number_with_it([Values(1, 20)] int batch)
+    {
+        await using var host = await StartAsync(batch, c => c.Options.IgnoreUnknownTypes = true);
+        foreach (var number in (int[])[1, 2, 3, 5, 4])
+            await _bench.PublishAsync($"a{number}", "a", sequence: number, type: number is 2 or 5 ? "orders.nobody-knows-it.v1" : null);
+
+        await _bench.EffectsBecomeAsync("a1", "a3", "a4");
+        await _bench.DeferredBecomeAsync();
+        await Eventually.EqualsAsync(async () => string.Join(", ", await KeysAsync()), "a 5 2,5", "how far the key has come");
+    }
+
+    [Test]
+    public async Task A_redrive_of_what_was_refused_before_its_turn_waits_for_its_turn([Values(1, 20)] int batch)
+    {
+        var isMended = false;
+        _bench.Script.Then = (number, _, _) => number == "a2" && !isMended ? throw new RejectMessageException("not yet known") : Task.CompletedTask;
+        await using var host = await StartAsync(batch);
+        await PublishAsync("a", 3);
+        await _bench.PublishAsync("\\q", key: "a", sequence: 2);
+        var letter = (await _bench.DeadLettersBecomeAsync(1)).Single();
+        Assert.That(letter[1], Is.Not.Empty);
+        isMended = true;
+        var id = (await Desk.ListAsync(new DeadLetterDesk.Filter(), 0, 10, None)).Single().Id;
+        Assert.That(await Desk.RedriveEditedAsync(id, "{\"number\":\"a2\"}"u8.ToArray(), null, None), Is.EqualTo(1));
+        await Eventually.EqualsAsync(async () => string.Join(", ", (await _bench.Database.QueryAsync("SELECT key_sequence, state FROM deferred_messages ORDER BY key_sequence")).Select(r => $"{r[0]} {r[1]}")), "2 gap, 3 gap", "the deferred messages");
+
+        await PublishAsync("a", 1);
+
+        await _bench.EffectsBecomeAsync("a1", "a2", "a3");
+        Assert.That(OrderOfEffects("a"), Is.EqualTo(new[] { "a1", "a2", "a3" }));
+        Assert.That(await KeysAsync(), Is.EqualTo(new[] { "a 3 -" }));
+    }
+
+    [Test]
+    public async Task Neither_redrive_nor_discard_goes_past_a_number_that_is_deferred([Values] bool discards)
+    {
+        var isMended = false;
+        _bench.Script.Then = (number, _, _) => number == "a1" && !isMended ? throw new InvalidOperationException("not yet") : Task.CompletedTask;
+        await using var host = await StartAsync(1, c => (c.Options.GapTimeout, c.Options.MaxAttempts) = (TimeSpan.FromMilliseconds(100), 1_000));
+        await PublishAsync("a", 2);
+        await _bench.DeferredBecomeAsync("a2 dead");
+        await PublishAsync("a", 1);
+        await _bench.Script.CalledAsync("a1");
+        await PublishAsync("a", 3);
+        await _bench.DeferredBecomeAsync("a2 dead", "a1 failed", "a3 gap");
+
+        _ = discards ? await Desk.DiscardAsync(new DeadLetterDesk.Filter(), "test", None) : await Desk.RedriveAsync(new DeadLetterDesk.Filter(), null, None);
+        await _bench.Script.CalledAsync("a1");
+        Assert.That(_bench.Script.Calls.Select(c => c.Number), Is.All.EqualTo("a1"), "it has its turn yet");
+        isMended = true;
+
+        await _bench.EffectsBecomeAsync(discards ? ["a1", "a3"] : ["a1", "a2", "a3"]);
+        Assert.That(OrderOfEffects("a"), Is.EqualTo(discards ? ["a1", "a3"] : (string[])["a1", "a2", "a3"]));
+    }
+
+    [Test]
+    public async Task A_gap_behind_a_deferred_message_still_ends_by_the_clock()
+    {
+        var isMended = false;
+        _bench.Script.Then = (number, _, _) => number == "a1" && !isMended ? throw new InvalidOperationException("not yet") : Task.CompletedTask;
+        await using var host = await StartAsync(1, c => (c.Options.GapTimeout, c.Options.MaxAttempts) = (TimeSpan.FromMilliseconds(200), 1_000));
+        await PublishAsync("a", 1);
+        await _bench.Script.CalledAsync("a1");
+        await PublishAsync("a", 3);
+        await Eventually.IsTrueAsync(() => Task.FromResult(_bench.Script.CallsOf("a1") > 20), "3 has waited for longer than its time while 1 was tried");
+        Assert.That(await _bench.DeadLettersAsync(), Is.Empty, "1 is not missing");
+        isMended = true;
+
+        var letter = (await _bench.DeadLettersBecomeAsync(1)).Single();
+
+        Assert.That(letter[1], Does.Contain("waits for number 2"));
+    }
+
+    [Test]
+    public async Task A_message_without_a_number_goes_on_after_what_waits_for_one()
+    {
+        await using var host = await StartAsync(1);
+        await PublishAsync("a", 1);
+        await PublishAsync("a", 3);
+        await _bench.DeferredBecomeAsync("a3 gap");
+        await _bench.PublishAsync("ax", key: "a");
+        await _bench.DeferredBecomeAsync("a3 gap", "ax behind");
+
+        await PublishAsync("a", 2);
+
+        await _bench.EffectsBecomeAsync("a1", "a2", "a3", "ax");
+    }
+
+    [Test]
+    public async Task Keys_that_differ_in_a_space_at_their_ends_are_different_keys()
+    {
+        await using var host = await StartAsync(1);
+        await _bench.PublishAsync("a1", key: "a", sequence: 1);
+        await _bench.PublishAsync("b1", key: "a ", sequence: 1);
+        await _bench.PublishAsync("b2", key: "a ", sequence: 2);
+
+        await _bench.EffectsBecomeAsync("a1", "b1", "b2");
+    }
+
+    [Test]
     public async Task A_consumer_that_joins_later_begins_with_what_comes_first_if_it_is_told_to()
     {
         await using var host = await StartAsync(1, c => c.Options.KeySequenceStart = KeySequenceStart.FirstSeen);

@@ -119,7 +119,7 @@ internal sealed partial class TransactSqlTests
         ["PromoteNumbers"] = ["consumer", "numbers"],
         ["ReadNumbersOfKey"] = ["consumer", "key", "after", "limit"],
         ["WaitForNumber"] = ["id", "state", "reason", "wait"],
-        ["FindLowerNumber"] = ["consumer", "key", "number"],
+        ["FindLowerNumber"] = ["consumer", "source", "key", "last", "number"],
         ["ListGaps"] = ["consumer", "limit"],
         ["WriteConsumerStatus"] = ["consumer", "owner", "milliseconds", "status"],
         ["RemoveConsumerStatus"] = ["consumer", "owner"],

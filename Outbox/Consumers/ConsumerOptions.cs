@@ -131,6 +131,9 @@ public sealed class ConsumerOptions
     /// <summary>The key whose messages are handled in the order of their arrival; null for one that goes by its number.</summary>
     internal string? OrderKeyOf(IncomingMessage incoming) => KeepOrder && NumberOf(incoming) is null ? incoming.OrderKey : null;
 
+    /// <summary>The key in which a deferred message has a place that others may wait behind, whatever it goes by itself.</summary>
+    internal string? PlaceKeyOf(IncomingMessage incoming) => KeepOrder ? incoming.OrderKey : null;
+
     internal void Validate()
     {
         var results = new List<ValidationResult>();

@@ -95,11 +95,12 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Lets a deferred message wait for an earlier number of its key.</summary>
     /// <param name="transaction">Holds the key.</param>
     /// <param name="row">The message's row.</param>
+    /// <param name="state">Its state while it waits.</param>
     /// <param name="reason">What it waits for.</param>
     /// <param name="wait">Until it is looked at again, should that not come; null: never.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public Task WaitForNumberAsync(DbTransaction transaction, DeferredRow row, string reason, TimeSpan? wait, CancellationToken cancellationToken) =>
-        transaction.Connection!.Command(dialect.WaitForNumber, transaction).With("id", row.Id).With("state", DeferredState.Gap).With("reason", reason, DbType.String)
+    public Task WaitForNumberAsync(DbTransaction transaction, DeferredRow row, string state, string reason, TimeSpan? wait, CancellationToken cancellationToken) =>
+        transaction.Connection!.Command(dialect.WaitForNumber, transaction).With("id", row.Id).With("state", state).With("reason", reason, DbType.String)
             .With("wait", wait is { } until ? (long)until.TotalMilliseconds : null, DbType.Int64).ExecuteAsync(cancellationToken);
 
     /// <summary>Takes hold of messages until the transaction ends.</summary>
@@ -176,14 +177,14 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Gives up the place that was kept for a dead message, if there is one: its key goes on.</summary>
     public async Task UnburyAsync(DbTransaction transaction, Guid messageId, CancellationToken cancellationToken)
     {
-        (long Id, string? Key, long? Number, string Source)? place = null;
+        (long Id, string? Key, long? Number, string? Source)? place = null;
         var command = transaction.Connection!.Command(dialect.FindBuried, transaction).With("consumer", consumer).With("message_id", messageId);
         await using (command.ConfigureAwait(false))
         {
             var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
             await using var _ = reader.ConfigureAwait(false);
             if (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-                place = (reader.GetInt64(0), reader.IsDBNull(1) ? null : reader.GetString(1), NumberOf(reader, 2), reader.IsDBNull(3) ? "" : IncomingMessage.KeyOf(reader.GetString(3), IncomingMessage.SourceLimit));
+                place = (reader.GetInt64(0), reader.IsDBNull(1) ? null : reader.GetString(1), NumberOf(reader, 2), reader.IsDBNull(3) ? null : reader.GetString(3));
         }
         if (place is not var (id, key, number, source))
             return;

@@ -11,7 +11,7 @@ namespace Outbox.Consumers;
 /// <summary>A delivery as the consumer understands it: AMQP properties first, then CloudEvents attributes, under either of the prefixes in use.</summary>
 internal sealed class IncomingMessage
 {
-    internal const int SourceLimit = 100;
+    private const int SourceLimit = 100;
 
     private const int PartitionKeyLimit = Messages.PartitionKey.MaxLength;
 
@@ -49,7 +49,10 @@ internal sealed class IncomingMessage
     public long? KeySequence => _keySequence ??= long.TryParse(Attribute(MessageHeaders.KeySequence), NumberStyles.None, CultureInfo.InvariantCulture, out var sequence) ? sequence : null;
 
     /// <summary>The source in the form that fits into a column of its length: itself, its hash, or nothing.</summary>
-    public string SourceKey => Source is null ? "" : KeyOf(Source, SourceLimit);
+    public string SourceKey => SourceKeyOf(Source);
+
+    /// <summary>A source in the form of <see cref="SourceKey"/>.</summary>
+    public static string SourceKeyOf(string? source) => source is null ? "" : KeyOf(source, SourceLimit);
 
     /// <summary>The partition key in the form that fits into a column of a key's length: itself, or its hash.</summary>
     public string? OrderKey { get; }
@@ -79,8 +82,9 @@ internal sealed class IncomingMessage
         Text(Delivery.Headers.GetValueOrDefault(name) ?? Delivery.Headers.GetValueOrDefault("cloudEvents_" + name[MessageHeaders.ReservedPrefix.Length..]));
 
     // A foreign key may be longer than ours, or no text that every database takes.
-    internal static string KeyOf(string text, int limit) =>
-        text.Length <= limit && Fit(text, limit) == text ? text : Convert.ToHexStringLower(SHA256.HashData(Encoding.Unicode.GetBytes(text)));
+    // Nor may it end in a space: some databases take "a" and "a " for the same.
+    private static string KeyOf(string text, int limit) =>
+        text.Length <= limit && text is not [.., ' '] && Fit(text, limit) == text ? text : Convert.ToHexStringLower(SHA256.HashData(Encoding.Unicode.GetBytes(text)));
 
     private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
 

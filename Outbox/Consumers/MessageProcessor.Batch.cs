@@ -68,7 +68,7 @@ internal sealed partial class MessageProcessor
     /// <summary>One try at a batch. The execution strategy of a context may make another.</summary>
     private async Task<IReadOnlyList<BatchResult>> InOneTransactionAsync(List<ReadableMessage> messages, IReadOnlyList<BatchResult> aside, bool isCareful, CancellationToken cancellationToken)
     {
-        if (messages.Count == 0 && aside.All(r => r.Outcome == BatchOutcome.Ignored))
+        if (messages.Count == 0 && aside.All(r => r.Outcome == BatchOutcome.Ignored && options.NumberOf(r.Incoming) is null))
             return aside;
         var run = new Run(options, isCareful);
         var scope = services.CreateAsyncScope();
@@ -130,11 +130,11 @@ internal sealed partial class MessageProcessor
     {
         run.Numbers = await TakeNumbersAsync(session.Transaction, messages.Select(m => m.Incoming).Concat(aside.Select(r => r.Incoming)), cancellationToken).ConfigureAwait(false);
         run.Planned = run.Numbers.Copy();
-        foreach (var result in aside)
-            run.PassPlanned(result.Incoming);
         // Rows of unreadable ones too: they are removed below.
         var rows = messages.Select(m => m.Incoming).Concat(aside.Select(r => r.Incoming)).Select(i => i.Row).OfType<DeferredRow>().ToList();
         run.Held = await _deferred.HoldAsync(session.Transaction, [.. rows.Select(r => r.Id)], cancellationToken).ConfigureAwait(false);
+        foreach (var result in aside.Where(r => r.Incoming.Row is not { } row || run.Held.IsUnchanged(row)))
+            run.PassPlanned(result.Incoming);
         var keys = messages.Where(m => m.Incoming.Row is null).Select(m => options.OrderKeyOf(m.Incoming)).OfType<string>().ToHashSet(StringComparer.Ordinal);
         run.WaitingKeys = await _deferred.WaitingKeysAsync(session.Transaction, keys, cancellationToken).ConfigureAwait(false);
         var candidates = new List<ReadableMessage>(messages.Count);
@@ -151,7 +151,7 @@ internal sealed partial class MessageProcessor
     {
         await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, notApplied, cancellationToken).ConfigureAwait(false);
         await WriteAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Failed or BatchOutcome.Behind or BatchOutcome.Dead)], cancellationToken).ConfigureAwait(false);
-        await _deferred.RemoveAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known && r.Incoming.Row is not null).Select(r => r.Incoming)], options.OrderKeyOf, cancellationToken).ConfigureAwait(false);
+        await _deferred.RemoveAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known && r.Incoming.Row is not null).Select(r => r.Incoming)], options.PlaceKeyOf, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task HandleAllAsync(IReadOnlyList<IReadOnlyList<ReadableMessage>> groups, Run run, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
@@ -312,8 +312,10 @@ internal sealed partial class MessageProcessor
                     _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Dead, CameTooLate(number, planned)));
                     return false;
                 case NumberPlace.Ahead when IsPutBack(incoming):
-                    planned.PassBefore(number);
-                    break;
+                    // It is handled alone, because what is deferred before it has to be looked for.
+                    _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
+                    return false;
+                case NumberPlace.Passed when number > planned.Last:
                 case NumberPlace.Ahead:
                     _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Behind));
                     return false;

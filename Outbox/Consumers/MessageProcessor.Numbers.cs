@@ -25,22 +25,26 @@ internal sealed partial class MessageProcessor
                 return BatchOutcome.Applied;
             case NumberPlace.Known:
                 return BatchOutcome.Known;
+            case NumberPlace.Passed when incoming.Row is null:
+                throw CameTooLate(number, progress);
             case NumberPlace.Passed:
-                return incoming.Row is null ? throw CameTooLate(number, progress) : BatchOutcome.Applied;
+                // One that was set aside before its turn, and is wanted after all, has its turn yet (G3).
+                return number <= progress.Last ? BatchOutcome.Applied : BatchOutcome.Behind;
             default:
-                if (IsPutBack(incoming))
+                var mayGoOn = (IsPutBack(incoming) || HasWaitedEnough(incoming)) && !await _keys.HasLowerAsync(transaction, incoming.Source, progress, number, cancellationToken).ConfigureAwait(false);
+                if (mayGoOn && IsPutBack(incoming))
                 {
                     progress.PassBefore(number);
                     return BatchOutcome.Applied;
                 }
-                if (HasWaitedEnough(incoming) && !await _keys.HasLowerAsync(transaction, progress.Key, number, cancellationToken).ConfigureAwait(false))
+                if (mayGoOn)
                     throw new MissingNumberException($"{WaitsFor(progress)} since {options.GapTimeout}, and that has not come.");
                 return BatchOutcome.Behind;
         }
     }
 
-    /// <summary>Whether an operator has put it back, who thereby says that it is not to wait for what is missing before it.</summary>
-    private static bool IsPutBack(IncomingMessage incoming) => incoming.Row is { State: DeferredState.Failed };
+    /// <summary>Whether an operator has put it back, who thereby says that it is not to wait for what is missing before it. Its attempts begin anew, which tells it from one that has failed.</summary>
+    private static bool IsPutBack(IncomingMessage incoming) => incoming.Row is { State: DeferredState.Failed, Attempts: 0 };
 
     private bool HasWaitedEnough(IncomingMessage incoming) => options.GapTimeout is { } timeout && incoming.Row is { State: DeferredState.Gap } row && row.Age >= timeout;
 
@@ -57,17 +61,22 @@ internal sealed partial class MessageProcessor
         {
             if (options.NumberOf(result.Incoming) is not { } number || !numbers.TryGet(result.Incoming, out var progress))
                 continue;
-            if (result.Outcome == BatchOutcome.Applied)
+            switch (result.Outcome)
             {
-                if (IsPutBack(result.Incoming) && progress.PlaceOf(number) == NumberPlace.Ahead)
-                    progress.PassBefore(number);
-                progress.Apply(number);
-            }
-            else if (result.Outcome == BatchOutcome.Dead && !Blocks(result.Incoming, result.Error!))
-            {
-                if (result.Error is MissingNumberException)
-                    progress.PassBefore(number);
-                progress.Pass(number);
+                case BatchOutcome.Applied:
+                    progress.Apply(number);
+                    break;
+                case BatchOutcome.Ignored:
+                    progress.Pass(number);
+                    break;
+                case BatchOutcome.Behind when result.Incoming.Row is not null:
+                    progress.Want(number);
+                    break;
+                case BatchOutcome.Dead when !Blocks(result.Incoming, result.Error!):
+                    if (result.Error is MissingNumberException)
+                        progress.PassBefore(number);
+                    progress.Pass(number);
+                    break;
             }
         }
     }
@@ -77,6 +86,29 @@ internal sealed partial class MessageProcessor
     {
         Move(numbers, results);
         return await _keys.SaveAsync(transaction, numbers, cancellationToken).ConfigureAwait(false) > 0;
+    }
+
+    /// <summary>Lets one message wait for the numbers before its own.</summary>
+    private async Task<bool> WaitAsync(DbTransaction transaction, IncomingMessage incoming, KeyNumbers numbers, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<BatchResult> results = [new BatchResult(incoming, BatchOutcome.Behind)];
+        var freesOthers = await SaveNumbersAsync(transaction, numbers, results, cancellationToken).ConfigureAwait(false);
+        await WaitForNumbersAsync(transaction, results, numbers, cancellationToken).ConfigureAwait(false);
+        return freesOthers;
+    }
+
+    /// <summary>A message of a type that this consumer passes over: its key does not wait for it.</summary>
+    private async Task IgnoreAsync(IncomingMessage incoming, CancellationToken cancellationToken)
+    {
+        if (options.NumberOf(incoming) is null)
+            return;
+        var connection = await OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(_dialect.ConsumerIsolation, cancellationToken).ConfigureAwait(false);
+        await using var __ = transaction.ConfigureAwait(false);
+        var numbers = await TakeNumbersAsync(transaction, [incoming], cancellationToken).ConfigureAwait(false);
+        await SaveNumbersAsync(transaction, numbers, [new BatchResult(incoming, BatchOutcome.Ignored)], cancellationToken).ConfigureAwait(false);
+        await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Lets messages wait for the numbers before theirs.</summary>
@@ -91,13 +123,16 @@ internal sealed partial class MessageProcessor
             var reason = WaitsFor(progress);
             // What came before it may have arrived after it in the same batch.
             TimeSpan? wait = number <= progress.Last + 1 ? TimeSpan.Zero : null;
+            var isPutBack = IsPutBack(incoming) && progress.PlaceOf(number) == NumberPlace.Ahead && !progress.IsWanted(number);
             if (incoming.Row is not { } row)
                 added.Add(new DeferredQueue.Entry(incoming, DeferredState.Gap, 0, null, wait ?? options.GapTimeout, reason));
             else
             {
-                if (wait is null && options.GapTimeout is { } timeout && !await _keys.HasLowerAsync(transaction, progress.Key, number, cancellationToken).ConfigureAwait(false))
-                    wait = timeout > row.Age ? timeout - row.Age : TimeSpan.Zero;
-                await _deferred.WaitForNumberAsync(transaction, row, reason, wait, cancellationToken).ConfigureAwait(false);
+                // One that has waited long enough waits behind another that is deferred; that may be lost to it, or pass on, without a word to the numbers after the next one.
+                if (wait is null && options.GapTimeout is { } timeout)
+                    wait = timeout > row.Age ? timeout - row.Age : timeout;
+                // The operator's word stands until what is deferred before it has had its turn.
+                await _deferred.WaitForNumberAsync(transaction, row, isPutBack ? DeferredState.Failed : DeferredState.Gap, reason, isPutBack ? options.MaxRetryDelay : wait, cancellationToken).ConfigureAwait(false);
             }
         }
         await _deferred.AddAsync(transaction, added, cancellationToken).ConfigureAwait(false);

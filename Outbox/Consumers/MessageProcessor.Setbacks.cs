@@ -26,9 +26,22 @@ internal sealed partial class MessageProcessor
                 return new BatchResult(incoming, BatchOutcome.NotOurs);
             keyGoesOn = options.OrderKeyOf(incoming) is not null && held.IsFollowed(row);
         }
-        // What it waited for may have come since.
-        if (error is MissingNumberException && numbers.TryGet(incoming, out var progress) && progress.PlaceOf(options.NumberOf(incoming)!.Value) != NumberPlace.Ahead)
-            return new BatchResult(incoming, BatchOutcome.NotOurs);
+        if (numbers.TryGet(incoming, out var progress) && options.NumberOf(incoming) is { } number)
+        {
+            var isAhead = progress.PlaceOf(number) == NumberPlace.Ahead;
+            // What it waited for may have come since.
+            if (error is MissingNumberException && (!isAhead || await _keys.HasLowerAsync(transaction, incoming.Source, progress, number, cancellationToken).ConfigureAwait(false)))
+                return new BatchResult(incoming, BatchOutcome.NotOurs);
+            if (isAhead && IsPutBack(incoming))
+                progress.PassBefore(number);
+            else if (isAhead && error is not MissingNumberException && !IsFinal(error))
+            {
+                // It has not been handled, so it has not failed: a transaction to let it wait has.
+                var freesOthers = await WaitAsync(transaction, incoming, numbers, cancellationToken).ConfigureAwait(false);
+                await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+                return new BatchResult(incoming, BatchOutcome.Behind, FreesOthers: freesOthers);
+            }
+        }
         var result = SetbackOf(incoming, error, keyGoesOn);
         await WriteAsync(transaction, [result], cancellationToken).ConfigureAwait(false);
         result = result with { FreesOthers = await SaveNumbersAsync(transaction, numbers, [result], cancellationToken).ConfigureAwait(false) };
@@ -88,7 +101,7 @@ internal sealed partial class MessageProcessor
         }
         await _deferred.AgainAsync(transaction, again, cancellationToken).ConfigureAwait(false);
         await _deferred.AddAsync(transaction, added, cancellationToken).ConfigureAwait(false);
-        await _deferred.RemoveAsync(transaction, removed, options.OrderKeyOf, cancellationToken).ConfigureAwait(false);
+        await _deferred.RemoveAsync(transaction, removed, options.PlaceKeyOf, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Sets the message aside, with a word of it to whoever asked for one. Doing it twice counts a further failure of the same dead letter.</summary>

@@ -54,7 +54,10 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     {
         await _steps.ReachedAsync("received").ConfigureAwait(false);
         if (IsIgnored(incoming))
+        {
+            await IgnoreAsync(incoming, cancellationToken).ConfigureAwait(false);
             return new BatchResult(incoming, BatchOutcome.Ignored);
+        }
         var message = Read(incoming);
         for (var quick = 0; ; quick++)
         {
@@ -171,7 +174,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         else if (outcome == BatchOutcome.Behind)
             await DeferAsync(session.Transaction, message, numbers, cancellationToken).ConfigureAwait(false);
         if (incoming.Row is not null && outcome != BatchOutcome.Behind)
-            await _deferred.RemoveAsync(session.Transaction, [incoming], options.OrderKeyOf, cancellationToken).ConfigureAwait(false);
+            await _deferred.RemoveAsync(session.Transaction, [incoming], options.PlaceKeyOf, cancellationToken).ConfigureAwait(false);
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         options.Committed?.Invoke();
@@ -197,7 +200,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     {
         if (numbers.TryGet(message.Incoming, out _))
         {
-            await WaitForNumbersAsync(transaction, [new BatchResult(message.Incoming, BatchOutcome.Behind)], numbers, cancellationToken).ConfigureAwait(false);
+            await WaitAsync(transaction, message.Incoming, numbers, cancellationToken).ConfigureAwait(false);
             return;
         }
         // G3: not before an earlier message of its key. Its time is now, because that one may be dealt with at this moment by somebody who cannot see it yet.

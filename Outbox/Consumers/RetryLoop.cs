@@ -114,7 +114,8 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
             // Nobody promotes what an earlier configuration let wait.
             if (!options.KeepOrder || options.ByKeySequence)
                 await processor.Deferred.UnparkAsync(connection, DeferredState.Behind, cancellationToken).ConfigureAwait(false);
-            if (!options.ByKeySequence)
+            // Nor does the clock what was to wait for ever.
+            if (!options.ByKeySequence || options.GapTimeout is not null)
                 await processor.Deferred.UnparkAsync(connection, DeferredState.Gap, cancellationToken).ConfigureAwait(false);
             _unparked = true;
         }
@@ -138,7 +139,7 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
             else if (_inMemory.TryAdd(row.Message.Row!.Id, 0))
             {
                 // What may have waited long enough for a number that never came is looked at by itself.
-                row.Message.IsAlone = row.State == DeferredState.Gap && row.Message.Row.Age >= options.GapTimeout;
+                row.Message.IsAlone = (row.State == DeferredState.Gap && row.Message.Row.Age >= options.GapTimeout) || (options.NumberOf(row.Message) is not null && row.Message.Row is { State: DeferredState.Failed, Attempts: 0 });
                 work.Add(options.QueueKeyOf(row.Message), row.Message);
             }
         }

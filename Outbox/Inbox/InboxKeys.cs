@@ -51,21 +51,32 @@ internal sealed class InboxKeys(string consumer, SqlDialect dialect, KeySequence
     }
 
     /// <summary>An operator has decided that a message is not wanted: its key goes on after it, without what is missing before it. Nothing happens where the consumer does not go by numbers.</summary>
-    public async Task GiveUpAsync(DbTransaction transaction, string source, string key, long number, CancellationToken cancellationToken)
+    public async Task GiveUpAsync(DbTransaction transaction, string? source, string key, long number, CancellationToken cancellationToken)
     {
         var numbers = new KeyNumbers();
-        await LockAsync(transaction, source, [key], numbers, cancellationToken).ConfigureAwait(false);
+        await LockAsync(transaction, IncomingMessage.SourceKeyOf(source), [key], numbers, cancellationToken).ConfigureAwait(false);
         if (numbers.All.SingleOrDefault() is not { } progress || number <= progress.Last)
             return;
-        progress.PassBefore(number);
-        progress.Apply(number);
+        // G3: what is deferred is not missing, and keeps its turn.
+        if (await HasLowerAsync(transaction, source, progress, number, cancellationToken).ConfigureAwait(false))
+            progress.Pass(number);
+        else
+        {
+            progress.PassBefore(number);
+            progress.Apply(number);
+        }
         await SaveAsync(transaction, numbers, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Whether a lower number of the key is deferred, so that the key waits for that and not for what has never come.</summary>
-    public async Task<bool> HasLowerAsync(DbTransaction transaction, string key, long number, CancellationToken cancellationToken) =>
-        await transaction.Connection!.Command(dialect.FindLowerNumber, transaction).With("consumer", consumer).With("key", key).With("number", number)
-            .ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
+    /// <param name="transaction">Holds the key.</param>
+    /// <param name="source">The source as messages name it.</param>
+    /// <param name="progress">Where the key stands.</param>
+    /// <param name="number">The number.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<bool> HasLowerAsync(DbTransaction transaction, string? source, KeyProgress progress, long number, CancellationToken cancellationToken) =>
+        await transaction.Connection!.Command(dialect.FindLowerNumber, transaction).With("consumer", consumer).With("source", IncomingMessage.Fit(source, 1_000) ?? "").With("key", progress.Key)
+            .With("last", progress.Last).With("number", number).ScalarAsync(cancellationToken).ConfigureAwait(false) is not null;
 
     private async Task LockAsync(DbTransaction transaction, string source, IReadOnlyList<string> keys, KeyNumbers taken, CancellationToken cancellationToken)
     {

@@ -10,7 +10,7 @@ internal sealed class KeyNumbers
 
     public IEnumerable<KeyProgress> All => _keys.Values;
 
-    public void Add(KeyProgress progress) => _keys.Add((progress.Source, progress.Key), progress);
+    public void Add(KeyProgress progress) => _keys[(progress.Source, progress.Key)] = progress;
 
     public bool Has(string source, string key) => _keys.ContainsKey((source, key));
 

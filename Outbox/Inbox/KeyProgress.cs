@@ -8,6 +8,7 @@ namespace Outbox.Inbox;
 internal sealed class KeyProgress(string source, string key, long last, string? skipped)
 {
     private readonly NumberRanges _skipped = NumberRanges.Parse(skipped);
+    private readonly HashSet<long> _wanted = [];
     private readonly long _last = last;
 
     public string Source => source;
@@ -30,14 +31,31 @@ internal sealed class KeyProgress(string source, string key, long last, string? 
         : NumberPlace.Ahead;
 
     /// <summary>A number has taken effect: the next one, or one that had been passed over.</summary>
+    /// <exception cref="InvalidOperationException">It is neither. What would not be recorded must not be committed (G4).</exception>
     public void Apply(long number)
     {
-        HasSkipped |= _skipped.Contains(number);
+        var wasPassed = _skipped.Contains(number);
+        if (!wasPassed && number != Last + 1)
+            throw new InvalidOperationException($"Number {number} of a key was handled, and its turn is {Last + 1}.");
+        HasSkipped |= wasPassed;
         _skipped.Remove(number);
         if (number == Last + 1)
             Last = number;
         Advance();
     }
+
+    /// <summary>A number above the last that had been passed over is wanted after all: it waits for its turn.</summary>
+    public void Want(long number)
+    {
+        if (number <= Last || !_skipped.Contains(number))
+            return;
+        _skipped.Remove(number);
+        _wanted.Add(number);
+        HasSkipped = true;
+    }
+
+    /// <summary>Whether <see cref="Want"/> was said of it.</summary>
+    public bool IsWanted(long number) => _wanted.Contains(number);
 
     /// <summary>A number will not be applied in its turn, and the key does not wait for it.</summary>
     public void Pass(long number)

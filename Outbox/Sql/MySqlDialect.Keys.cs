@@ -32,8 +32,9 @@ internal sealed partial class MySqlDialect
         STRAIGHT_JOIN inbox_keys k FORCE INDEX (PRIMARY) ON k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name FOR UPDATE
         """;
 
+    // Not IGNORE: it leaves a shared lock on a row that is there, and two who want more than that then wait for each other.
     internal override string AddInboxKeys =>
-        $"INSERT IGNORE INTO inbox_keys (consumer, source, partition_key, last_sequence) SELECT @consumer, @source, wanted.name, wanted.number FROM {Numbers}";
+        $"INSERT INTO inbox_keys (consumer, source, partition_key, last_sequence) SELECT @consumer, @source, wanted.name, wanted.number FROM {Numbers} ON DUPLICATE KEY UPDATE last_sequence = inbox_keys.last_sequence";
 
     internal override string MoveInboxKeys =>
         $"""
@@ -44,7 +45,7 @@ internal sealed partial class MySqlDialect
     internal override string PromoteNumbers =>
         $"""
         UPDATE {Numbers} STRAIGHT_JOIN deferred_messages d FORCE INDEX (ix_deferred_messages_key) ON d.consumer = @consumer AND d.partition_key = wanted.name
-        SET d.next_attempt_at = utc_timestamp(6) WHERE d.key_sequence = wanted.number AND d.state = 'gap'
+        SET d.next_attempt_at = utc_timestamp(6) WHERE d.key_sequence = wanted.number AND (d.state = 'gap' OR (d.state = 'failed' AND d.attempts = 0))
         """;
 
     internal override string ReadNumbersOfKey =>

@@ -24,8 +24,9 @@ public abstract partial class SqlDialect
     /// <summary>Lets a deferred message wait for an earlier number: @id, @state, @reason, @wait: milliseconds until it is looked at again, or null.</summary>
     internal string WaitForNumber => $"UPDATE deferred_messages SET state = @state, reason = @reason, next_attempt_at = {After("@wait")} WHERE id = @id";
 
-    /// <summary>The lowest number of a key below another that is deferred: @consumer, @key, @number.</summary>
-    internal string FindLowerNumber { get; } = "SELECT min(key_sequence) FROM deferred_messages WHERE consumer = @consumer AND partition_key = @key AND key_sequence < @number";
+    /// <summary>The lowest number of a key between two others that is deferred: @consumer, @source, @key, @last, @number.</summary>
+    internal string FindLowerNumber { get; } =
+        "SELECT min(key_sequence) FROM deferred_messages WHERE consumer = @consumer AND partition_key = @key AND key_sequence > @last AND key_sequence < @number AND coalesce(source, '') = @source";
 
     /// <summary>The keys that wait for a number that has not come, those that wait longest first: @consumer: of this one, or null; @limit.
     /// Columns: consumer, source, partition_key, the number that is missing, since how many seconds it is, how many messages wait.</summary>
@@ -41,12 +42,12 @@ public abstract partial class SqlDialect
     internal string ListConsumerStatus => $"SELECT consumer, owner, started_at, status FROM consumer_status WHERE {SecondsUntil("expires_at")} > 0 ORDER BY consumer, started_at, owner";
 
     /// <summary>What <see cref="ListGaps"/> says, for engines that limit at the end.</summary>
-    private protected static string GapsOf(string since) =>
+    private protected static string GapsOf(string since, string source = "w.source") =>
         $"""
         SELECT w.consumer, k.source, w.partition_key, k.last_sequence + 1, {since}, w.waiting
         FROM (SELECT d.consumer, coalesce(d.source, '') AS source, d.partition_key, min(d.deferred_at) AS since, count(*) AS waiting FROM deferred_messages d
             WHERE d.state = 'gap' AND d.consumer = coalesce(@consumer, d.consumer) GROUP BY d.consumer, coalesce(d.source, ''), d.partition_key) w
-        JOIN inbox_keys k ON k.consumer = w.consumer AND k.source = w.source AND k.partition_key = w.partition_key
+        JOIN inbox_keys k ON k.consumer = w.consumer AND k.source = {source} AND k.partition_key = w.partition_key
         WHERE NOT EXISTS (SELECT 1 FROM deferred_messages e WHERE e.consumer = w.consumer AND e.partition_key = w.partition_key AND e.key_sequence = k.last_sequence + 1)
         ORDER BY w.since
         """;

@@ -34,11 +34,25 @@ internal sealed partial class SqlServerDialect
         INNER LOOP JOIN inbox_keys AS k WITH (UPDLOCK, ROWLOCK) ON k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name
         """;
 
+    // A look with range locks would make each new key wait for its neighbour's handler. So without; who was slower looks again.
     internal override string AddInboxKeys =>
         $"""
-        INSERT INTO inbox_keys (consumer, source, partition_key, last_sequence)
-        SELECT @consumer, @source, wanted.name, wanted.number FROM {Numbers}
-        WHERE NOT EXISTS (SELECT 1 FROM inbox_keys AS k WITH (UPDLOCK, HOLDLOCK) WHERE k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name)
+        SET NOCOUNT ON;
+        SET XACT_ABORT OFF;
+        DECLARE @tries int = 0;
+        WHILE @tries < 10
+        BEGIN
+            BEGIN TRY
+                INSERT INTO inbox_keys (consumer, source, partition_key, last_sequence)
+                SELECT @consumer, @source, wanted.name, wanted.number FROM {Numbers}
+                WHERE NOT EXISTS (SELECT 1 FROM inbox_keys AS k WHERE k.consumer = @consumer AND k.source = @source AND k.partition_key = wanted.name);
+                BREAK;
+            END TRY
+            BEGIN CATCH
+                IF ERROR_NUMBER() NOT IN (2601, 2627) THROW;
+                SET @tries = @tries + 1;
+            END CATCH;
+        END;
         """;
 
     internal override string MoveInboxKeys =>
@@ -51,7 +65,7 @@ internal sealed partial class SqlServerDialect
         $"""
         UPDATE d SET next_attempt_at = SYSUTCDATETIME() FROM {Numbers}
         INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.consumer = @consumer AND d.partition_key = wanted.name
-        WHERE d.key_sequence = wanted.number AND d.state = N'gap'
+        WHERE d.key_sequence = wanted.number AND (d.state = N'gap' OR (d.state = N'failed' AND d.attempts = 0))
         """;
 
     internal override string ReadNumbersOfKey =>
@@ -60,7 +74,7 @@ internal sealed partial class SqlServerDialect
         FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.partition_key = @key AND d.key_sequence > @after ORDER BY d.key_sequence, d.id
         """;
 
-    internal override string ListGaps => GapsOf($"-{SecondsUntil("w.since")}").Replace("SELECT w.consumer", "SELECT TOP (@limit) w.consumer", StringComparison.Ordinal);
+    internal override string ListGaps => GapsOf($"-{SecondsUntil("w.since")}", "w.source COLLATE Latin1_General_100_BIN2").Replace("SELECT w.consumer", "SELECT TOP (@limit) w.consumer", StringComparison.Ordinal);
 
     internal override string WriteConsumerStatus =>
         $"""
