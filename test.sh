@@ -65,16 +65,16 @@ dotnet_test() {
         --logger 'console;verbosity=normal' --logger "trx;LogFilePrefix=$name" --results-directory "$RESULTS" "$@"
 }
 
-# Most tests wait for servers and processes, so the two halves run beside each other, each in a process of its own.
+# Most tests wait for servers and processes, so two halves of about the same length run beside each other, each in a process of its own.
 run_tests() {
     local code=0
     if (($#)); then
         dotnet_test tests "$@"
         return
     fi
-    dotnet_test end-to-end --filter 'FullyQualifiedName~.EndToEnd.' >"$RESULTS/end-to-end.log" 2>&1 </dev/null &
+    dotnet_test end-to-end --filter 'FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.ImageTests.' >"$RESULTS/end-to-end.log" 2>&1 </dev/null &
     BESIDE=$!
-    dotnet_test others --filter 'FullyQualifiedName!~.EndToEnd.' || code=$?
+    dotnet_test others --filter 'FullyQualifiedName!~.EndToEnd.|FullyQualifiedName~.BenchTests.|FullyQualifiedName~.ImageTests.' || code=$?
     wait "$BESIDE" || code=$?
     BESIDE=
     cat "$RESULTS/end-to-end.log"
