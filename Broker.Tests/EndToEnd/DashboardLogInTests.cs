@@ -28,6 +28,20 @@ internal sealed class DashboardLogInTests
         Assert.That((await bob.GetAsync("/dashboard/broker")).StatusCode, Is.EqualTo(HttpStatusCode.OK));
     }
 
+    [Test]
+    public async Task Guesses_at_somebody_who_has_just_logged_in_are_hindered_too()
+    {
+        await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        await using var dashboard = await TestDashboard.StartAsync(new Dictionary<string, TestDatabase> { ["orders"] = database });
+        using var right = dashboard.Browser();
+        using var wrong = dashboard.Browser("ada", "wrong password");
+        Assert.That((await right.GetAsync("/dashboard/broker")).StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        for (var i = 0; i < LogInThrottle.Most; i++)
+            await wrong.GetAsync("/dashboard/broker");
+
+        Assert.That((await right.GetAsync("/dashboard/broker")).StatusCode, Is.EqualTo(HttpStatusCode.TooManyRequests), "a right guess is not told from a wrong one");
+    }
+
     [TestCase("ada", "")]
     [TestCase("Ada", TestDashboard.Password)]
     [TestCase("mallory", TestDashboard.Password)]

@@ -14,7 +14,7 @@ namespace Broker.Tests.EndToEnd;
 internal sealed partial class DashboardSecurityTests
 {
     /// <summary>Paths outside of the dashboard that anybody may ask, each for a reason.</summary>
-    private static readonly string[] OpenToAnybody = ["/health/live", "/health/ready", "/metrics"];
+    private static readonly string[] OpenToAnybody = ["/health", "/health/live", "/health/ready", "/metrics"];
 
     private TestDatabase _database = null!;
     private TestDashboard _dashboard = null!;

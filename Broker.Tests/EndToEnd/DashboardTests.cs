@@ -1,5 +1,10 @@
 using System.Net;
+using System.Text;
+using Broker.Dashboard.Jobs;
+using Broker.Relay;
 using Broker.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Outbox;
 using Outbox.Sql;
 
 namespace Broker.Tests.EndToEnd;
@@ -21,6 +26,43 @@ internal sealed class DashboardTests
     }
 
     [Test]
+    public async Task A_body_is_edited_without_another_character_being_changed_or_not_at_all()
+    {
+        await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        await using var dashboard = await TestDashboard.StartAsync(new Dictionary<string, TestDatabase> { ["orders"] = database });
+        using var browser = dashboard.Browser();
+        await TestDashboard.TakeTokenAsync(browser);
+        await BuryAsync(database, 1, "two\nlines");
+        await BuryAsync(database, 2, "two\r\nlines");
+        await BuryAsync(database, 3, "a\u202Eb");
+
+        Assert.That(await browser.GetStringAsync("/dashboard/broker/dead-letters/orders/1"), Does.Contain("name=\"body\""));
+        Assert.That(await browser.GetStringAsync("/dashboard/broker/dead-letters/orders/2"), Does.Not.Contain("name=\"body\"").And.Contain("It cannot be edited here"));
+        Assert.That(await browser.GetStringAsync("/dashboard/broker/dead-letters/orders/3"), Does.Not.Contain("name=\"body\""));
+        using var form = new FormUrlEncodedContent([new("body", "two\r\nlines\u0085\f!")]);
+        using var answer = await browser.PostAsync("/dashboard/broker/act/dead-letters/orders/1", form);
+
+        Assert.That(answer.Headers.Location?.ToString(), Does.Contain("done=redriven"));
+        Assert.That(await database.CountAsync($"deferred_messages WHERE hex(body) = '{Convert.ToHexString(Encoding.UTF8.GetBytes("two\nlines\u0085\f!"))}'"), Is.EqualTo(1), "only the line ends that the browser made are undone");
+    }
+
+    [Test]
+    public async Task A_job_that_nobody_would_ever_run_is_refused_in_words()
+    {
+        await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        await using var dashboard = await TestDashboard.StartAsync(new Dictionary<string, TestDatabase> { ["orders"] = database });
+        using var browser = dashboard.Browser();
+        await TestDashboard.TakeTokenAsync(browser);
+        var jobs = dashboard.Services.GetRequiredService<LetterJobs>();
+        using var form = new FormUrlEncodedContent([new("do", "redrive-all")]);
+        using var answer = await browser.PostAsync("/dashboard/broker/act/dead-letters/orders", form);
+
+        Assert.That(await browser.GetStringAsync(answer.Headers.Location), Does.Contain("nobody would run it"));
+        Assert.That(jobs.Recent(10), Is.Empty);
+        Assert.That(() => jobs.RedriveAsync("orders", new DeadLetterDesk.Filter(), null, "ada", CancellationToken.None), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("Broker:Jobs:Storage"));
+    }
+
+    [Test]
     public async Task Nobody_comes_in_as_long_as_nobody_is_configured()
     {
         await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
@@ -32,4 +74,8 @@ internal sealed class DashboardTests
         Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.Forbidden));
         Assert.That(await answer.Content.ReadAsStringAsync(), Does.Contain("broker dashboard hash-password"));
     }
+
+    private static Task<int> BuryAsync(TestDatabase database, long id, string body) => database.ExecuteAsync(
+        "INSERT INTO dead_letters (id, side, consumer, message_id, type, content_type, body, reason, attempts, state) VALUES (@number, 'consumer', 'stock', @id, 'tests.something.v1', 'text/plain', @body, 'it failed', 1, 'dead')",
+        ("number", id), ("id", Guid.CreateVersion7()), ("body", Encoding.UTF8.GetBytes(body)));
 }

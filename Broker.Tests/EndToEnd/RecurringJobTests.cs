@@ -1,5 +1,6 @@
 using Broker.Dashboard;
 using Broker.Dashboard.Jobs;
+using Broker.Dashboard.Snapshots;
 using Broker.Tests.Support;
 using Hangfire.InMemory;
 using Hangfire.Storage;
@@ -73,7 +74,7 @@ internal sealed class RecurringJobTests
         var log = new TestLog();
         using var loggers = LoggerFactory.Create(logging => logging.AddProvider(log));
         var findings = new Findings(storage, TimeProvider.System, loggers.CreateLogger<Findings>());
-        var job = new StuckJob(new Sources(database), findings, new DeferredCounts(TimeProvider.System), new JobsSettings(), TimeProvider.System, loggers.CreateLogger<StuckJob>());
+        var job = new StuckJob(new Sources(database), findings, new JobsSettings(), TimeProvider.System, loggers.CreateLogger<StuckJob>());
         await database.ExecuteAsync($"INSERT INTO outbox_messages (message_id, type, body, created_at) VALUES (@id, 'tests.something.v1', @body, {database.Time(TimeSpan.FromMinutes(-10))})", ("id", Guid.CreateVersion7()), ("body", "{}"u8.ToArray()));
 
         await job.RunAsync(None);
@@ -117,21 +118,26 @@ internal sealed class RecurringJobTests
     }
 
     [Test]
-    public void Deferred_messages_are_stuck_when_they_have_not_become_fewer_for_long()
+    public async Task A_message_that_fails_for_long_is_told_however_many_others_come_and_go([ValueSource(nameof(Engines))] SqlDialect engine)
     {
-        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
-        var counts = new DeferredCounts(time);
-        bool Look(long count) => counts.IsStuck("orders", count, TimeSpan.FromMinutes(5));
+        await using var database = await TestDatabase.CreateAsync(engine);
+        using var storage = new InMemoryStorage();
+        var findings = new Findings(storage, TimeProvider.System, NullLogger<Findings>.Instance);
+        var job = new StuckJob(new Sources(database), findings, new JobsSettings(), TimeProvider.System, NullLogger<StuckJob>.Instance);
+        await DeferAsync(database, "failed", TimeSpan.FromMinutes(-4), "young");
+        await DeferAsync(database, "behind", TimeSpan.FromMinutes(-20), "waits");
 
-        Assert.That(Look(10), Is.False);
-        time.Advance(TimeSpan.FromMinutes(4));
-        Assert.That(Look(9), Is.False, "fewer: the time begins anew");
-        time.Advance(TimeSpan.FromMinutes(4));
-        Assert.That(Look(12), Is.False);
-        time.Advance(TimeSpan.FromMinutes(1));
-        Assert.That(Look(9), Is.True);
-        Assert.That(Look(0), Is.False);
-        Assert.That(Look(5), Is.False, "after none the time begins anew");
+        await job.RunAsync(None);
+        Assert.That(findings.Current.Select(f => f.Kind), Does.Not.Contain(StuckJob.Deferred), "what waits behind another, or has just begun, is not stuck");
+
+        var stuck = await DeferAsync(database, "failed", TimeSpan.FromMinutes(-6), "old");
+        await job.RunAsync(None);
+        Assert.That(findings.Current.Single(f => f.Kind == StuckJob.Deferred).What, Does.Contain("'old' fails again and again: 1 deferred messages, the oldest for 0.00:06"));
+        Assert.That(Problems.With([], findings.Current).Single(p => p.What.StartsWith("Deferred", StringComparison.Ordinal)).Source, Is.EqualTo("orders"), "the overview tells it");
+
+        await database.ExecuteAsync("DELETE FROM deferred_messages WHERE message_id = @id", ("id", stuck));
+        await job.RunAsync(None);
+        Assert.That(findings.Current.Select(f => f.Kind), Does.Not.Contain(StuckJob.Deferred));
     }
 
     [TestCase("PostgreSql")]
@@ -152,6 +158,15 @@ internal sealed class RecurringJobTests
     private static Task<string> RetainAsync(TestDatabase database, JobsSettings settings) => new RetentionJob(new Sources(database), settings, TimeProvider.System, NullLogger<RetentionJob>.Instance).RunAsync(None);
 
     private static int Told(TestLog log, string text) => log.Entries.Count(entry => entry.Message.Contains(text, StringComparison.Ordinal));
+
+    private static async Task<Guid> DeferAsync(TestDatabase database, string state, TimeSpan age, string consumer)
+    {
+        var id = Guid.CreateVersion7();
+        await database.ExecuteAsync(
+            $"INSERT INTO deferred_messages (consumer, message_id, type, body, state, attempts, deferred_at) VALUES (@consumer, @id, 'tests.something.v1', @body, '{state}', 1, {database.Time(age)})",
+            ("consumer", consumer), ("id", id), ("body", "{}"u8.ToArray()));
+        return id;
+    }
 
     private static Task<int> BuryAsync(TestDatabase database, string state, TimeSpan age, Guid? id = null, string reason = "it failed") => database.ExecuteAsync(
         $"INSERT INTO dead_letters (side, consumer, message_id, type, body, reason, attempts, state, last_failed_at) VALUES ('consumer', 'stock', @id, 'tests.something.v1', @body, @reason, 1, '{state}', {database.Time(age)})",

@@ -53,7 +53,7 @@ internal sealed class RelayHealthTests
         await _database.InsertAsync();
         await using var relay = await StartAsync(transport, o => o.MaxAttempts = 1);
 
-        await BecomesAsync(relay, "blocked", HealthStatus.Degraded, "key 'k' waits behind a dead letter");
+        await BecomesAsync(relay, "blocked", HealthStatus.Degraded, "a key waits behind a dead letter of type 'tests.huge.v1'");
     }
 
     [Test]
@@ -96,6 +96,19 @@ internal sealed class RelayHealthTests
         await using var relay = await StartAsync(transport);
         var finding = await BecomesAsync(relay, "broker away", HealthStatus.Degraded, "until RabbitMQ is back");
         Assert.That(finding.Reason, Does.Not.Contain("guest:guest"));
+    }
+
+    [Test]
+    public async Task A_drainer_that_may_not_delete_is_told_and_forgotten_when_it_may()
+    {
+        await _database.ExecuteAsync("CREATE TRIGGER no_right BEFORE DELETE ON outbox_messages BEGIN SELECT RAISE(ABORT, 'no right to delete'); END");
+        await _database.InsertAsync();
+        await using var relay = await StartAsync(new ScriptedTransport(_ => PublishOutcome.Confirmed));
+
+        await BecomesAsync(relay, "database away", HealthStatus.Degraded, "Partition 0 is not drained");
+        Assert.That(relay.Source.State.Failed!.Reason, Does.Contain("no right to delete"));
+        await _database.ExecuteAsync("DROP TRIGGER no_right");
+        await BecomesAsync(relay, "flowing", HealthStatus.Healthy, "");
     }
 
     [Test]

@@ -8,13 +8,16 @@ internal sealed class SwitchableDataSource(DbDataSource inner) : DbDataSource
 {
     private TaskCompletionSource _refused = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _isAway;
+    private volatile Action? _whileAsked;
     private volatile DbDataSource? _readOnly;
 
     public override string ConnectionString => inner.ConnectionString;
 
     /// <summary>Refuses connections from now on. Completes when the first one was refused.</summary>
-    public Task GoAway()
+    /// <param name="whileAsked">Happens before each refusal.</param>
+    public Task GoAway(Action? whileAsked = null)
     {
+        _whileAsked = whileAsked;
         _refused = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _isAway = true;
         return _refused.Task.WaitAsync(TimeSpan.FromSeconds(20));
@@ -32,6 +35,7 @@ internal sealed class SwitchableDataSource(DbDataSource inner) : DbDataSource
     {
         if (!_isAway)
             return (_readOnly ?? inner).OpenConnectionAsync(cancellationToken);
+        _whileAsked?.Invoke();
         _refused.TrySetResult();
         throw new AwayException();
     }

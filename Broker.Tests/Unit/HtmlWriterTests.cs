@@ -14,6 +14,15 @@ internal sealed class HtmlWriterTests
     [TestCase(null, "")]
     public void Foreign_text_is_encoded(string? text, string expected) => Assert.That(new HtmlWriter().Write($"<b title=\"{text}\">{text}</b>").ToString(), Is.EqualTo($"<b title=\"{expected}\">{expected}</b>"));
 
+    [TestCase("{ \"a\": 1 }\n\tb", true)]
+    [TestCase("", true)]
+    [TestCase("two\r\nlines", false)]
+    [TestCase("a\u0085b", false)]
+    [TestCase("a\u2028b", false)]
+    [TestCase("a\u202Eb", false)]
+    [TestCase("a\0b", false)]
+    public void A_text_that_would_come_back_changed_is_not_offered_for_editing(string text, bool isOffered) => Assert.That(HtmlWriter.ShowsAsItIs(text), Is.EqualTo(isOffered));
+
     [Test]
     public void What_a_writer_has_written_is_not_encoded_again()
     {

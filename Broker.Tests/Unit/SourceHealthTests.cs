@@ -1,7 +1,9 @@
 using Broker.Relay;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
+using Outbox;
 using Outbox.Diagnostics;
 using Outbox.Sql;
 using Outbox.Transport;
@@ -48,6 +50,7 @@ internal sealed class SourceHealthTests
     {
         using var running = _source.State.Run(_time);
         Beat();
+        Look(rows: 0, lag: TimeSpan.Zero);
         _time.Advance(TimeSpan.FromSeconds(60));
         Expect("idle", HealthStatus.Healthy, "nothing to publish");
         _time.Advance(TimeSpan.FromSeconds(11));
@@ -103,7 +106,7 @@ internal sealed class SourceHealthTests
     }
 
     [TestCase("type", "messages of type 'a.v1' cannot be published: no queue is bound")]
-    [TestCase("dead-letter", "key 'k' waits behind a dead letter: no queue is bound")]
+    [TestCase("dead-letter", "a key waits behind a dead letter of type 'a.v1': no queue is bound")]
     [TestCase("retrying", "a row of type 'a.v1' is tried again: no queue is bound")]
     public void What_is_stuck_says_what_it_waits_for(string state, string says)
     {
@@ -121,18 +124,86 @@ internal sealed class SourceHealthTests
         using var running = _source.State.Run(_time);
         _source.State.Published();
         Beat(blocked: new BlockedKey("dead-letter", "k", "a.v1", "too large", DateTime.UnixEpoch, 3));
-        Expect("blocked", HealthStatus.Degraded, "Other rows flow, but key 'k'");
-        Beat(blocked: new BlockedKey("retrying", "k", "a.v1", "too large", DateTime.UnixEpoch, 3));
+        Expect("blocked", HealthStatus.Degraded, "Other rows flow, but a key waits");
+        Assert.That(new SourceHealth(_source).Report().Reason, Does.Not.Contain("'k'"), "a key may name a person");
+        Beat(blocked: new BlockedKey("retrying", "k", "a.v1", "too large", _time.GetUtcNow().UtcDateTime, 3));
         Expect("flowing", HealthStatus.Healthy, "");
         _time.Advance(TimeSpan.FromSeconds(10));
         Turn();
         Expect("idle", HealthStatus.Healthy, "");
+        _time.Advance(TimeSpan.FromSeconds(51));
+        Turn();
+        Expect("blocked", HealthStatus.Degraded, "a row of type 'a.v1' is tried again");
     }
 
-    private void Beat(int held = 1, int others = 0, BlockedKey? blocked = null)
+    [Test]
+    public void A_partition_that_is_not_drained_is_told_however_often_the_database_answers_the_beat()
+    {
+        using var running = _source.State.Run(_time);
+        Beat(held: 2, partitions: 2);
+        Trouble(partition: 1, "no right to delete");
+        _time.Advance(TimeSpan.FromSeconds(20));
+        Beat(held: 1, partitions: 2);
+        Trouble(partition: 1, "no right to delete");
+        Trouble(partition: 0, "deadlock");
+        Beat(held: 0, partitions: 2);
+        Expect("database away", HealthStatus.Degraded, "since 20 s, and tries on. Partition 1 is not drained: no right to delete");
+        _source.State.Drains(1);
+        Expect("database away", HealthStatus.Degraded, "Partition 0 is not drained: deadlock");
+        _source.State.DrainedByOthers([0]);
+        Beat();
+        Expect("idle", HealthStatus.Healthy, "");
+    }
+
+    [Test]
+    public void A_partition_that_is_no_more_is_not_told_as_failing()
+    {
+        using var running = _source.State.Run(_time);
+        Beat(partitions: 4);
+        Trouble(partition: 3, "no right to delete");
+        Beat(partitions: 4);
+        Expect("database away", HealthStatus.Degraded, "Partition 3");
+        Beat(partitions: 3);
+        Expect("idle", HealthStatus.Healthy, "");
+    }
+
+    [Test]
+    public void A_relay_that_has_lost_its_partitions_waits_and_does_not_start_again()
+    {
+        using var running = _source.State.Run(_time);
+        Assert.That(_source.State.WasReached, Is.False);
+        Beat(held: 2);
+        Beat(held: 0);
+        Expect("waiting", HealthStatus.Degraded, "no partition now");
+        Assert.That(_source.State.WasReached, Is.True);
+    }
+
+    [Test]
+    public void A_relay_that_does_not_look_itself_says_nothing_of_what_waits()
+    {
+        using var running = _source.State.Run(_time);
+        Beat(others: 1);
+        Expect("idle", HealthStatus.Healthy, "the relay that holds the first partition knows what waits");
+    }
+
+    [Test]
+    public void Rows_that_others_may_be_draining_are_behind_and_not_stuck_unless_something_waits_here()
+    {
+        using var running = _source.State.Run(_time);
+        Look(rows: 3, lag: TimeSpan.FromMinutes(2));
+        _time.Advance(TimeSpan.FromSeconds(61));
+        Beat(others: 1);
+        Expect("behind", HealthStatus.Healthy, "whether they flow, the other relays know");
+        Beat(others: 1, blocked: new BlockedKey("type", null, "a.v1", "no queue is bound", DateTime.UnixEpoch, 3));
+        Expect("stuck", HealthStatus.Degraded, "no queue is bound");
+    }
+
+    private void Trouble(int partition, string reason) => SourceTrouble.Report(NullLogger.Instance, _source, partition, new OutboxConfigurationException(reason), TimeSpan.Zero);
+
+    private void Beat(int held = 1, int others = 0, BlockedKey? blocked = null, int partitions = 1)
     {
         Turn();
-        _source.State.Answered(new RelayBeat(new HashSet<(string, long)>(), [], [.. Enumerable.Repeat("other", others)], [], 1, null), held, blocked is null ? [] : [blocked]);
+        _source.State.Answered(new RelayBeat(new HashSet<(string, long)>(), [], [.. Enumerable.Repeat("other", others)], [], partitions, null), held, blocked is null ? [] : [blocked]);
     }
 
     private void Turn() => _source.State.Turned();

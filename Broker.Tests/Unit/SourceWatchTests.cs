@@ -111,6 +111,23 @@ internal sealed class SourceWatchTests
         Assert.That((_watch.Current.In, _watch.Current.Out), Is.EqualTo(((double?)15, (double?)10)), "30 and 20 in two seconds");
     }
 
+    [Test]
+    public void What_has_left_between_two_estimates_is_not_known()
+    {
+        var from = new SnapshotPoint(DateTimeOffset.UnixEpoch, 0, 50_000, IsEstimate: true);
+
+        Assert.That(SourceSnapshot.Between(from, new SnapshotPoint(from.At.AddSeconds(2), 400, 50_400, IsEstimate: true)), Is.EqualTo(((double, double?)?)(200, null)), "the estimate grows by what is written, whatever leaves");
+        Assert.That(SourceSnapshot.Between(from, new SnapshotPoint(from.At.AddSeconds(2), 400, 10_000)), Is.EqualTo(((double, double?)?)(200, null)));
+    }
+
+    [Test]
+    public async Task A_source_that_takes_long_to_fail_is_asked_again_within_the_idle_interval()
+    {
+        _ = _dataSource.GoAway(() => _time.Advance(TimeSpan.FromSeconds(4)));
+        Start();
+        Assert.That(await _time.NextWaitAsync(), Is.EqualTo(SourceWatch.IdleInterval), "not after 80 s");
+    }
+
     private void Start() => _running = _watch.RunAsync(_stop.Token);
 
     /// <summary>A clock that tells when somebody begins to wait by it.</summary>

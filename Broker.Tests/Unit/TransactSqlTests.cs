@@ -254,6 +254,6 @@ internal sealed partial class TransactSqlTests
     private static partial Regex Begin();
 
     // PostgreSQL, MySQL and SQLite say these, SQL Server never.
-    [GeneratedRegex("gen_random_uuid|PREPARED?\\b|pg_|x'|information_schema|pragma|sqlite_|generate_series|clock_timestamp|char\\(36\\)|\\(FORCE\\)", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("gen_random_uuid|PREPARED?\\b|pg_|x'|information_schema|pragma|sqlite_|generate_series|clock_timestamp|char\\(36\\)|\\(FORCE\\)|RAISE\\(", RegexOptions.IgnoreCase)]
     private static partial Regex OtherEngines();
 }

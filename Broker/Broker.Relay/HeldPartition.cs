@@ -7,18 +7,22 @@ namespace Broker.Relay;
 /// <summary>A partition that this relay holds, from the lease to its release, and the drainer at work on it.</summary>
 internal sealed class HeldPartition : IAsyncDisposable
 {
+    /// <summary>Twice the longest wait after a failure.</summary>
+    private static readonly TimeSpan LongAgo = TimeSpan.FromSeconds(20);
+
     private readonly RelaySource _source;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly PartitionDrainer _drainer;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _stopping = new();
+    private readonly long _since;
     private bool _disposed;
 
     public HeldPartition(RelaySource source, short partition, Lease lease, RelayConnections connections, Action onAsleep, TimeProvider time, ILogger logger, StepSignals steps)
     {
-        (_source, Partition, Lease, _time, _logger) = (source, partition, lease, time, logger);
-        _drainer = new PartitionDrainer(source, new SqlOutboxStore(source, partition, lease.Name, lease.Token, connections), time, logger, steps, onAsleep);
+        (_source, Partition, Lease, _time, _logger, _since) = (source, partition, lease, time, logger, time.GetTimestamp());
+        _drainer = new PartitionDrainer(source, new SqlOutboxStore(source, partition, lease.Name, lease.Token, connections), time, logger, steps, () => source.State.Drains(partition), onAsleep);
         Ended = Task.Run(RunAsync);
     }
 
@@ -36,6 +40,14 @@ internal sealed class HeldPartition : IAsyncDisposable
     public IReadOnlyList<BlockedKey> Blocked => _drainer.Blocked;
 
     public void Wake() => _drainer.Wake();
+
+    /// <summary>Ends what was told of a failure of this partition, if it is drained.</summary>
+    public void TellThatItWorks()
+    {
+        // Whose rows can all not be published neither settles nor sleeps, and works all the same.
+        if (!Ended.IsCompleted && (AsleepAbove is not null || _time.GetElapsedTime(_since) > LongAgo))
+            _source.State.Drains(Partition);
+    }
 
     /// <summary>Lets it finish what is on its way and end.</summary>
     public void Stop()

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Runtime.CompilerServices;
 using Outbox;
 using Outbox.Sql;
 
@@ -17,6 +18,9 @@ internal sealed class MessageLifeReader(IReadOnlyList<MessageLifeReader.Database
 
     /// <summary>A source that has not answered by then counts as one that cannot be asked.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>One look-up at a time for each database in this process: a page that is reloaded again and again must not read a full outbox as often at once.</summary>
+    private static readonly ConditionalWeakTable<DbDataSource, SemaphoreSlim> Turns = [];
 
     /// <summary>A source's database.</summary>
     internal sealed record Database(string Source, SqlDialect Dialect, DbDataSource DataSource);
@@ -48,6 +52,21 @@ internal sealed class MessageLifeReader(IReadOnlyList<MessageLifeReader.Database
     }
 
     private async Task<(IReadOnlyList<MessageStep> Steps, MessageLife.Answer Answer)> AnswerAsync(Database database, Guid messageId, CancellationToken cancellationToken)
+    {
+        // Given back when the work ends, not when somebody stops waiting for it.
+        var turn = Turns.GetValue(database.DataSource, static _ => new SemaphoreSlim(1, 1));
+        await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await LookAsync(database, messageId, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    private async Task<(IReadOnlyList<MessageStep> Steps, MessageLife.Answer Answer)> LookAsync(Database database, Guid messageId, CancellationToken cancellationToken)
     {
         var connection = await database.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);

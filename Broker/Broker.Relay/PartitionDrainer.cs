@@ -45,15 +45,16 @@ internal sealed class PartitionDrainer : IDisposable
     /// <param name="time">The clock.</param>
     /// <param name="logger">Where to tell.</param>
     /// <param name="steps">For tests.</param>
+    /// <param name="onSettled">Called when rows have left the outbox.</param>
     /// <param name="onAsleep">Called when it has nothing to do: from then on somebody else looks for new rows, for all drainers of the source at once, and then calls <see cref="Wake"/>. Null: it looks itself.</param>
-    public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps, Action? onAsleep = null)
+    public PartitionDrainer(RelaySource source, IOutboxStore store, TimeProvider time, ILogger logger, StepSignals steps, Action? onSettled = null, Action? onAsleep = null)
     {
         (_source, _store, _time, _logger, _steps, _onAsleep) = (source, store, time, logger, steps, onAsleep);
         _pulse = new Pulse(time);
         _reader = new OutboxReader(store, time);
         _rows = new RowQueues(source.Options, time);
         _aside = new RowsAside(source, store, _rows, time, logger);
-        _settler = new RowSettler(source, store, _aside, _pulse, time, steps, _abort.Token);
+        _settler = new RowSettler(source, store, _aside, _pulse, time, steps, onSettled ?? (() => { }), _abort.Token);
         _publisher = new RowPublisher(source, _rows, _settler.Confirmed, _pulse, time, logger, steps, _abort.Token);
         _blocked = new BlockedWatch(source, _rows, time);
     }

@@ -3,7 +3,7 @@ using Outbox.Diagnostics;
 namespace Broker.Relay;
 
 /// <summary>Stage 3, settling: takes rows out of the outbox, those that the broker has confirmed and those that leave it on another way, one batch at a time. Owned by one drainer; nothing here waits.</summary>
-internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAside aside, Pulse pulse, TimeProvider time, StepSignals steps, CancellationToken aborted)
+internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAside aside, Pulse pulse, TimeProvider time, StepSignals steps, Action onSettled, CancellationToken aborted)
 {
     private const int Size = 1_000;
 
@@ -74,6 +74,7 @@ internal sealed class RowSettler(RelaySource source, IOutboxStore store, RowsAsi
             OutboxMetrics.RefusedSettles.Add(1, source.State.Source);
             throw new LeaseLostException();
         }
+        onSettled();
         if (_onMoved is { } done)
             done();
         else

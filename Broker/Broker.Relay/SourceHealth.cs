@@ -36,37 +36,44 @@ internal sealed class SourceHealth(RelaySource source) : IHealthReporter
         if (state.Beat is not { } beat)
             return ("starting", HealthStatus.Degraded, "Its database has not answered yet.");
         if (beat.Held == 0)
-            return beat.Others > 0
-                ? ("stand-by", HealthStatus.Healthy, "Other relays drain all partitions; this one takes over when one of them ends.")
+        {
+            if (beat.Others > 0)
+                return ("stand-by", HealthStatus.Healthy, "Other relays drain all partitions; this one takes over when one of them ends.");
+            return state.HasHeld
+                ? ("waiting", HealthStatus.Degraded, "It has no partition now: leases run out first, or the number of partitions is being changed.")
                 : ("starting", HealthStatus.Degraded, "It has no partition yet: the leases of a relay that has died run out first.");
+        }
         if (broker.Condition is TransportCondition.Away)
             return ("broker away", HealthStatus.Degraded, $"Nothing is published until RabbitMQ is back. {broker.Reason}");
         if (broker.Condition is TransportCondition.Blocked)
             return ("broker blocked", HealthStatus.Degraded, $"RabbitMQ takes no messages now: {broker.Reason}");
-        return JudgeFlow(state);
+        return JudgeFlow(state, beat.Others > 0);
     }
 
-    private (string State, HealthStatus Status, string Reason) JudgeFlow(SourceState state)
+    private (string State, HealthStatus Status, string Reason) JudgeFlow(SourceState state, bool hasOthers)
     {
         var (limit, backlog) = (source.Options.StuckAfter, state.Looked?.Reading);
         var isLate = backlog is { Rows: > 0 } && backlog.Lag > limit;
-        if (isLate && state.SincePublished > limit)
+        var isSilent = state.SincePublished > limit;
+        if (isLate && isSilent && (!hasOthers || state.Blocked.Count > 0))
             return ("stuck", HealthStatus.Degraded, $"{Number(backlog!.Rows)} rows wait, the oldest for {Of(backlog.Lag)}, and nothing was published for {Of(state.SincePublished)}: {Cause(state)}");
-        if (state.Blocked.Any(b => b.State != "retrying"))
+        if (state.Blocked.Any(b => b.State != "retrying" || state.Since(b.Since) > limit))
             return ("blocked", HealthStatus.Degraded, $"Other rows flow, but {Cause(state)}");
         if (isLate)
-            return ("behind", HealthStatus.Healthy, $"{Number(backlog!.Rows)} rows wait, the oldest for {Of(backlog.Lag)}, and they flow.");
-        return state.HasPublished && state.SincePublished < IdleAfter ? ("flowing", HealthStatus.Healthy, "Rows are published.") : ("idle", HealthStatus.Healthy, "There is nothing to publish.");
+            return ("behind", HealthStatus.Healthy, $"{Number(backlog!.Rows)} rows wait, the oldest for {Of(backlog.Lag)}, and {(isSilent ? "none of them here: whether they flow, the other relays know" : "they flow")}.");
+        if (state.HasPublished && state.SincePublished < IdleAfter)
+            return ("flowing", HealthStatus.Healthy, "Rows are published.");
+        return ("idle", HealthStatus.Healthy, backlog is null && hasOthers ? "Nothing was published here lately; the relay that holds the first partition knows what waits." : "There is nothing to publish.");
     }
 
     private string Cause(SourceState state)
     {
-        // What most rows wait for comes first.
+        // What most rows wait for comes first. Without the key, which may name a person: health asks nobody to log in.
         var blocked = state.Blocked.MaxBy(b => b.Waiting);
         return blocked?.State switch
         {
             "type" => $"messages of type '{blocked.Type}' cannot be published: {blocked.Reason}.",
-            "dead-letter" => $"key '{blocked.Key}' waits behind a dead letter: {blocked.Reason}. Redrive or discard it: 'broker dead-letters list --source {source.Name}'.",
+            "dead-letter" => $"a key waits behind a dead letter of type '{blocked.Type}': {blocked.Reason}. Redrive or discard it: 'broker dead-letters list --source {source.Name}'.",
             "retrying" => $"a row of type '{blocked.Type}' is tried again: {blocked.Reason}.",
             _ => "the relay's log says more.",
         };

@@ -230,6 +230,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         Woken(beat.WithRows);
         OutboxMetrics.DatabaseDuration.Record(time.GetElapsedTime(asked).TotalSeconds, source.State.Source, new("operation", "beat"));
         source.State.Answered(beat, _held.Count, [.. Blocked]);
+        held.ForEach(h => h.TellThatItWorks());
         var isSettled = await ShareAsync(beat, stoppingToken).ConfigureAwait(false);
         source.State.Holds(_held.Count);
         if (Sleepers().Count == _held.Count && time.GetTimestamp() > _attentiveUntil)
@@ -298,6 +299,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             else
                 holders[partition] = lease.Owner;
         }
+        source.State.DrainedByOthers(holders.Where(h => h.Value != owner).Select(h => h.Key));
         foreach (var partition in _held.Keys)
             holders[partition] = owner;
         foreach (var partition in _freeSince.Keys.Where(holders.ContainsKey).ToList())
@@ -342,6 +344,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             if (held.Ended.Exception?.InnerException is not { } exception)
             {
                 _failures.Remove(held.Partition);
+                source.State.Drains(held.Partition);
                 RingForLeases();
                 continue;
             }

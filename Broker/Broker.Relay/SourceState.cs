@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Outbox.Diagnostics;
 using Outbox.Sql;
 
@@ -7,6 +8,7 @@ namespace Broker.Relay;
 internal sealed class SourceState(string source, SqlDialect dialect)
 {
     private readonly KeyValuePair<string, object?> _source = new("source", source);
+    private readonly ConcurrentDictionary<int, Failure> _undrained = [];
     private TimeProvider _time = TimeProvider.System;
     private Beats? _beats;
     private Failure? _failure;
@@ -15,6 +17,8 @@ internal sealed class SourceState(string source, SqlDialect dialect)
     private long _turnedAt;
     private long _publishedAt;
     private volatile bool _hasPublished;
+    private volatile bool _hasHeld;
+    private volatile bool _wasReached;
     private long _retryingKeys;
     private long _deadLetterKeys;
     private long _blockedTypes;
@@ -41,8 +45,14 @@ internal sealed class SourceState(string source, SqlDialect dialect)
     /// <summary>See <see cref="Beats"/>; null before the first.</summary>
     public Beats? Beat => Volatile.Read(ref _beats);
 
-    /// <summary>See <see cref="Failure"/>; null while it works.</summary>
-    public Failure? Failed => Volatile.Read(ref _failure);
+    /// <summary>See <see cref="Failure"/>: of the relay itself, or else the oldest of its drainers'; null while all of them work.</summary>
+    public Failure? Failed => Volatile.Read(ref _failure) ?? _undrained.Values.MinBy(f => f.Since);
+
+    /// <summary>Whether its database has ever answered, or was found not to.</summary>
+    public bool WasReached => _wasReached;
+
+    /// <summary>Whether it has ever drained a partition.</summary>
+    public bool HasHeld => _hasHeld;
 
     /// <summary>See <see cref="Backlog"/>; null where another relay looks.</summary>
     public Backlog? Looked => Volatile.Read(ref _backlog);
@@ -62,10 +72,14 @@ internal sealed class SourceState(string source, SqlDialect dialect)
     /// <summary>How long ago a time of this state was.</summary>
     public TimeSpan Since(long timestamp) => _time.GetElapsedTime(timestamp);
 
+    /// <inheritdoc cref="Since(long)"/>
+    public TimeSpan Since(DateTime utc) => _time.GetUtcNow().UtcDateTime - utc;
+
     /// <summary>Its relay runs until the result is disposed of.</summary>
     public IDisposable Run(TimeProvider time)
     {
         _time = time;
+        _undrained.Clear();
         Volatile.Write(ref _publishedAt, time.GetTimestamp());
         Turned();
         return new Running(this, OutboxGauges.Add(Read));
@@ -80,17 +94,48 @@ internal sealed class SourceState(string source, SqlDialect dialect)
         Volatile.Write(ref _blocked, blocked);
         Volatile.Write(ref _beats, new Beats(_time.GetTimestamp(), beat.Partitions, held, beat.Others.Count));
         Volatile.Write(ref _failure, null);
+        foreach (var gone in _undrained.Keys.Where(p => p >= beat.Partitions))
+            Drains(gone);
+        _wasReached = true;
+        _hasHeld |= held > 0;
     }
 
     /// <summary>It drains so many partitions now.</summary>
     public void Holds(int partitions)
     {
+        _hasHeld |= partitions > 0;
         if (Beat is { } beat && beat.Held != partitions)
             Volatile.Write(ref _beats, beat with { Held = partitions });
     }
 
     /// <summary>Its database, or its loop, has failed.</summary>
-    public void Fail(string reason) => Volatile.Write(ref _failure, new Failure(Failed?.Since ?? _time.GetTimestamp(), reason));
+    public void Fail(string reason)
+    {
+        Volatile.Write(ref _failure, new Failure(Failed?.Since ?? _time.GetTimestamp(), reason));
+        _wasReached = true;
+    }
+
+    /// <summary>The drainer of a partition has failed. The database may answer everything else, so it is kept until this partition is drained.</summary>
+    public void FailDrain(int partition, string reason)
+    {
+        var text = $"Partition {partition} is not drained: {reason}";
+        _undrained.AddOrUpdate(partition, _ => new Failure(_time.GetTimestamp(), text), (_, before) => before with { Reason = text });
+        _wasReached = true;
+    }
+
+    /// <summary>A partition is drained again.</summary>
+    public void Drains(int partition)
+    {
+        if (!_undrained.IsEmpty)
+            _undrained.TryRemove(partition, out _);
+    }
+
+    /// <summary>These partitions are another relay's business.</summary>
+    public void DrainedByOthers(IEnumerable<short> partitions)
+    {
+        foreach (var partition in partitions)
+            Drains(partition);
+    }
 
     /// <summary>The broker has confirmed messages.</summary>
     public void Published()
@@ -111,7 +156,7 @@ internal sealed class SourceState(string source, SqlDialect dialect)
     }
 
     private SourceReading Read() => new(
-        source, dialect.Name, Beat is not null && Failed is null, Beat?.Held ?? 0,
+        source, dialect.Name, Beat is not null && Volatile.Read(ref _failure) is null, Beat?.Held ?? 0,
         Interlocked.Read(ref _retryingKeys), Interlocked.Read(ref _deadLetterKeys), Interlocked.Read(ref _blockedTypes), Looked?.Reading);
 
     private sealed class Running(SourceState state, IDisposable reported) : IDisposable

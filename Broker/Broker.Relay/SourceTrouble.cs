@@ -13,8 +13,14 @@ internal static class SourceTrouble
     public static void Report(ILogger logger, RelaySource source, int partition, Exception exception, TimeSpan delay)
     {
         var reason = exception is OutboxConfigurationException or TransportException ? exception.Message : SqlErrors.TextOf(exception);
+        // What the broker does is told by the transport. A drainer's failure outlives the next beat, which may well succeed.
         if (exception is not TransportException)
-            source.State.Fail(reason);
+        {
+            if (partition >= 0)
+                source.State.FailDrain(partition, reason);
+            else
+                source.State.Fail(reason);
+        }
         OutboxMetrics.Errors.Add(1, source.State.Source, new(OutboxMetrics.ErrorType, KindOf(exception)));
         switch (exception)
         {

@@ -22,7 +22,7 @@ internal static class HostConfiguration
             Roles = wanted,
             Urls = text is not null ? UrlsOf(key, text) : wanted.HasFlag(WorkerRoles.Dashboard) ? [HostSettings.DefaultUrl] : [],
             Dashboard = DashboardConfiguration.Read(broker.GetSection("Dashboard")),
-            Jobs = JobsConfiguration.Read(broker.GetSection("Jobs")),
+            Jobs = JobsConfiguration.Read(broker.GetSection("Jobs"), runsHere: wanted.HasFlag(WorkerRoles.Jobs)),
             Proxies = ProxiesOf(broker.GetSection("Http:Proxies")),
         };
     }

@@ -12,13 +12,14 @@ internal static partial class JobsConfiguration
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromMinutes(1);
 
-    public static JobsSettings Read(IConfigurationSection section)
+    public static JobsSettings Read(IConfigurationSection section, bool runsHere)
     {
         BrokerConfiguration.RefuseUnknown(section, "Storage", "ConnectionString", "DiscardedRetention", "ActionsRetention", "InboxRetention", "StuckAfter", "Redrive");
         var defaults = new JobsSettings();
         return new JobsSettings
         {
             Storage = StorageOf(section),
+            RunsHere = runsHere,
             DiscardedRetention = TimeOf(section, "DiscardedRetention", Shortest) ?? defaults.DiscardedRetention,
             ActionsRetention = TimeOf(section, "ActionsRetention", Shortest) ?? defaults.ActionsRetention,
             InboxRetention = TimeOf(section, "InboxRetention", Shortest),

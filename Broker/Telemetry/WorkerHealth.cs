@@ -16,7 +16,7 @@ internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLi
     private IEnumerable<HealthFinding> Report()
     {
         // As long as the process serves this, it can be started without a role to relay: then there is nothing else to tell.
-        var sources = services.GetService<RelaySources>()?.Current.Select(s => new SourceHealth(s).Report()).ToList() ?? [];
+        var sources = services.GetService<RelaySources>()?.Current ?? [];
         yield return ReportProcess(sources);
         if (services.GetService<ConfigurationReload>() is { } reload)
         {
@@ -27,14 +27,14 @@ internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLi
         if (sources.Count > 0 && services.GetService<RabbitMqTransport>() is ITransportState transport)
             yield return ReportBroker(transport.Publishing);
         foreach (var source in sources)
-            yield return source;
+            yield return new SourceHealth(source).Report();
     }
 
-    private HealthFinding ReportProcess(List<HealthFinding> sources)
+    private HealthFinding ReportProcess(IReadOnlyCollection<RelaySource> sources)
     {
         if (lifetime.ApplicationStopping.IsCancellationRequested)
             return new HealthFinding("process", "stopping", HealthStatus.Unhealthy, "It finishes what is on its way and gives its leases up.");
-        if (!lifetime.ApplicationStarted.IsCancellationRequested || (sources.Count > 0 && sources.All(s => s.State == "starting")))
+        if (!lifetime.ApplicationStarted.IsCancellationRequested || (sources.Count > 0 && !sources.Any(s => s.State.WasReached)))
             return new HealthFinding("process", "starting", HealthStatus.Unhealthy, "No source has been reached, or found to be away, yet.");
         return new HealthFinding("process", "running", HealthStatus.Healthy, "It runs.");
     }

@@ -10,7 +10,9 @@ internal sealed class Findings(JobStorage storage, TimeProvider time, ILogger<Fi
     private const string Hash = "broker:findings";
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(5);
 
-    private (IReadOnlyList<Finding> All, long Read)? _known;
+    private volatile Known? _known;
+
+    private sealed record Known(IReadOnlyList<Finding> All, long Read);
 
     /// <summary>What is stuck now, from memory; the storage is asked every few seconds at most.</summary>
     public IReadOnlyList<Finding> Current
@@ -20,7 +22,7 @@ internal sealed class Findings(JobStorage storage, TimeProvider time, ILogger<Fi
             if (_known is { } known && time.GetElapsedTime(known.Read) < Fresh)
                 return known.All;
             IReadOnlyList<Finding> all = [.. Read().Values.OrderBy(f => f.Source, StringComparer.Ordinal).ThenBy(f => f.Since)];
-            _known = (all, time.GetTimestamp());
+            _known = new Known(all, time.GetTimestamp());
             return all;
         }
     }

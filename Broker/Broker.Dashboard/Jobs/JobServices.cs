@@ -12,7 +12,6 @@ internal static class JobServices
     /// <summary>Adds what runs the jobs. Hangfire and an <see cref="IDashboardSources"/> have to be added too.</summary>
     public static IServiceCollection AddBrokerJobs(this IServiceCollection services)
     {
-        services.AddSingleton<DeferredCounts>();
         services.AddHostedService<JobsService>();
         services.AddHangfireServer(server =>
         {

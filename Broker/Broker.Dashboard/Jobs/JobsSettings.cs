@@ -19,6 +19,12 @@ internal sealed class JobsSettings
     /// <summary>Where jobs are kept.</summary>
     public JobStorageSettings Storage { get; init; } = JobStorageSettings.Unset;
 
+    /// <summary>Whether this worker runs jobs; otherwise others with the same storage do.</summary>
+    public bool RunsHere { get; init; } = true;
+
+    /// <summary>Whether what is started here can ever run.</summary>
+    public bool CanRun => RunsHere || Storage.Kind != JobStorageKind.InMemory;
+
     /// <summary>What is redriven by itself.</summary>
     public IReadOnlyList<RedriveSettings> Redrive { get; init; } = [];
 }

@@ -3,11 +3,12 @@ using Hangfire;
 using Hangfire.Common;
 using Hangfire.States;
 using Hangfire.Storage;
+using Outbox;
 
 namespace Broker.Dashboard.Jobs;
 
 /// <summary>Starts, watches and ends work on many dead letters. Thread-safe.</summary>
-internal sealed class LetterJobs(JobStorage storage, IBackgroundJobClient client, IDashboardSources sources)
+internal sealed class LetterJobs(JobStorage storage, IBackgroundJobClient client, IDashboardSources sources, JobsSettings settings)
 {
     private const string List = "broker:letter-jobs";
     private const int MostListed = 100;
@@ -19,6 +20,7 @@ internal sealed class LetterJobs(JobStorage storage, IBackgroundJobClient client
     /// <param name="actor">Who asks for it.</param>
     /// <param name="cancellationToken">Ends the wait for the source's database.</param>
     /// <exception cref="KeyNotFoundException">There is no such source.</exception>
+    /// <exception cref="OutboxConfigurationException">Nobody would ever run it.</exception>
     public Task<string> RedriveAsync(string source, DeadLetterDesk.Filter filter, string? reason, string actor, CancellationToken cancellationToken) =>
         StartAsync(new LetterWork(source, Discards: false, actor, reason, filter), cancellationToken);
 
@@ -46,6 +48,8 @@ internal sealed class LetterJobs(JobStorage storage, IBackgroundJobClient client
 
     private async Task<string> StartAsync(LetterWork work, CancellationToken cancellationToken)
     {
+        if (!settings.CanRun)
+            throw new OutboxConfigurationException("Jobs are kept in the memory of this worker, and it has not the role 'jobs': nobody would run this one. Set Broker:Jobs:Storage to a database that a worker with the role 'jobs' uses too, or give this worker the role.");
         var source = sources.Find(work.Source) ?? throw new KeyNotFoundException($"Source '{work.Source}' is not configured.");
         var last = await new DeadLetterDesk(source.DataSource, source.Dialect, work.Actor).ListAsync(new DeadLetterDesk.Filter(), new DeadLetterDesk.Page(1, Descending: true), cancellationToken).ConfigureAwait(false);
         var bounded = work with { Filter = work.Filter with { UpTo = last is [var letter] ? letter.Id : 0 } };

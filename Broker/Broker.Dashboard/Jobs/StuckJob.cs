@@ -8,12 +8,15 @@ using Outbox.Sql;
 namespace Broker.Dashboard.Jobs;
 
 /// <summary>Looks for what does not go on by itself, and tells it once when it begins and once when it is over.</summary>
-internal sealed class StuckJob(IDashboardSources sources, Findings findings, DeferredCounts deferred, JobsSettings settings, TimeProvider time, ILogger<StuckJob> logger)
+internal sealed class StuckJob(IDashboardSources sources, Findings findings, JobsSettings settings, TimeProvider time, ILogger<StuckJob> logger)
 {
     /// <summary>The recurring job's name.</summary>
     public const string Name = "stuck";
 
-    private const string Lag = "lag", Relay = "relay", Blocked = "blocked", Deferred = "deferred", Stray = "stray", Unreachable = "unreachable";
+    /// <summary>The kind of a finding that a handler fails again and again.</summary>
+    internal const string Deferred = "deferred";
+
+    private const string Lag = "lag", Relay = "relay", Blocked = "blocked", Stray = "stray", Unreachable = "unreachable";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     /// <summary>Runs it on all sources.</summary>
@@ -53,6 +56,8 @@ internal sealed class StuckJob(IDashboardSources sources, Findings findings, Def
         var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var (partitions, _) = await Repartitioning.ReadAsync(connection, cancellationToken).ConfigureAwait(false);
+        await connection.Command(source.Dialect.PrepareSurveyConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        var survey = await SourceSurvey.ReadAsync(connection, partitions, cancellationToken).ConfigureAwait(false);
         var backlog = await OutboxBacklog.ReadAsync(connection, partitions, cancellationToken).ConfigureAwait(false);
         var blocked = await RelayStatus.ReadAsync(connection, cancellationToken).ConfigureAwait(false);
         var relays = await RelaysAsync(connection, cancellationToken).ConfigureAwait(false);
@@ -63,8 +68,9 @@ internal sealed class StuckJob(IDashboardSources sources, Findings findings, Def
             found.Add((Relay, "No relay is at work on this source. Start a worker with the role relay."));
         if (blocked is [var first, ..])
             found.Add((Blocked, string.Create(CultureInfo.InvariantCulture, $"{blocked.Count:N0} keys or types wait; the most rows, {first.Waiting:N0}, behind '{first.Type}' since {first.Since:u}: {first.Reason}")));
-        if (deferred.IsStuck(source.Name, backlog.Aside.Deferred, settings.StuckAfter))
-            found.Add((Deferred, string.Create(CultureInfo.InvariantCulture, $"{backlog.Aside.Deferred:N0} deferred messages, and they have not become fewer. A handler fails again and again, or keys wait for dead letters.")));
+        // By age, not by number: others that come and go hide one that never succeeds.
+        if (survey.Deferred.Where(d => d.State == "failed").MaxBy(d => d.Oldest) is { } failed && failed.Oldest > settings.StuckAfter)
+            found.Add((Deferred, string.Create(CultureInfo.InvariantCulture, $"A handler of consumer '{failed.Consumer}' fails again and again: {failed.Count:N0} deferred messages, the oldest for {failed.Oldest:d\\.hh\\:mm\\:ss}. 'broker deferred list --source {source.Name}' says why.")));
         if (backlog.Aside.Stray > 0)
             found.Add((Stray, string.Create(CultureInfo.InvariantCulture, $"{backlog.Aside.Stray:N0} rows lie in partitions that nobody reads; their writers count wrongly.")));
         return found;

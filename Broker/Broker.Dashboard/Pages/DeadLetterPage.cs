@@ -107,8 +107,9 @@ internal sealed class DeadLetterPage : DataPage
             html.Write($"</section>");
             return;
         }
-        if (shown.IsMasked || shown.IsCut || !isWhole || shown.Kind is not (PayloadKind.Json or PayloadKind.Text or PayloadKind.Empty))
-            html.Write($"""<p class="b-quiet">It cannot be edited here: only a body that is shown whole, as text, can. Use 'broker dead-letters redrive --id {detail.Letter.Id} --body FILE'.</p></section>""");
+        var text = shown.Kind == PayloadKind.Json ? shown.Text : isWhole && shown.Kind is PayloadKind.Text or PayloadKind.Empty ? Encoding.UTF8.GetString(detail.Body) : null;
+        if (shown.IsMasked || shown.IsCut || !isWhole || text is null || !HtmlWriter.ShowsAsItIs(text))
+            html.Write($"""<p class="b-quiet">It cannot be edited here: only a body that is shown whole, as text without characters that control it, can. Use 'broker dead-letters redrive --id {detail.Letter.Id} --body FILE'.</p></section>""");
         else
         {
             html.Write($"""
@@ -116,7 +117,7 @@ internal sealed class DeadLetterPage : DataPage
                 <label class="b-block">Body <textarea name="body" class="form-control" rows="12" spellcheck="false">
                 """);
             // A browser leaves out the first line end of a text area.
-            html.Write($"\n{(isWhole && shown.Kind == PayloadKind.Json ? shown.Text : Encoding.UTF8.GetString(detail.Body))}</textarea></label>");
+            html.Write($"\n{text}</textarea></label>");
             html.Write($"""
                 <div class="b-act"><label class="b-grow">Reason <input type="text" name="reason" maxlength="500" class="form-control input-sm" placeholder="kept in the audit log with the body from before" autocomplete="off"></label>
                 <button class="btn btn-primary btn-sm">Save and redrive</button></div></form></details></section>

@@ -51,6 +51,7 @@ internal sealed class DeadLettersPage : DataPage
             "discarded" => $"{Words.Several(count, "dead letter")} discarded.",
             "none" => "Nothing was done: no letter was chosen, or none of them waits any more. A message without an id can only be discarded.",
             "no-reason" => "Nothing was done: to discard letters, say why.",
+            "no-jobs" => "Nothing was started: jobs are kept in the memory of this worker, and it has not the role 'jobs', so nobody would run it. Set Broker:Jobs:Storage, or give this worker the role.",
             "unknown" => "The source did not answer, so it is not known whether it was done. The audit log will say.",
             _ => null,
         };

@@ -35,6 +35,9 @@ internal sealed class HtmlWriter
         return WebUtility.HtmlEncode(text);
     }
 
+    /// <summary>Whether a text is shown, and comes back from a form, just as it is: no character is replaced, and no line end is another.</summary>
+    internal static bool ShowsAsItIs(string text) => !text.Any(c => IsHidden(c) || c is '\r' or '\u0085' or '\u2028' or '\u2029');
+
     private static bool IsHidden(char c) => (char.IsControl(c) && c is not ('\n' or '\r' or '\t')) || c is >= '\u202A' and <= '\u202E' or >= '\u2066' and <= '\u2069' or '\u200E' or '\u200F' or '\uFFFE' or '\uFFFF';
 
     /// <summary>The text of one call.</summary>

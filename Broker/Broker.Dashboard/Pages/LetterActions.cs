@@ -49,6 +49,8 @@ internal static class LetterActions
     {
         if (act is "discard" or "discard-all" && reason is null)
             Back(request, search, "no-reason", 0);
+        else if ((act is "redrive-all" or "discard-all") && !request.Services.GetRequiredService<JobsSettings>().CanRun)
+            Back(request, search, "no-jobs", 0);
         else if (act is "redrive-all" or "discard-all")
             await StartJobAsync(request, source, search.Filter, act == "discard-all", reason).ConfigureAwait(false);
         else if (ids.Count == 0 || act is not ("redrive" or "discard"))
@@ -72,7 +74,7 @@ internal static class LetterActions
             return;
         }
         // Browsers send line ends as CR LF, whatever the text had.
-        var body = Encoding.UTF8.GetBytes(((string?)form["body"] ?? "").ReplaceLineEndings("\n"));
+        var body = Encoding.UTF8.GetBytes(((string?)form["body"] ?? "").Replace("\r\n", "\n", StringComparison.Ordinal));
         var desk = DeskOf(source, request);
         var search = new LetterSearch(source.Name, new DeadLetterDesk.Filter(), "", null, false);
         try

@@ -22,7 +22,7 @@ internal sealed class OverviewPage : DataPage
         var html = new HtmlWriter();
         if (snapshots.Count == 0)
             return html.Empty("No source is configured. Name one under Broker:Sources.").ToHtml();
-        var problems = Problems.Of(snapshots);
+        var problems = Problems.With(Problems.Of(snapshots), request.Services.GetRequiredService<Findings>().Current);
         Verdict(html, snapshots, problems);
         List(html, request, problems);
         html.Charts(snapshots, request.Services.GetRequiredService<TimeProvider>().GetUtcNow());

@@ -29,7 +29,9 @@ internal sealed class BasicAuthentication(LogIns logIns, IOptionsMonitor<Authent
         _wait = wait;
         if (user is null)
         {
-            Log.LogInRefused(Logger, address, wait > TimeSpan.Zero ? "too many failures" : "wrong name or password");
+            // What is not looked at is not logged either: the log would grow with the attack.
+            if (wait <= TimeSpan.Zero)
+                Log.LogInRefused(Logger, address, "wrong name or password");
             return AuthenticateResult.Fail("Wrong name or password.");
         }
         var identity = new ClaimsIdentity([new Claim(ClaimTypes.Name, user.Name), new Claim(ClaimTypes.NameIdentifier, user.Name), new Claim(ClaimTypes.Role, user.Role)], Name);

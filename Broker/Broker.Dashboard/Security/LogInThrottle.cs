@@ -22,10 +22,17 @@ internal sealed class LogInThrottle(TimeProvider time)
 
     private sealed record Failures(int Count, DateTimeOffset Since);
 
+    /// <summary>Whether this user from this address, or this address, has failed too often lately, and for how long they wait.</summary>
+    public bool HasFailedTooOften(string user, string address, out TimeSpan wait)
+    {
+        wait = new[] { Wait((user, address), Most), Wait(("", address), MostOfAddress) }.Max();
+        return wait > TimeSpan.Zero;
+    }
+
     /// <summary>Whether a log-in is not even looked at, and for how long.</summary>
     public bool Refuses(string user, string address, out TimeSpan wait)
     {
-        wait = new[] { Wait((user, address), Most), Wait(("", address), MostOfAddress) }.Max();
+        _ = HasFailedTooOften(user, address, out wait);
         if (wait <= TimeSpan.Zero && _failures.Count >= Remembered)
         {
             Forget();

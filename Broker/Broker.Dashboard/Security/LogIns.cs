@@ -20,6 +20,9 @@ internal sealed class LogIns(DashboardSettings settings, LogInThrottle throttle)
     public async Task<(DashboardUser? User, TimeSpan Wait)> TryAsync(string name, string password, string address, CancellationToken cancellationToken)
     {
         var user = settings.Users.FirstOrDefault(u => u.Name == name);
+        // Before what is remembered: else guesses at somebody who has logged in would be told from each other, unhindered.
+        if (throttle.HasFailedTooOften(name, address, out var pause))
+            return (null, pause);
         var digest = HMACSHA256.HashData(_key, Encoding.UTF8.GetBytes($"{name}\0{password}"));
         if (user is not null && _fitted.TryGetValue(name, out var fitted) && CryptographicOperations.FixedTimeEquals(fitted, digest))
             return (user, TimeSpan.Zero);

@@ -20,7 +20,7 @@ internal sealed class PayloadView(IReadOnlyList<MaskPath> masks)
     private const int BytesOfLine = 16;
 
     // Readable, because whoever shows it encodes it for where it is shown.
-    private static readonly JsonWriterOptions Indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonWriterOptions Indented = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>Shows a body.</summary>

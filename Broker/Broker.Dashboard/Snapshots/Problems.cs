@@ -1,4 +1,5 @@
 using System.Globalization;
+using Broker.Dashboard.Jobs;
 using Broker.Dashboard.Pages;
 using Broker.Relay;
 
@@ -15,6 +16,14 @@ internal static class Problems
 
     /// <summary>Of all sources, the worst first.</summary>
     public static IReadOnlyList<Problem> Of(IEnumerable<SourceSnapshot> snapshots) => [.. snapshots.SelectMany(Of).OrderByDescending(p => p.Weight)];
+
+    /// <summary>Together with what the jobs have found and a snapshot does not show.</summary>
+    public static IReadOnlyList<Problem> With(IReadOnlyList<Problem> problems, IReadOnlyList<Finding> findings) =>
+    [
+        .. problems.Concat(findings.Where(f => f.Kind is SchemaJob.Name or StuckJob.Deferred)
+            .Select(f => new Problem(ProblemWeight.Slow, f.Source, f.Kind == SchemaJob.Name ? "Its tables are not as they should be" : "Deferred messages fail again and again", f.Since, f.What, "The log of the jobs says when it is over.", PathOf(f.Source))))
+            .OrderByDescending(p => p.Weight),
+    ];
 
     /// <summary>Of one source.</summary>
     public static IReadOnlyList<Problem> Of(SourceSnapshot snapshot)

@@ -24,7 +24,7 @@ internal sealed record SourceSnapshot(
     /// <summary>Rows that left the outbox a second; null while too little is known.</summary>
     public double? Out => Rates?.Out;
 
-    private (double In, double Out)? Rates
+    private (double In, double? Out)? Rates
     {
         get
         {
@@ -41,12 +41,13 @@ internal sealed record SourceSnapshot(
     }
 
     /// <summary>The rates between two points. What was written and no longer waits has left; a number that was rolled back counts on both sides.</summary>
-    public static (double In, double Out)? Between(SnapshotPoint from, SnapshotPoint to)
+    public static (double In, double? Out)? Between(SnapshotPoint from, SnapshotPoint to)
     {
         var seconds = (to.At - from.At).TotalSeconds;
         if (seconds <= 0 || to.LastSequence < from.LastSequence)
             return null;
         var written = to.LastSequence - from.LastSequence;
-        return (written / seconds, Math.Max(0, written - (to.Backlog - from.Backlog)) / seconds);
+        // An estimate goes by the numbers from the first row to the last, so it grows by what is written, whatever leaves in between.
+        return (written / seconds, from.IsEstimate || to.IsEstimate ? null : Math.Max(0, written - (to.Backlog - from.Backlog)) / seconds);
     }
 }

@@ -23,7 +23,7 @@ internal sealed class SourceWatch
     /// <summary>A source that has not answered by then counts as down.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    /// <summary>The survey takes at most one part in so many of a connection's time.</summary>
+    /// <summary>The survey takes one part in so many of a connection's time, unless it is so slow that it would be asked less than every <see cref="IdleInterval"/>.</summary>
     private const int Share = 20;
 
     private const int NamedLetters = 3;
@@ -80,7 +80,8 @@ internal sealed class SourceWatch
                 await AskAsync(cancellationToken).ConfigureAwait(false);
                 Interlocked.Exchange(ref _answered, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
                 var took = _time.GetElapsedTime(start);
-                var wait = Interval > took * Share ? Interval : took * Share;
+                // One that does not answer is asked often enough to be seen when it is back.
+                var wait = TimeSpan.FromTicks(Math.Clamp(took.Ticks * Share, Interval.Ticks, IdleInterval.Ticks));
                 await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
                 if (!IsLookedAt)
                     await Task.WhenAny(looked, Task.Delay(IdleInterval - Interval, _time, cancellationToken)).ConfigureAwait(false);
@@ -108,7 +109,7 @@ internal sealed class SourceWatch
             var (survey, letters) = await Task.Run(() => ReadAsync(before, limit.Token), limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
             var now = _time.GetUtcNow();
             _partitions = Math.Max(1, survey.Partitions);
-            _points.Enqueue(new SnapshotPoint(now, survey.LastSequence, survey.Backlog));
+            _points.Enqueue(new SnapshotPoint(now, survey.LastSequence, survey.Backlog, survey.IsEstimate));
             while (now - _points.Peek().At > History)
                 _points.Dequeue();
             _current = new SourceSnapshot(before.Source, now, survey, null, now, letters, [.. _points]);
