@@ -59,7 +59,7 @@ internal sealed class DeliveryLog : IAsyncDisposable
     public static async Task<DeliveryLog> StartAsync(Uri uri, string? hosts = null)
     {
         var log = new DeliveryLog(uri, hosts, $"campaign-{Guid.CreateVersion7():N}");
-        await log._started.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await log._started.Task.WaitAsync(TimeSpan.FromSeconds(60));
         return log;
     }
 

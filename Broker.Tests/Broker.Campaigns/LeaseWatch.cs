@@ -42,13 +42,13 @@ internal sealed class LeaseWatch : IAsyncDisposable
         }
     }
 
-    /// <summary>How often a partition changed hands.</summary>
-    public int Changes
+    /// <summary>Each time that a partition changed hands.</summary>
+    public IReadOnlyList<Holding> Holdings
     {
         get
         {
             lock (_lock)
-                return _holdings.Count;
+                return [.. _holdings];
         }
     }
 

@@ -81,7 +81,7 @@ internal abstract class InboxSuite(SqlDialect dialect)
         Assert.That(second.IsCompleted, Is.False);
         await transaction.CommitAsync();
 
-        Assert.That(await second.WaitAsync(TimeSpan.FromSeconds(20)), Is.False);
+        Assert.That(await second.WaitAsync(TimeSpan.FromSeconds(60)), Is.False);
     }
 
     [Test]
@@ -97,7 +97,7 @@ internal abstract class InboxSuite(SqlDialect dialect)
         Assert.That(second.IsCompleted, Is.False);
         await transaction.RollbackAsync();
 
-        Assert.That(await second.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.That(await second.WaitAsync(TimeSpan.FromSeconds(60)));
     }
 
     [Test]
@@ -148,7 +148,7 @@ internal abstract class InboxSuite(SqlDialect dialect)
         else
             await transaction.RollbackAsync();
 
-        Assert.That(await batch.WaitAsync(TimeSpan.FromSeconds(20)), Is.EquivalentTo(commits ? ids.Where(id => id != ids[2]) : ids));
+        Assert.That(await batch.WaitAsync(TimeSpan.FromSeconds(60)), Is.EquivalentTo(commits ? ids.Where(id => id != ids[2]) : ids));
         Assert.That(await _database.CountAsync("inbox_messages"), Is.EqualTo(5));
     }
 

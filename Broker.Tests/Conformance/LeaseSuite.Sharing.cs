@@ -64,7 +64,7 @@ internal abstract partial class LeaseSuite
         });
         await Eventually.IsTrueAsync(async () => await _database.ScalarAsync<long>("SELECT count(*) FROM leases WHERE name = 'shared/partition/0'") == 1, "it is held");
         var stopping = slow.StopAsync();
-        await told.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await told.Task.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That(await _leases.TryAcquireAsync("shared/partition/0", "next", Long, None), Is.Null);
 
         finish.SetResult();
@@ -87,7 +87,7 @@ internal abstract partial class LeaseSuite
 
         await _database.ExecuteAsync("UPDATE leases SET token = token + 1, owner = 'thief' WHERE name = 'shared/partition/0'");
 
-        await stops.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await stops.Task.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Test]

@@ -188,7 +188,7 @@ internal abstract partial class LeaseSuite(SqlDialect dialect)
     {
         var lost = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lease.LostToken.Register(() => lost.TrySetResult());
-        return lost.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        return lost.Task.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     private async Task<DateTime> ExpiryAsync()

@@ -93,7 +93,7 @@ internal abstract partial class OutboxStoreSuite
         Assert.That(theft.IsCompleted, Is.False);
         await settling.CommitAsync();
 
-        await using var thief = await theft.WaitAsync(TimeSpan.FromSeconds(20));
+        await using var thief = await theft.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That(thief!.Token, Is.EqualTo(_lease.Token + 1));
     }
 }

@@ -262,5 +262,5 @@ internal sealed class PostgreSqlNotifyTests
 
     private static string Schema(TestDatabase database) => ((TestPostgreSql)database).Schema;
 
-    private static async Task WokenAsync(SemaphoreSlim wakes) => Assert.That(await wakes.WaitAsync(TimeSpan.FromSeconds(20)), Is.True, "nobody woke the relay");
+    private static async Task WokenAsync(SemaphoreSlim wakes) => Assert.That(await wakes.WaitAsync(TimeSpan.FromSeconds(60)), Is.True, "nobody woke the relay");
 }

@@ -44,7 +44,7 @@ internal sealed class RabbitMqDoorbellTests
         var missed = signal.Next;
         proxy.Cut();
 
-        await missed.WaitAsync(TimeSpan.FromSeconds(20));
+        await missed.WaitAsync(TimeSpan.FromSeconds(60));
         await HeardAsync(writer, signal);
     }
 
@@ -90,7 +90,7 @@ internal sealed class RabbitMqDoorbellTests
         for (var i = 0; i < 100_000; i++)
             writer.Doorbell.Ring(_source);
 
-        await writer.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+        await writer.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Test]

@@ -94,7 +94,7 @@ internal sealed class RabbitMqFaultTests
         var results = await ResultsAsync(channel, 50);
         Assert.That(results.Select(r => r.Outcome), Is.All.EqualTo(PublishOutcome.Unknown));
         Assert.That(results.Select(r => r.Ticket), Is.EquivalentTo(Enumerable.Range(0, 50)));
-        Assert.That(await channel.Results.WaitToReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)), Is.False, "the results are complete");
+        Assert.That(await channel.Results.WaitToReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60)), Is.False, "the results are complete");
         Assert.That(async () => await channel.PublishAsync(Message("late"), 99, CancellationToken.None), Throws.TypeOf<TransportException>().With.Property("IsTransient").True);
     }
 
@@ -108,7 +108,7 @@ internal sealed class RabbitMqFaultTests
         await using (var channel = await OpenAsync(transport))
         {
             proxy.Cut();
-            Assert.That(await channel.Results.WaitToReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)), Is.False);
+            Assert.That(await channel.Results.WaitToReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60)), Is.False);
         }
 
         await PublishAsync(transport, Message("after"));
@@ -131,7 +131,7 @@ internal sealed class RabbitMqFaultTests
         Assert.That(fourth.IsCompleted, Is.False);
         proxy.Resume();
 
-        await fourth.WaitAsync(TimeSpan.FromSeconds(20));
+        await fourth.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That((await ResultsAsync(channel, 4)).Select(r => (r.Ticket, r.Outcome)), Is.EquivalentTo(Enumerable.Range(0, 4).Select(i => ((long)i, PublishOutcome.Confirmed))));
     }
 
@@ -171,7 +171,7 @@ internal sealed class RabbitMqFaultTests
 
         proxy.Cut();
 
-        Assert.That(async () => await waiting.WaitAsync(TimeSpan.FromSeconds(20)), Throws.TypeOf<TransportException>());
+        Assert.That(async () => await waiting.WaitAsync(TimeSpan.FromSeconds(60)), Throws.TypeOf<TransportException>());
         Assert.That((await ResultsAsync(channel, 1)).Single(), Is.EqualTo(new PublishResult(1, PublishOutcome.Unknown)).Using<PublishResult>((a, b) => (a.Ticket, a.Outcome) == (b.Ticket, b.Outcome)));
     }
 
@@ -195,13 +195,13 @@ internal sealed class RabbitMqFaultTests
                 begun.TrySetResult();
             }
         });
-        await begun.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await begun.Task.WaitAsync(TimeSpan.FromSeconds(60));
 
-        await channel.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+        await channel.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
 
-        Assert.That(async () => await writing.WaitAsync(TimeSpan.FromSeconds(20)), Throws.TypeOf<TransportException>());
+        Assert.That(async () => await writing.WaitAsync(TimeSpan.FromSeconds(60)), Throws.TypeOf<TransportException>());
         Assert.That((await channel.Results.ReadAllAsync().ToListAsync()).Select(r => r.Outcome), Is.EqualTo(Enumerable.Repeat(PublishOutcome.Unknown, sent)));
-        await transport.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+        await transport.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Test]
@@ -247,7 +247,7 @@ internal sealed class RabbitMqFaultTests
         var results = await ResultsAsync(channel, sent);
         Assert.That(results.Select(r => r.Outcome), Is.All.EqualTo(PublishOutcome.Unknown));
         Assert.That(results.Count == 0 || results[0].Reason!.Contains(_exchange, StringComparison.Ordinal), "the reason names the exchange");
-        Assert.That(await channel.Results.WaitToReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)), Is.False);
+        Assert.That(await channel.Results.WaitToReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60)), Is.False);
     }
 
     [Test]
@@ -361,7 +361,7 @@ internal sealed class RabbitMqFaultTests
     {
         var results = new List<PublishResult>(count);
         while (results.Count < count)
-            results.Add(await channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+            results.Add(await channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60)));
         return results;
     }
 

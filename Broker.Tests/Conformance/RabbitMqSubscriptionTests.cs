@@ -20,11 +20,11 @@ internal sealed class RabbitMqSubscriptionTests
         await using var subscription = new RabbitMqSubscription(
             connection, options, new SubscriptionOptions { Queue = queue, Exchange = TestServers.NewName("exchange"), Types = ["#"] },
             (delivery, token) => deliveries.Writer.WriteAsync(delivery, token), TimeProvider.System, log.CreateLogger("tests"));
-        await subscription.Started.WaitAsync(TimeSpan.FromSeconds(20));
+        await subscription.Started.WaitAsync(TimeSpan.FromSeconds(60));
 
         await using var broker = await TestBroker.ConnectAsync();
         await broker.PublishAsync("", queue, new BasicProperties(), "hello"u8.ToArray());
-        var delivery = await deliveries.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+        var delivery = await deliveries.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That(Encoding.UTF8.GetString(delivery.Body.Span), Is.EqualTo("hello"));
         Assert.That(calls, Is.EqualTo(2), "the first call was cancelled");
 

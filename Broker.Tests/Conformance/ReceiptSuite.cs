@@ -113,7 +113,7 @@ internal abstract class ReceiptSuite(SqlDialect dialect)
         Assert.That(waiting.IsCompleted, Is.False);
         database.ComeBack();
 
-        Assert.That((await waiting.WaitAsync(TimeSpan.FromSeconds(20))).IsFulfilled, Is.True);
+        Assert.That((await waiting.WaitAsync(TimeSpan.FromSeconds(60))).IsFulfilled, Is.True);
     }
 
     private static DateTimeOffset At(int minutes) => new(2030, 1, 1, 0, minutes, 0, 125, TimeSpan.Zero);

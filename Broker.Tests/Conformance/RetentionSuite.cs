@@ -54,12 +54,12 @@ internal abstract class RetentionSuite(SqlDialect dialect)
         await using var transaction = await connection.BeginTransactionAsync(dialect.ConsumerIsolation);
         await DbTransactionInbox.Instance.TryAddAsync(transaction, "stock", Guid.CreateVersion7(), None);
 
-        Assert.That(await ForgetAsync(limit: 10).WaitAsync(TimeSpan.FromSeconds(5)), Is.EqualTo(10));
+        Assert.That(await ForgetAsync(limit: 10).WaitAsync(TimeSpan.FromSeconds(60)), Is.EqualTo(10));
         await transaction.CommitAsync();
 
         await using var forgetting = await connection.BeginTransactionAsync(dialect.ConsumerIsolation);
         await connection.Command(dialect.DeleteOldInbox, forgetting).With("consumer", "stock").With("seconds", (long)Week.TotalSeconds).With("limit", 10).ExecuteAsync(None);
-        await ApplyAsync(Guid.CreateVersion7(), age: TimeSpan.Zero).WaitAsync(TimeSpan.FromSeconds(5));
+        await ApplyAsync(Guid.CreateVersion7(), age: TimeSpan.Zero).WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Test]

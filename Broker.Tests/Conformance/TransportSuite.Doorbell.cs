@@ -22,7 +22,7 @@ internal abstract partial class TransportSuite
         var (heard, heardToo, mistaken) = (first.Next, second.Next, stranger.Next);
         _transport.Doorbell.Ring(source);
 
-        await Task.WhenAll(heard, heardToo).WaitAsync(TimeSpan.FromSeconds(20));
+        await Task.WhenAll(heard, heardToo).WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That(mistaken.IsCompleted, Is.False);
     }
 
@@ -40,7 +40,7 @@ internal abstract partial class TransportSuite
 
         _transport.Doorbell.Ring(source);
 
-        await right.WaitAsync(TimeSpan.FromSeconds(20));
+        await right.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That(wrong.IsCompleted, Is.False);
     }
 

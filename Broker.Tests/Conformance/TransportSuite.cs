@@ -363,7 +363,7 @@ internal abstract partial class TransportSuite(TestTransport provider)
 
     private static string Text(Delivery delivery) => Encoding.UTF8.GetString(delivery.Body.Span);
 
-    private static Task<PublishResult> ResultAsync(IPublishChannel channel) => channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+    private static Task<PublishResult> ResultAsync(IPublishChannel channel) => channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
 
     private static async Task<List<PublishResult>> ResultsAsync(IPublishChannel channel, int count)
     {

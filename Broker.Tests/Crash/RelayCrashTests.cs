@@ -32,7 +32,7 @@ internal sealed class RelayCrashTests(SqlDialect engine)
         steps.On(step, () => Interlocked.Increment(ref reached) == time ? throw new ProcessDiedException() : Task.CompletedTask);
         var first = await Drain.StartAsync(database, transport, steps, new Relay.RelayOptions { BatchSize = 20, Window = 8 });
         // Once dead, dead: whatever still ran beside it reaches no step any more.
-        Assert.That(async () => await first.Ended.WaitAsync(TimeSpan.FromSeconds(20)), Throws.InstanceOf<ProcessDiedException>().Or.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await first.Ended.WaitAsync(TimeSpan.FromSeconds(60)), Throws.InstanceOf<ProcessDiedException>().Or.InstanceOf<OperationCanceledException>());
         await first.DieAsync(database);
         var left = await database.CountAsync("outbox_messages");
         Assert.That(collector.Arrived.Select(a => a.Id).Distinct().Count(), Is.GreaterThanOrEqualTo((Keys * RowsPerKey) - left), "a row left the outbox without a message");

@@ -201,7 +201,7 @@ internal sealed class BatchTests(SqlDialect dialect)
             service = host.Services.GetServices<IHostedService>().OfType<ConsumerService>().Single();
             foreach (var number in (string[])["1", "2", "3"])
                 await _bench.PublishAsync(number, key: number);
-            await (await died.Task.WaitAsync(TimeSpan.FromSeconds(20)));
+            await (await died.Task.WaitAsync(TimeSpan.FromSeconds(60)));
         }
         Assert.That(((await _bench.EffectsAsync()).Length, await _bench.Database.CountAsync("inbox_messages")), Is.EqualTo((effectsOfTheDead, (long)effectsOfTheDead)));
 
@@ -225,7 +225,7 @@ internal sealed class BatchTests(SqlDialect dialect)
                 consumer.Options.MaxAttempts = 2;
             })));
         await _bench.PublishAsync("00");
-        await script.Called.WaitAsync(TimeSpan.FromSeconds(20));
+        await script.Called.WaitAsync(TimeSpan.FromSeconds(60));
         for (var i = 10; i < 50; i++)
             await _bench.PublishAsync(i == 31 ? "31 bad" : $"{i}", key: $"key-{i % 10}");
         _all.SetResult();

@@ -111,7 +111,7 @@ internal sealed class ConsumerBench : IAsyncDisposable
             await channel.PublishAsync(new Envelope { MessageId = messageId, Type = type ?? "orders.order-placed.v1", Body = body, PartitionKey = key, KeySequence = sequence, Source = "orders" }, i, CancellationToken.None);
         Interlocked.Add(ref _published, times);
         for (var i = 0; i < times; i++)
-            Assert.That((await channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20))).Outcome, Is.EqualTo(PublishOutcome.Confirmed));
+            Assert.That((await channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60))).Outcome, Is.EqualTo(PublishOutcome.Confirmed));
         return messageId;
     }
 

@@ -61,6 +61,6 @@ internal sealed class ConsumerCrashTests(Stack stack)
         await using var host = await _bench.StartAsync();
         service = host.Services.GetServices<IHostedService>().OfType<ConsumerService>().Single();
         await _bench.PublishAsync("1");
-        await (await died.Task.WaitAsync(TimeSpan.FromSeconds(20)));
+        await (await died.Task.WaitAsync(TimeSpan.FromSeconds(60)));
     }
 }

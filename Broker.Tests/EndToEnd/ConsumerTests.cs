@@ -168,7 +168,7 @@ internal sealed class ConsumerTests(Stack stack)
         {
             if (_bench.Script.Calls.Count == 2)
                 both.TrySetResult();
-            await both.Task.WaitAsync(TimeSpan.FromSeconds(20));
+            await both.Task.WaitAsync(TimeSpan.FromSeconds(60));
         };
         // SQLite lets one transaction write at a time, so there only one handler can be at work.
         if (stack == Stack.Embedded)

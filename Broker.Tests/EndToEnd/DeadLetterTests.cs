@@ -250,7 +250,7 @@ internal sealed class DeadLetterTests(SqlDialect engine)
         var steps = new TestSteps();
         steps.On(step, () => throw new InvalidOperationException("died"));
         var first = await Drain.StartAsync(_database, _transport, steps, Quick());
-        Assert.That(async () => await first.Ended.WaitAsync(TimeSpan.FromSeconds(20)), Throws.InvalidOperationException);
+        Assert.That(async () => await first.Ended.WaitAsync(TimeSpan.FromSeconds(60)), Throws.InvalidOperationException);
         await first.DieAsync(_database);
         Assert.That(await _database.CountAsync("outbox_messages") + await _database.CountAsync("dead_letters"), Is.EqualTo(2));
 

@@ -236,7 +236,7 @@ internal sealed class DeferralTests(SqlDialect dialect)
 
         await service.StartAsync(None);
 
-        Assert.That(() => service.ExecuteTask!.WaitAsync(TimeSpan.FromSeconds(20)), Throws.TypeOf<TransportException>().With.Message.Contains("no right to read the queue"));
+        Assert.That(() => service.ExecuteTask!.WaitAsync(TimeSpan.FromSeconds(60)), Throws.TypeOf<TransportException>().With.Message.Contains("no right to read the queue"));
     }
 
     [TestCase("set back", 0)]
@@ -255,7 +255,7 @@ internal sealed class DeferralTests(SqlDialect dialect)
         {
             service = host.Services.GetServices<IHostedService>().OfType<ConsumerService>().Single();
             await _bench.PublishAsync("1", key: "a");
-            await (await died.Task.WaitAsync(TimeSpan.FromSeconds(20)));
+            await (await died.Task.WaitAsync(TimeSpan.FromSeconds(60)));
         }
         Assert.That(await _bench.Database.CountAsync("deferred_messages"), Is.EqualTo(deferred));
 

@@ -236,7 +236,7 @@ internal sealed class EntityFrameworkTests(SqlDialect dialect)
 
         await transaction.CommitAsync();
         // Nobody tells when it commits.
-        await signal.WaitAsync(TimeSpan.FromSeconds(20));
+        await signal.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     [Test]

@@ -15,7 +15,7 @@ internal sealed class HandlerScript
     public Func<string, MessageContext, OrdersContext?, Task> Then { get; set; } = (_, _, _) => Task.CompletedTask;
 
     /// <summary>Completes when an order's handler is called for the first time.</summary>
-    public Task CalledAsync(string number) => Called(number).Task.WaitAsync(TimeSpan.FromSeconds(20));
+    public Task CalledAsync(string number) => Called(number).Task.WaitAsync(TimeSpan.FromSeconds(60));
 
     public int CallsOf(string number) => Calls.Count(c => c.Number == number);
 

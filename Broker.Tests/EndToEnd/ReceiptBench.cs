@@ -120,7 +120,7 @@ internal sealed class ReceiptBench : IAsyncDisposable
                 Headers = new Dictionary<string, string> { [MessageHeaders.ReceiptTo] = Source },
             },
             ticket: 1, CancellationToken.None);
-        Assert.That((await channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20))).Outcome, Is.EqualTo(PublishOutcome.Confirmed));
+        Assert.That((await channel.Results.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60))).Outcome, Is.EqualTo(PublishOutcome.Confirmed));
     }
 
     public async ValueTask DisposeAsync()

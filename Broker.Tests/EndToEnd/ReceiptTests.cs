@@ -44,7 +44,7 @@ internal sealed class ReceiptTests(Stack stack)
 
         var waiting = outbox.WhenAppliedAsync(majority.MessageId, AppliedBy.All, Long);
         await using var shipping = await _bench.StartConsumerAsync("shipping");
-        var complete = await waiting.WaitAsync(TimeSpan.FromSeconds(30));
+        var complete = await waiting.WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That((complete.Outcome, Names(complete), complete.Missing.Count), Is.EqualTo((ReceiptOutcome.Fulfilled, "billing, shipping, stock", 0)));
     }
 
@@ -58,12 +58,12 @@ internal sealed class ReceiptTests(Stack stack)
         _bench.Answers.Refuse("billing", "the card is stolen");
         var outbox = ReceiptBench.OutboxOf(publisher);
 
-        var all = await outbox.PublishAndWaitAsync(new OrderPlaced("1"), AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(30));
+        var all = await outbox.PublishAndWaitAsync(new OrderPlaced("1"), AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That((all.Outcome, all.IsFulfilled), Is.EqualTo((ReceiptOutcome.Refused, false)));
         Assert.That(all.Refused.Select(r => (r.Consumer, r.Reason)), Is.EqualTo(new[] { ("billing", "the card is stolen") }));
-        var majority = await outbox.WhenAppliedAsync(all.MessageId, AppliedBy.Majority, Long).WaitAsync(TimeSpan.FromSeconds(30));
+        var majority = await outbox.WhenAppliedAsync(all.MessageId, AppliedBy.Majority, Long).WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That((majority.Outcome, Names(majority)), Is.EqualTo((ReceiptOutcome.Fulfilled, "shipping, stock")));
-        var others = await outbox.WhenAppliedAsync(all.MessageId, AppliedBy.Consumers("stock", "shipping"), Long).WaitAsync(TimeSpan.FromSeconds(30));
+        var others = await outbox.WhenAppliedAsync(all.MessageId, AppliedBy.Consumers("stock", "shipping"), Long).WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That(others.IsFulfilled, Is.True);
 
         _bench.Answers.Accept("billing");
@@ -94,7 +94,7 @@ internal sealed class ReceiptTests(Stack stack)
         await using var next = await _bench.StartPublisherAsync();
         var waiting = ReceiptBench.OutboxOf(next).WhenAppliedAsync(id, AppliedBy.All, Long);
         await using var stock = await _bench.StartConsumerAsync("stock");
-        Assert.That(Names(await waiting.WaitAsync(TimeSpan.FromSeconds(30))), Is.EqualTo("stock"));
+        Assert.That(Names(await waiting.WaitAsync(TimeSpan.FromSeconds(60))), Is.EqualTo("stock"));
     }
 
     [Test]
@@ -104,8 +104,8 @@ internal sealed class ReceiptTests(Stack stack)
         await using var second = await _bench.StartPublisherAsync(withRelay: false);
         await using var stock = await _bench.StartConsumerAsync("stock");
 
-        var receipt = await ReceiptBench.OutboxOf(second).PublishAndWaitAsync(new OrderPlaced("1"), AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(30));
-        var again = await ReceiptBench.OutboxOf(first).WhenAppliedAsync(receipt.MessageId, AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(30));
+        var receipt = await ReceiptBench.OutboxOf(second).PublishAndWaitAsync(new OrderPlaced("1"), AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(60));
+        var again = await ReceiptBench.OutboxOf(first).WhenAppliedAsync(receipt.MessageId, AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(60));
 
         Assert.That((receipt.IsFulfilled, again.IsFulfilled), Is.EqualTo((true, true)));
     }
@@ -146,7 +146,7 @@ internal sealed class ReceiptTests(Stack stack)
         await using var stock = await _bench.StartConsumerAsync("stock");
         await using var billing = await _bench.StartConsumerAsync("billing", exchange: other);
 
-        var receipt = await ReceiptBench.OutboxOf(publisher).PublishAndWaitAsync(new OrderPlaced("1"), AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(30));
+        var receipt = await ReceiptBench.OutboxOf(publisher).PublishAndWaitAsync(new OrderPlaced("1"), AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(60));
 
         Assert.That(Names(receipt), Is.EqualTo("billing, stock"));
     }
@@ -206,7 +206,7 @@ internal sealed class ReceiptTests(Stack stack)
 
         _bench.Steps = new TestSteps();
         await using var next = await _bench.StartConsumerAsync("stock");
-        var receipt = await ReceiptBench.OutboxOf(publisher).WhenAppliedAsync(id, AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(30));
+        var receipt = await ReceiptBench.OutboxOf(publisher).WhenAppliedAsync(id, AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That(Names(receipt), Is.EqualTo("stock"));
         Assert.That(_bench.Answers.Calls, Has.Count.EqualTo(applied == 1 || step == "inbox inserted" ? 1 : 2));
         Assert.That(await _bench.Database.CountAsync("receipts"), Is.EqualTo(1));
@@ -224,7 +224,7 @@ internal sealed class ReceiptTests(Stack stack)
 
         _bench.Steps = new TestSteps();
         await using var next = await _bench.StartConsumerAsync("stock");
-        var receipt = await ReceiptBench.OutboxOf(publisher).WhenAppliedAsync(id, AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(30));
+        var receipt = await ReceiptBench.OutboxOf(publisher).WhenAppliedAsync(id, AppliedBy.All, Long).WaitAsync(TimeSpan.FromSeconds(60));
         Assert.That((receipt.Outcome, receipt.Refused.Single().Reason), Is.EqualTo((ReceiptOutcome.Refused, "never")));
         Assert.That(await stock.CountAsync("dead_letters"), Is.EqualTo(1));
     }
@@ -242,7 +242,7 @@ internal sealed class ReceiptTests(Stack stack)
         await using var host = await _bench.StartConsumerAsync("stock", withRelay: false);
         service = host.Services.GetServices<IHostedService>().OfType<ConsumerService>().Single();
         var early = await ReceiptBench.OutboxOf(publisher).PublishAndWaitAsync(new OrderPlaced("1"), AppliedBy.All, TimeSpan.Zero);
-        await (await died.Task.WaitAsync(TimeSpan.FromSeconds(20)));
+        await (await died.Task.WaitAsync(TimeSpan.FromSeconds(60)));
         return early.MessageId;
     }
 

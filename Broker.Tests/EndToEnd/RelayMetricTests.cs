@@ -182,7 +182,7 @@ internal sealed class RelayMetricTests
         var sent = await transport.NextAsync();
         await drain.StealLeaseAsync(_database);
         sent.Answer(PublishOutcome.Confirmed);
-        Assert.That(async () => await drain.Ended.WaitAsync(TimeSpan.FromSeconds(20)), Throws.InstanceOf<LeaseLostException>());
+        Assert.That(async () => await drain.Ended.WaitAsync(TimeSpan.FromSeconds(60)), Throws.InstanceOf<LeaseLostException>());
         Assert.That(metrics.Sum("outbox.relay.refused_settles", ("source", "tests")), Is.Positive);
         await drain.DisposeAsync();
     }

@@ -72,7 +72,7 @@ internal sealed class RelayTests(SqlDialect engine)
         var sent = await transport.NextAsync();
         await drain.StealLeaseAsync(database);
         sent.Answer(PublishOutcome.Confirmed);
-        Assert.That(async () => await drain.Ended.WaitAsync(TimeSpan.FromSeconds(20)), Throws.InstanceOf<LeaseLostException>());
+        Assert.That(async () => await drain.Ended.WaitAsync(TimeSpan.FromSeconds(60)), Throws.InstanceOf<LeaseLostException>());
         Assert.That(await database.CountAsync("outbox_messages"), Is.EqualTo(1));
         await drain.DisposeAsync();
     }

@@ -140,7 +140,7 @@ internal sealed class ScheduledTests(SqlDialect engine)
             var reached = 0;
             steps.On(at, () => Interlocked.Increment(ref reached) == count ? throw new InvalidOperationException("died") : Task.CompletedTask);
             var first = await Drain.StartAsync(_database, transport, steps);
-            Assert.That(async () => await first.Ended.WaitAsync(TimeSpan.FromSeconds(20)), Throws.InvalidOperationException);
+            Assert.That(async () => await first.Ended.WaitAsync(TimeSpan.FromSeconds(60)), Throws.InvalidOperationException);
             await first.DieAsync(_database);
         }
     }

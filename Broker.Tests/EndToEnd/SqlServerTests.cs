@@ -113,7 +113,7 @@ internal sealed class SqlServerTests(bool readCommittedSnapshot)
 
         // What a relay looks at before it begins must not wait for the writer either.
         var source = new RelaySource { Name = "tests", Dialect = SqlDialect.SqlServer, DataSource = _database.DataSource, Transport = transport };
-        await BeatConnection.CheckAsync(source, NullLogger.Instance, None).WaitAsync(TimeSpan.FromSeconds(5));
+        await BeatConnection.CheckAsync(source, NullLogger.Instance, None).WaitAsync(TimeSpan.FromSeconds(60));
         await using var drain = await Drain.StartAsync(_database, transport);
         for (var i = 0; i < 300; i++)
             await _database.InsertAsync(key: $"key-{i % 7}");

@@ -61,7 +61,7 @@ internal sealed class ModelOutbox
             _empty = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             if (_visible.Count == 0 && _letters.Count == 0)
                 _empty.SetResult();
-            return _empty.Task.WaitAsync(TimeSpan.FromSeconds(30));
+            return _empty.Task.WaitAsync(TimeSpan.FromSeconds(60));
         }
     }
 

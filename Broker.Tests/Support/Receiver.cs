@@ -13,11 +13,11 @@ internal sealed class Receiver : IAsyncDisposable
     {
         var receiver = new Receiver();
         receiver._subscription = await transport.SubscribeAsync(options, (delivery, _) => receiver._deliveries.Writer.WriteAsync(delivery, CancellationToken.None), CancellationToken.None)
-            .WaitAsync(TimeSpan.FromSeconds(20));
+            .WaitAsync(TimeSpan.FromSeconds(60));
         return receiver;
     }
 
-    public Task<Delivery> NextAsync() => _deliveries.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+    public Task<Delivery> NextAsync() => _deliveries.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
 
     public async Task<IReadOnlyList<Delivery>> NextAsync(int count)
     {

@@ -16,7 +16,7 @@ internal sealed class ScriptedTransport(Func<Envelope, PublishOutcome?>? script 
     public int Channels => _channels.Count;
 
     /// <summary>The next message that was sent and not answered by the script.</summary>
-    public async Task<Sent> NextAsync() => await _sent.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+    public async Task<Sent> NextAsync() => await _sent.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
 
     /// <summary>Whether a message has been sent that nobody has taken yet.</summary>
     public bool HasNext => _sent.Reader.TryPeek(out _);

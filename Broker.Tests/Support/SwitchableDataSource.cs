@@ -20,7 +20,7 @@ internal sealed class SwitchableDataSource(DbDataSource inner) : DbDataSource
         _whileAsked = whileAsked;
         _refused = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _isAway = true;
-        return _refused.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        return _refused.Task.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     /// <summary>Gives connections that cannot write from now on.</summary>

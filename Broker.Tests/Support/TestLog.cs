@@ -30,7 +30,7 @@ internal sealed class TestLog : ILoggerProvider, ILoggerFactory
                 return Task.FromResult(entry);
             var found = new TaskCompletionSource<Entry>(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiting.Add((isWanted, found));
-            return found.Task.WaitAsync(within ?? TimeSpan.FromSeconds(20));
+            return found.Task.WaitAsync(within ?? TimeSpan.FromSeconds(60));
         }
     }
 

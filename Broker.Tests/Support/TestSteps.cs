@@ -13,7 +13,7 @@ internal sealed class TestSteps : StepSignals
     public void On(string step, Func<Task> action) => _actions[step] = action;
 
     /// <summary>Completes when the step is reached for the first time.</summary>
-    public Task FirstAsync(string step) => Reached(step).Task.WaitAsync(TimeSpan.FromSeconds(20));
+    public Task FirstAsync(string step) => Reached(step).Task.WaitAsync(TimeSpan.FromSeconds(60));
 
     public override async ValueTask ReachedAsync(string step)
     {

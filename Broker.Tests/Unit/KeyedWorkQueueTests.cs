@@ -126,7 +126,7 @@ internal sealed class KeyedWorkQueueTests
 
         for (var i = 0; i < items; i++)
             _work.Add($"{i % 4}", i);
-        await Task.WhenAll(workers).WaitAsync(TimeSpan.FromSeconds(20));
+        await Task.WhenAll(workers).WaitAsync(TimeSpan.FromSeconds(60));
 
         Assert.That(seen.Select(s => s.Count), Is.All.EqualTo(items / 4));
         Assert.That(seen, Has.All.Ordered);

@@ -63,7 +63,7 @@ internal sealed class MySqlErrorsTests
         var waiting = Task.Run(() => MeaningAsync(killed, "SELECT sleep(20)"));
         await Eventually.IsTrueAsync(async () => await database.WaitingSessionsAsync() == 1, "it waits");
         await database.ExecuteAsync($"KILL {((MySqlConnection)killed).ServerThread}");
-        Assert.That(await waiting.WaitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo("unavailable"));
+        Assert.That(await waiting.WaitAsync(TimeSpan.FromSeconds(60)), Is.EqualTo("unavailable"));
         Assert.That(await MeaningAsync(killed, "SELECT 1"), Is.Not.EqualTo("no error").And.Not.EqualTo("transient"), "the connection is of no use any more");
 
         await using var connection = await database.DataSource.OpenConnectionAsync();
