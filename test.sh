@@ -66,18 +66,20 @@ dotnet_test() {
 }
 
 # Most tests wait for servers and processes, so two halves of about the same length run beside each other, each in a process of its own.
+# Those that restart a server, or need a machine that is not busy, come after them.
 run_tests() {
     local code=0
     if (($#)); then
         dotnet_test tests "$@"
         return
     fi
-    dotnet_test end-to-end --filter 'FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.ImageTests.' >"$RESULTS/end-to-end.log" 2>&1 </dev/null &
+    dotnet_test end-to-end --filter 'FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.' >"$RESULTS/end-to-end.log" 2>&1 </dev/null &
     BESIDE=$!
-    dotnet_test others --filter 'FullyQualifiedName!~.EndToEnd.|FullyQualifiedName~.BenchTests.|FullyQualifiedName~.ImageTests.' || code=$?
+    dotnet_test others --filter 'TestCategory!=Alone&(FullyQualifiedName!~.EndToEnd.|FullyQualifiedName~.BenchTests.)' || code=$?
     wait "$BESIDE" || code=$?
     BESIDE=
     cat "$RESULTS/end-to-end.log"
+    dotnet_test alone --filter 'TestCategory=Alone' || code=$?
     return "$code"
 }
 

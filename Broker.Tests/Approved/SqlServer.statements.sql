@@ -569,7 +569,7 @@ SELECT wanted.name FROM OPENJSON(@keys) WITH (name nvarchar(200) COLLATE Latin1_
 GO
 
 -- ListDeferred
-SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.next_attempt_at) AS float) / 1000, d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000
+SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.next_attempt_at) AS float) / 1000, d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000, d.reason
 FROM deferred_messages AS d WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE d.consumer = @consumer
 AND d.id NOT IN (SELECT busy.id FROM OPENJSON(@busy) WITH (id bigint '$') AS busy)
 AND d.next_attempt_at <= COALESCE((SELECT MIN(n.next_attempt_at) FROM deferred_messages AS n WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE n.consumer = @consumer AND n.next_attempt_at > SYSUTCDATETIME()), '9999-12-31')
@@ -577,12 +577,12 @@ ORDER BY d.consumer, d.next_attempt_at, d.id
 GO
 
 -- ReadDeferredOfKey
-SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(0 AS float), d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000
+SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(0 AS float), d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000, d.reason
 FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.partition_key = @key ORDER BY d.consumer, d.partition_key, d.id
 GO
 
 -- LockDeferred
-SELECT d.id, d.attempts, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), (SELECT MAX(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key)
+SELECT d.id, d.attempts, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), (SELECT MAX(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key), d.state
 FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen INNER LOOP JOIN deferred_messages AS d WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) ON d.id = chosen.id
 WHERE d.consumer = @consumer ORDER BY d.id
 GO
@@ -787,11 +787,11 @@ GO
 -- PromoteNumbers
 UPDATE d SET next_attempt_at = SYSUTCDATETIME() FROM OPENJSON(@numbers) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$[0]', number bigint '$[1]') AS wanted
 INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.consumer = @consumer AND d.partition_key = wanted.name
-WHERE d.key_sequence = wanted.number AND (d.state = N'gap' OR (d.state = N'failed' AND d.attempts = 0))
+WHERE d.key_sequence <= wanted.number AND (d.state = N'gap' OR (d.state = N'failed' AND d.attempts = 0))
 GO
 
 -- ReadNumbersOfKey
-SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(0 AS float), d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000
+SELECT TOP (@limit) d.id, (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = d.consumer AND f.partition_key = d.partition_key), CAST(0 AS float), d.state, d.attempts, d.message_id, d.original_id, d.type, d.headers, d.content_type, d.body, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), d.deferred_at) AS float) / 1000, d.reason
 FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.partition_key = @key AND d.key_sequence > @after ORDER BY d.key_sequence, d.id
 GO
 
@@ -1043,8 +1043,8 @@ ORDER BY v.place
 GO
 
 -- DeferAgain(messages)
-UPDATE deferred_messages SET state = @state0, attempts = @attempts0, reason = @reason0, error = @error0, last_failed_at = SYSUTCDATETIME(), next_attempt_at = DATEADD(millisecond, CAST(@wait0 AS int), SYSUTCDATETIME()) WHERE id = @id0;
-UPDATE deferred_messages SET state = @state1, attempts = @attempts1, reason = @reason1, error = @error1, last_failed_at = SYSUTCDATETIME(), next_attempt_at = DATEADD(millisecond, CAST(@wait1 AS int), SYSUTCDATETIME()) WHERE id = @id1
+UPDATE deferred_messages SET state = @state0, attempts = @attempts0, reason = @reason0, error = coalesce(@error0, error), last_failed_at = SYSUTCDATETIME(), next_attempt_at = DATEADD(millisecond, CAST(@wait0 AS int), SYSUTCDATETIME()) WHERE id = @id0;
+UPDATE deferred_messages SET state = @state1, attempts = @attempts1, reason = @reason1, error = coalesce(@error1, error), last_failed_at = SYSUTCDATETIME(), next_attempt_at = DATEADD(millisecond, CAST(@wait1 AS int), SYSUTCDATETIME()) WHERE id = @id1
 GO
 
 -- RenewLeases(held)

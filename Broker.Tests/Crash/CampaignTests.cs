@@ -8,7 +8,7 @@ internal sealed class CampaignTests
 {
     private readonly int _seed = Random.Shared.Next(100_000);
 
-    [Test]
+    [Test, Category("Alone")]
     public async Task Whatever_happens_to_the_workers_of_a_database_nothing_is_lost_or_out_of_order()
     {
         await TestServers.RabbitMqAsync();

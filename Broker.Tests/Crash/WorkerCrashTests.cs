@@ -99,7 +99,7 @@ internal sealed class WorkerCrashTests
         await Eventually.EqualsAsync(() => broker.CountAsync(run.Exchange), 500u, "the queue holds every message");
     }
 
-    [Test, Order(int.MaxValue)]
+    [Test, Category("Alone")]
     public async Task A_broker_that_restarts_under_load_costs_no_message_and_no_order()
     {
         var servers = Environment.GetEnvironmentVariable("BROKER_SERVERS");

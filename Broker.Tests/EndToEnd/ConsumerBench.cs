@@ -98,6 +98,7 @@ internal sealed class ConsumerBench : IAsyncDisposable
     {
         consumer.Options.Queue = Queue;
         (consumer.Options.RetryDelay, consumer.Options.MaxRetryDelay) = (TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(20));
+        consumer.Options.RetryLook = TimeSpan.FromMilliseconds(500);
     }
 
     /// <summary>Publishes an order's event, once or more often under one id, and waits for the confirms. Returns its id.</summary>

@@ -13,6 +13,7 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>What fails is kept in the consumer's own database: it survives the process and the broker, keeps the order of its key, and waits for an operator in the end.</summary>
 [TestFixtureSource(typeof(SqlDialect), nameof(SqlDialect.All))]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class DeferralTests(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;
@@ -52,6 +53,20 @@ internal sealed class DeferralTests(SqlDialect dialect)
         Assert.That(_bench.Script.Calls.Last().Context.Attempt, Is.EqualTo(2));
         await _bench.DeferredBecomeAsync();
         await _bench.StopsWithAnEmptyQueueAsync(next);
+    }
+
+    [Test]
+    public async Task What_fails_again_and_again_shows_the_error_of_its_last_reason()
+    {
+        _bench.Script.Then = (_, context, _) => throw new InvalidOperationException(context.Attempt < 3 ? "no such article" : "no such customer");
+        await using var host = await StartAsync(1, c => c.Options.MaxAttempts = 1_000);
+
+        await _bench.PublishAsync("1");
+        await Eventually.IsTrueAsync(() => Task.FromResult(_bench.Script.CallsOf("1") > 6), "it is tried again and again");
+
+        var row = (await _bench.Database.QueryAsync("SELECT reason, error FROM deferred_messages")).Single();
+        Assert.That(row[0], Is.EqualTo("InvalidOperationException: no such customer"));
+        Assert.That(row[1], Does.Contain("no such customer").And.Contain(nameof(HandlerScript)));
     }
 
     [Test]
@@ -196,6 +211,47 @@ internal sealed class DeferralTests(SqlDialect dialect)
             var rows = (await processor.Deferred.ListAsync(connection, [], 10, None)).Concat(await processor.Deferred.ListAsync(connection, [], 10, None));
             return [.. (await processor.ApplyAsync([.. rows.Select(r => r.Message)], None)).Select(r => r.Outcome)];
         }
+    }
+
+    [Test]
+    public async Task What_was_put_back_and_waits_for_its_turn_is_not_taken_for_one_that_need_not_wait()
+    {
+        var services = new ServiceCollection().AddSingleton(_bench.Script).AddTransient<OrderPlacedByAdoNetHandler>().BuildServiceProvider();
+        await using var _ = services;
+        var outbox = new OutboxRegistration(new OutboxOptions { Source = "stock" }, contextType: null, _ => _bench.Database.DataSource);
+        outbox.Options.MessageTypes.Add<OrderPlaced>();
+        var options = new ConsumerOptions { Name = ConsumerBench.Consumer, ByKeySequence = true };
+        var processor = new MessageProcessor(options, outbox, new Dictionary<string, MessageHandlerInvoker> { ["orders.order-placed.v1"] = MessageHandlerInvoker.For<OrderPlaced, OrderPlacedByAdoNetHandler>() }, services);
+        // Set aside before its turn, and put back.
+        var second = new IncomingMessage(Numbered(2));
+        await processor.SetBackAsync(second, new RejectMessageException("not yet known"), None);
+        await using (var connection = await _bench.Database.DataSource.OpenConnectionAsync())
+        await using (var transaction = await connection.BeginTransactionAsync(SqlDialect.Of(connection).ConsumerIsolation))
+        {
+            await processor.Deferred.PutBehindAsync(transaction, [(second.MessageId!.Value, Numbered(2, second.MessageId))], None);
+            await transaction.CommitAsync();
+        }
+        var (now, stale) = (await OnlyRowAsync(), await OnlyRowAsync());
+
+        Assert.That((await processor.ApplyAsync(now, null, None)).Outcome, Is.EqualTo(BatchOutcome.Behind));
+        Assert.That((await processor.ApplyAsync(stale, null, None)).Outcome, Is.EqualTo(BatchOutcome.NotOurs), "as it was read before");
+        Assert.That((await processor.ApplyAsync(new IncomingMessage(Numbered(1)), null, None)).Outcome, Is.EqualTo(BatchOutcome.Applied));
+        Assert.That((await processor.ApplyAsync(await OnlyRowAsync(), null, None)).Outcome, Is.EqualTo(BatchOutcome.Applied));
+        Assert.That(_bench.Script.Calls.Select(c => c.Number), Is.EqualTo(new[] { "1", "2" }));
+
+        async Task<IncomingMessage> OnlyRowAsync()
+        {
+            await using var connection = await _bench.Database.DataSource.OpenConnectionAsync();
+            return (await processor.Deferred.ListAsync(connection, [], 10, None)).Single().Message;
+        }
+
+        static DeferredDelivery Numbered(int number, Guid? id = null) => new()
+        {
+            MessageId = (id ?? Guid.CreateVersion7()).ToString("D"),
+            Type = "orders.order-placed.v1",
+            Body = System.Text.Encoding.UTF8.GetBytes($$"""{"number":"{{number}}"}"""),
+            Headers = new Dictionary<string, string> { ["cloudEvents:partitionkey"] = "a", ["cloudEvents:sequence"] = number.ToString(System.Globalization.CultureInfo.InvariantCulture) },
+        };
     }
 
     [Test]

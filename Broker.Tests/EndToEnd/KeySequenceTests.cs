@@ -8,6 +8,7 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>Messages that are told by the numbers of their keys: one row for each key, no number twice, none before the one that comes first, and a gap that shows.</summary>
 [TestFixtureSource(typeof(SqlDialect), nameof(SqlDialect.All))]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class KeySequenceTests(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;
@@ -222,6 +223,29 @@ internal sealed class KeySequenceTests(SqlDialect dialect)
 
         await _bench.EffectsBecomeAsync(discards ? ["a1", "a3"] : ["a1", "a2", "a3"]);
         Assert.That(OrderOfEffects("a"), Is.EqualTo(discards ? ["a1", "a3"] : (string[])["a1", "a2", "a3"]));
+    }
+
+    [Test]
+    public async Task A_redrive_that_cannot_be_read_goes_past_no_number_that_is_deferred()
+    {
+        var isMended = false;
+        _bench.Script.Then = (number, _, _) => number == "a1" && !isMended ? throw new InvalidOperationException("not yet") : Task.CompletedTask;
+        await using var host = await StartAsync(1, c => (c.Options.GapTimeout, c.Options.MaxAttempts) = (TimeSpan.FromMilliseconds(100), 1_000));
+        await PublishAsync("a", 2);
+        await _bench.DeferredBecomeAsync("a2 dead");
+        await PublishAsync("a", 1);
+        await _bench.Script.CalledAsync("a1");
+        await PublishAsync("a", 3);
+        await _bench.DeferredBecomeAsync("a2 dead", "a1 failed", "a3 gap");
+        var id = (await Desk.ListAsync(new DeadLetterDesk.Filter(), 0, 10, None)).Single().Id;
+
+        Assert.That(await Desk.RedriveEditedAsync(id, "nonsense"u8.ToArray(), null, None), Is.EqualTo(1));
+
+        await Eventually.IsTrueAsync(async () => (await _bench.DeadLettersAsync()) is [var letter] && letter[1]!.Contains("not valid JSON", StringComparison.Ordinal), "it cannot be read");
+        Assert.That(_bench.Script.Calls.Select(c => c.Number), Is.All.EqualTo("a1"), "it has its turn yet");
+        isMended = true;
+        await _bench.EffectsBecomeAsync("a1", "a3");
+        Assert.That(OrderOfEffects("a"), Is.EqualTo(new[] { "a1", "a3" }));
     }
 
     [Test]

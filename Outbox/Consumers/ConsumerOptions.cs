@@ -113,6 +113,9 @@ public sealed class ConsumerOptions
     /// <summary>Whether publishers are told of it.</summary>
     internal bool Announces { get; set; } = true;
 
+    /// <summary>With nothing known to be due: what another process has left, or an operator has put back, is found after this.</summary>
+    internal TimeSpan RetryLook { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long a process that has died keeps its share of the queues from the others.</summary>
     internal TimeSpan LeaseDuration { get; set; } = TimeSpan.FromSeconds(10);
 

@@ -45,7 +45,7 @@ internal sealed partial class ConsumerService
         while (count < options.BatchSize && await ComesMoreAsync(until, stoppingToken).ConfigureAwait(false));
         foreach (var share in shares.Where(s => s.Key is not null))
         {
-            while (count < options.BatchSize && _work.TryTakeNext(share.Key!, out var next))
+            while (count < options.BatchSize && _work.TryTakeNext(share.Key!, out var next, static i => !i.IsAlone))
             {
                 share.Messages.Add(next);
                 count++;

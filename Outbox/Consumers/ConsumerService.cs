@@ -119,16 +119,28 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
 
     private async Task WorkAsync(int worker, CancellationToken stoppingToken)
     {
+        var connection = new WorkerConnection(time);
+        await using var _ = connection.ConfigureAwait(false);
         try
         {
             while (true)
             {
-                var (key, incoming) = await _work.Ready.ReadAsync(stoppingToken).ConfigureAwait(false);
+                if (!_work.Ready.TryRead(out var next))
+                {
+                    await connection.GiveBackAsync().ConfigureAwait(false);
+                    next = await _work.Ready.ReadAsync(stoppingToken).ConfigureAwait(false);
+                }
+                stoppingToken.ThrowIfCancellationRequested();
+                var (key, incoming) = next;
+                // After a deferred one its followers are looked for, on another connection.
+                var keeps = options.BatchSize == 1 && incoming.Row is null;
+                if (!keeps)
+                    await connection.GiveBackAsync().ConfigureAwait(false);
                 var turn = BeginTurn(worker);
                 try
                 {
                     if (options.BatchSize == 1 || incoming.IsAlone)
-                        await FinishAsync(key, incoming, stoppingToken).ConfigureAwait(false);
+                        await FinishAsync(key, incoming, keeps ? connection : null, stoppingToken).ConfigureAwait(false);
                     else
                         await FinishTogetherAsync(key, incoming, stoppingToken).ConfigureAwait(false);
                 }
@@ -144,7 +156,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         }
     }
 
-    private async Task FinishAsync(string? key, IncomingMessage incoming, CancellationToken stoppingToken)
+    private async Task FinishAsync(string? key, IncomingMessage incoming, WorkerConnection? connection, CancellationToken stoppingToken)
     {
         // A lost delivery comes again behind those that are here. Handling it would be work for nothing, and after some reconnects most of the work.
         if (incoming.Delivery.IsLost)
@@ -155,7 +167,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         BatchResult result;
         try
         {
-            result = await processor.ApplyAsync(incoming, stoppingToken).ConfigureAwait(false);
+            result = await processor.ApplyAsync(incoming, connection, stoppingToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -163,6 +175,8 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         }
         catch (Exception exception)
         {
+            if (connection is not null)
+                await connection.GiveBackAsync().ConfigureAwait(false);
             if (await FailAsync(key, incoming, exception, stoppingToken).ConfigureAwait(false) is not { } setback)
                 return;
             result = setback;

@@ -20,8 +20,8 @@ internal abstract class ConsumerSession : IAsyncDisposable
 
     public abstract ValueTask DisposeAsync();
 
-    /// <summary>Begins a session on the scope's context, or on a connection of its own where the outbox has no context.</summary>
-    public static async Task<ConsumerSession> BeginAsync(OutboxRegistration outbox, IServiceProvider scope, CancellationToken cancellationToken)
+    /// <summary>Begins a session on the scope's context, or on a connection of its own where the outbox has no context: the worker's, if one is given.</summary>
+    public static async Task<ConsumerSession> BeginAsync(OutboxRegistration outbox, IServiceProvider scope, WorkerConnection? worker, CancellationToken cancellationToken)
     {
         if (outbox.ContextType is { } contextType)
         {
@@ -29,10 +29,15 @@ internal abstract class ConsumerSession : IAsyncDisposable
             var isolation = SqlDialect.Of(context.Database.GetDbConnection()).ConsumerIsolation;
             return new ContextSession(context, await context.Database.BeginTransactionAsync(isolation, cancellationToken).ConfigureAwait(false));
         }
-        var connection = await outbox.DataSource(scope).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var connection = worker?.Take();
+        if (connection is null)
+        {
+            connection = await outbox.DataSource(scope).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+            worker?.Begin();
+        }
         try
         {
-            return new ConnectionSession(connection, await connection.BeginTransactionAsync(SqlDialect.Of(connection).ConsumerIsolation, cancellationToken).ConfigureAwait(false));
+            return new ConnectionSession(connection, worker, await connection.BeginTransactionAsync(SqlDialect.Of(connection).ConsumerIsolation, cancellationToken).ConfigureAwait(false));
         }
         catch
         {
@@ -55,8 +60,10 @@ internal abstract class ConsumerSession : IAsyncDisposable
         public override ValueTask DisposeAsync() => transaction.DisposeAsync();
     }
 
-    private sealed class ConnectionSession(DbConnection connection, DbTransaction transaction) : ConsumerSession
+    private sealed class ConnectionSession(DbConnection connection, WorkerConnection? worker, DbTransaction transaction) : ConsumerSession
     {
+        private bool _isCommitted;
+
         public override DbTransaction Transaction => transaction;
 
         public override Task SaveAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -65,12 +72,17 @@ internal abstract class ConsumerSession : IAsyncDisposable
         {
         }
 
-        public override Task CommitAsync(CancellationToken cancellationToken) => transaction.CommitAsync(cancellationToken);
+        public override async Task CommitAsync(CancellationToken cancellationToken)
+        {
+            await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+            _isCommitted = true;
+        }
 
         public override async ValueTask DisposeAsync()
         {
             await transaction.DisposeAsync().ConfigureAwait(false);
-            await connection.DisposeAsync().ConfigureAwait(false);
+            if (!_isCommitted || worker is null || !worker.TryKeep(connection))
+                await connection.DisposeAsync().ConfigureAwait(false);
         }
     }
 }

@@ -10,7 +10,7 @@ namespace Outbox.Consumers;
 /// <remarks>
 /// A message goes in, on and out by the transactions that also decide its fate: it is in the table or it is not, whatever dies in between (G6).
 /// Any process of the service may take one up. Who does holds its row (<see cref="HoldAsync"/>), and only the first row of a key is taken up, so a key's messages stay in their order (G3)
-/// however many look and however long one of them sleeps: a row that was dealt with meanwhile is gone, or shows another number of attempts.
+/// however many look and however long one of them sleeps: a row that was dealt with meanwhile is gone, or shows another number of attempts or another state.
 /// </remarks>
 internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
 {
@@ -114,7 +114,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
-            held.Add(reader.GetInt64(0), Convert.ToInt32(reader.GetValue(1), CultureInfo.InvariantCulture), NumberOf(reader, 2), NumberOf(reader, 3));
+            held.Add(reader.GetInt64(0), Convert.ToInt32(reader.GetValue(1), CultureInfo.InvariantCulture), NumberOf(reader, 2), NumberOf(reader, 3), reader.GetString(4));
         return held;
     }
 
@@ -123,16 +123,17 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <param name="messages">The messages.</param>
     /// <param name="keyOf">The key in whose order a message is handled.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public Task RemoveAsync(DbTransaction transaction, IReadOnlyCollection<IncomingMessage> messages, Func<IncomingMessage, string?> keyOf, CancellationToken cancellationToken) =>
+    /// <returns>How many of them are due now.</returns>
+    public Task<int> RemoveAsync(DbTransaction transaction, IReadOnlyCollection<IncomingMessage> messages, Func<IncomingMessage, string?> keyOf, CancellationToken cancellationToken) =>
         RemoveAsync(transaction, [.. messages.Select(m => m.Row!.Id)], [.. messages.Select(keyOf).OfType<string>().Distinct(StringComparer.Ordinal)], cancellationToken);
 
-    private async Task RemoveAsync(DbTransaction transaction, IReadOnlyList<long> ids, IReadOnlyList<string> keys, CancellationToken cancellationToken)
+    private async Task<int> RemoveAsync(DbTransaction transaction, IReadOnlyList<long> ids, IReadOnlyList<string> keys, CancellationToken cancellationToken)
     {
         if (ids.Count == 0)
-            return;
+            return 0;
         await transaction.Connection!.Command(dialect.DeleteDeferred, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-        if (keys.Count > 0)
-            await transaction.Connection!.Command(dialect.PromoteDeferred, transaction).With("consumer", consumer).With("keys", dialect.KeysParameter(keys)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        return keys.Count == 0 ? 0
+            : await transaction.Connection!.Command(dialect.PromoteDeferred, transaction).With("consumer", consumer).With("keys", dialect.KeysParameter(keys)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Writes further failures down.</summary>
@@ -144,9 +145,12 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             for (var i = 0; i < some.Length; i++)
             {
                 var (number, entry) = (i.ToString(CultureInfo.InvariantCulture), some[i]);
+                var reason = ReasonOf(entry.Error);
+                // The text of a stack costs more than most handlers, so one that failed for the same reason as before keeps what is written.
+                var error = entry.Incoming.Row!.Attempts > 0 && reason == entry.Incoming.Row.Reason ? null : ErrorOf(entry.Error);
                 command
-                    .With("id" + number, entry.Incoming.Row!.Id).With("state" + number, entry.State).With("attempts" + number, entry.Attempts)
-                    .With("reason" + number, ReasonOf(entry.Error), DbType.String).With("error" + number, ErrorOf(entry.Error), DbType.String)
+                    .With("id" + number, entry.Incoming.Row.Id).With("state" + number, entry.State).With("attempts" + number, entry.Attempts)
+                    .With("reason" + number, reason, DbType.String).With("error" + number, error, DbType.String)
                     .With("wait" + number, (long)(entry.Wait ?? TimeSpan.Zero).TotalMilliseconds);
             }
             await command.ExecuteAsync(cancellationToken).ConfigureAwait(false);
@@ -223,7 +227,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             var first = NumberOf(reader, 1) ?? id;
             var attempts = Convert.ToInt32(reader.GetValue(4), CultureInfo.InvariantCulture);
             var (state, age) = (reader.GetString(3), TimeSpan.FromSeconds(-Convert.ToDouble(reader.GetValue(11), CultureInfo.InvariantCulture)));
-            var row = new DeferredRow(id, dialect.ReadGuid(reader, 5), attempts, state, age);
+            var row = new DeferredRow(id, dialect.ReadGuid(reader, 5), attempts, state, age, reader.IsDBNull(12) ? null : reader.GetString(12));
             rows.Add(new Listed(new IncomingMessage(DeferredDelivery.Read(reader, 6), row), first == id, first, state, TimeSpan.FromSeconds(Convert.ToDouble(reader.GetValue(2), CultureInfo.InvariantCulture))));
         }
         return rows;
@@ -238,14 +242,14 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Rows that a transaction holds.</summary>
     internal sealed class HeldRows
     {
-        private readonly Dictionary<long, (int Attempts, long? First, long? Last)> _rows = [];
+        private readonly Dictionary<long, (int Attempts, long? First, long? Last, string State)> _rows = [];
 
-        public void Add(long id, int attempts, long? first, long? last) => _rows.Add(id, (attempts, first, last));
+        public void Add(long id, int attempts, long? first, long? last, string state) => _rows.Add(id, (attempts, first, last, state));
 
         public bool Contains(long id) => _rows.ContainsKey(id);
 
-        /// <summary>Whether it is held, and as it was when it was read.</summary>
-        public bool IsUnchanged(DeferredRow row) => _rows.TryGetValue(row.Id, out var held) && held.Attempts == row.Attempts;
+        /// <summary>Whether it is held, and as it was when it was read: G3, one that an operator had put back and that waits for its turn by now is not to be taken for one that need not wait.</summary>
+        public bool IsUnchanged(DeferredRow row) => _rows.TryGetValue(row.Id, out var held) && held.Attempts == row.Attempts && held.State == row.State;
 
         /// <summary>The first row of its key.</summary>
         public long? FirstOf(DeferredRow row) => _rows[row.Id].First;

@@ -6,4 +6,5 @@ namespace Outbox.Consumers;
 /// <param name="Attempts">Failed attempts.</param>
 /// <param name="State">Its state.</param>
 /// <param name="Age">How long it has been deferred.</param>
-internal sealed record DeferredRow(long Id, Guid MessageId, int Attempts, string State = DeferredState.Failed, TimeSpan Age = default);
+/// <param name="Reason">Why it failed last.</param>
+internal sealed record DeferredRow(long Id, Guid MessageId, int Attempts, string State = DeferredState.Failed, TimeSpan Age = default, string? Reason = null);

@@ -34,12 +34,12 @@ internal sealed class KeyedWorkQueue<T>
         }
     }
 
-    /// <summary>Takes the next item of a key that the caller owns.</summary>
-    public bool TryTakeNext(string key, [MaybeNullWhen(false)] out T item)
+    /// <summary>Takes the next item of a key that the caller owns, if it may.</summary>
+    public bool TryTakeNext(string key, [MaybeNullWhen(false)] out T item, Predicate<T>? mayTake = null)
     {
         lock (_lock)
         {
-            if (_behind[key].First is { } first)
+            if (_behind[key].First is { } first && mayTake?.Invoke(first.Value) != false)
             {
                 item = first.Value;
                 _behind[key].RemoveFirst();

@@ -73,7 +73,7 @@ internal sealed partial class MessageProcessor
         var run = new Run(options, isCareful);
         var scope = services.CreateAsyncScope();
         await using var disposeScope = scope.ConfigureAwait(false);
-        var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
+        var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, worker: null, cancellationToken).ConfigureAwait(false);
         await using var disposeSession = session.ConfigureAwait(false);
 
         var candidates = await MayRunAsync(messages, aside, run, session, cancellationToken).ConfigureAwait(false);
@@ -102,14 +102,15 @@ internal sealed partial class MessageProcessor
             await HandleSectionAsync([[message]], run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
 
         var results = run.ResultsOf(messages);
-        await FinishAsync(session, [.. aside, .. results], [.. byId.Where(m => !run.IsApplied(m.Incoming) && !run.IsKnown(m.Incoming)).Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false);
+        var freed = await FinishAsync(session, [.. aside, .. results], [.. byId.Where(m => !run.IsApplied(m.Incoming) && !run.IsKnown(m.Incoming)).Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false);
         if (options.ByKeySequence)
         {
             // Each in its place: what cannot be read has a number as well.
             var inOrder = aside.Concat(results).OrderBy(r => options.NumberOf(r.Incoming)).ToList();
             var freesOthers = await SaveNumbersAsync(session.Transaction, run.Numbers, inOrder, cancellationToken).ConfigureAwait(false);
             await WaitForNumbersAsync(session.Transaction, results, run.Numbers, cancellationToken).ConfigureAwait(false);
-            results = [.. results.Select(r => r with { FreesOthers = freesOthers })];
+            freesOthers |= freed > 0;
+            (aside, results) = ([.. aside.Select(r => r with { FreesOthers = freesOthers })], [.. results.Select(r => r with { FreesOthers = freesOthers })]);
         }
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
@@ -147,11 +148,12 @@ internal sealed partial class MessageProcessor
     }
 
     /// <summary>Writes down what became of those that were not applied, and what deferred ones are dealt with.</summary>
-    private async Task FinishAsync(ConsumerSession session, IReadOnlyList<BatchResult> results, IReadOnlyList<Guid> notApplied, CancellationToken cancellationToken)
+    /// <returns>How many deferred messages are due now.</returns>
+    private async Task<int> FinishAsync(ConsumerSession session, IReadOnlyList<BatchResult> results, IReadOnlyList<Guid> notApplied, CancellationToken cancellationToken)
     {
         await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, notApplied, cancellationToken).ConfigureAwait(false);
         await WriteAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Failed or BatchOutcome.Behind or BatchOutcome.Dead)], cancellationToken).ConfigureAwait(false);
-        await _deferred.RemoveAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known && r.Incoming.Row is not null).Select(r => r.Incoming)], options.PlaceKeyOf, cancellationToken).ConfigureAwait(false);
+        return await _deferred.RemoveAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known && r.Incoming.Row is not null).Select(r => r.Incoming)], options.PlaceKeyOf, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task HandleAllAsync(IReadOnlyList<IReadOnlyList<ReadableMessage>> groups, Run run, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)

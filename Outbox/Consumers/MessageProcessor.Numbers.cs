@@ -97,18 +97,19 @@ internal sealed partial class MessageProcessor
         return freesOthers;
     }
 
-    /// <summary>A message of a type that this consumer passes over: its key does not wait for it.</summary>
-    private async Task IgnoreAsync(IncomingMessage incoming, CancellationToken cancellationToken)
+    /// <summary>A message of a type that this consumer passes over: its key does not wait for it. True if deferred messages are due now because of it.</summary>
+    private async Task<bool> IgnoreAsync(IncomingMessage incoming, CancellationToken cancellationToken)
     {
         if (options.NumberOf(incoming) is null)
-            return;
+            return false;
         var connection = await OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(_dialect.ConsumerIsolation, cancellationToken).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
         var numbers = await TakeNumbersAsync(transaction, [incoming], cancellationToken).ConfigureAwait(false);
-        await SaveNumbersAsync(transaction, numbers, [new BatchResult(incoming, BatchOutcome.Ignored)], cancellationToken).ConfigureAwait(false);
+        var freesOthers = await SaveNumbersAsync(transaction, numbers, [new BatchResult(incoming, BatchOutcome.Ignored)], cancellationToken).ConfigureAwait(false);
         await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+        return freesOthers;
     }
 
     /// <summary>Lets messages wait for the numbers before theirs.</summary>

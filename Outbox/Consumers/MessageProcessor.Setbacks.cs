@@ -32,7 +32,8 @@ internal sealed partial class MessageProcessor
             // What it waited for may have come since.
             if (error is MissingNumberException && (!isAhead || await _keys.HasLowerAsync(transaction, incoming.Source, progress, number, cancellationToken).ConfigureAwait(false)))
                 return new BatchResult(incoming, BatchOutcome.NotOurs);
-            if (isAhead && IsPutBack(incoming))
+            // G3: what is deferred before it is not missing.
+            if (isAhead && IsPutBack(incoming) && !await _keys.HasLowerAsync(transaction, incoming.Source, progress, number, cancellationToken).ConfigureAwait(false))
                 progress.PassBefore(number);
             else if (isAhead && error is not MissingNumberException && !IsFinal(error))
             {

@@ -48,22 +48,26 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     }
 
     /// <summary>Applies the message in a transaction of its own, or defers it because an earlier one of its key is deferred.</summary>
+    /// <param name="incoming">The message.</param>
+    /// <param name="worker">The connection that the calling worker goes on with, if it does.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="RejectMessageException">The message cannot be handled, now or later.</exception>
     /// <exception cref="UnreadableMessageException">The body is not a message of its type.</exception>
-    public async Task<BatchResult> ApplyAsync(IncomingMessage incoming, CancellationToken cancellationToken)
+    public async Task<BatchResult> ApplyAsync(IncomingMessage incoming, WorkerConnection? worker, CancellationToken cancellationToken)
     {
         await _steps.ReachedAsync("received").ConfigureAwait(false);
         if (IsIgnored(incoming))
         {
-            await IgnoreAsync(incoming, cancellationToken).ConfigureAwait(false);
-            return new BatchResult(incoming, BatchOutcome.Ignored);
+            if (worker is not null)
+                await worker.GiveBackAsync().ConfigureAwait(false);
+            return new BatchResult(incoming, BatchOutcome.Ignored, FreesOthers: await IgnoreAsync(incoming, cancellationToken).ConfigureAwait(false));
         }
         var message = Read(incoming);
         for (var quick = 0; ; quick++)
         {
             try
             {
-                return await WithStrategyAsync(token => InOneTransactionAsync(message, token), cancellationToken).ConfigureAwait(false);
+                return await WithStrategyAsync(token => InOneTransactionAsync(message, worker, token), cancellationToken).ConfigureAwait(false);
             }
             catch (Exception exception) when (quick < QuickRetries && SqlErrors.IsTransient(exception))
             {
@@ -141,13 +145,13 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         return await strategy.ExecuteAsync(work, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<BatchResult> InOneTransactionAsync(ReadableMessage message, CancellationToken cancellationToken)
+    private async Task<BatchResult> InOneTransactionAsync(ReadableMessage message, WorkerConnection? worker, CancellationToken cancellationToken)
     {
         var incoming = message.Incoming;
         using var activity = Start([message]);
         var scope = services.CreateAsyncScope();
         await using var disposeScope = scope.ConfigureAwait(false);
-        var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, cancellationToken).ConfigureAwait(false);
+        var session = await ConsumerSession.BeginAsync(outbox, scope.ServiceProvider, worker, cancellationToken).ConfigureAwait(false);
         await using var disposeSession = session.ConfigureAwait(false);
 
         var numbers = await TakeNumbersAsync(session.Transaction, [incoming], cancellationToken).ConfigureAwait(false);
@@ -174,7 +178,11 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         else if (outcome == BatchOutcome.Behind)
             await DeferAsync(session.Transaction, message, numbers, cancellationToken).ConfigureAwait(false);
         if (incoming.Row is not null && outcome != BatchOutcome.Behind)
-            await _deferred.RemoveAsync(session.Transaction, [incoming], options.PlaceKeyOf, cancellationToken).ConfigureAwait(false);
+        {
+            var freed = await _deferred.RemoveAsync(session.Transaction, [incoming], options.PlaceKeyOf, cancellationToken).ConfigureAwait(false);
+            // What waited behind it without a number is not among those that its key has next.
+            result = result with { FreesOthers = result.FreesOthers || (freed > 0 && options.NumberOf(incoming) is not null) };
+        }
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
         options.Committed?.Invoke();

@@ -13,9 +13,6 @@ namespace Outbox.Consumers;
 /// </remarks>
 internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor processor, KeyedWorkQueue<IncomingMessage> work, TimeProvider time, ILogger logger)
 {
-    /// <summary>Nothing known to be due: what another process has left, or an operator has put back, is found after this.</summary>
-    private static readonly TimeSpan IdleLook = TimeSpan.FromSeconds(5);
-
     /// <summary>A process that gets no deliveries leaves what is due to the others for this long.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
@@ -122,7 +119,7 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
         var limit = room + 1;
         var rows = await processor.Deferred.ListAsync(connection, [.. _inMemory.Keys], limit, cancellationToken).ConfigureAwait(false);
         var late = IsActive ? TimeSpan.Zero : Patience;
-        var (wait, behind) = (rows.Count == limit ? BetweenLooks : IdleLook, new List<DeferredQueue.Listed>());
+        var (wait, behind) = (rows.Count == limit ? BetweenLooks : options.RetryLook, new List<DeferredQueue.Listed>());
         foreach (var row in rows)
         {
             if (row.Due + late > TimeSpan.Zero)

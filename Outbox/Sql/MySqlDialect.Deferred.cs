@@ -39,7 +39,7 @@ internal sealed partial class MySqlDialect
 
     internal override string LockDeferred =>
         $"""
-        SELECT d.id, d.attempts, {FirstOfKey}, (SELECT max(l.id) FROM deferred_messages l FORCE INDEX (ix_deferred_messages_key) WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key)
+        SELECT d.id, d.attempts, {FirstOfKey}, (SELECT max(l.id) FROM deferred_messages l FORCE INDEX (ix_deferred_messages_key) WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key), d.state
         FROM {ChosenRows} WHERE d.consumer = @consumer ORDER BY d.id FOR UPDATE SKIP LOCKED
         """;
 
@@ -60,7 +60,7 @@ internal sealed partial class MySqlDialect
     internal override string? MoveSavepoint => $"SAVEPOINT {Savepoint}";
 
     private protected override string DeferAgainOf(string number) =>
-        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = utc_timestamp(6), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
+        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = coalesce(@error{number}, error), last_failed_at = utc_timestamp(6), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 
     // The driver would make a Guid of the column or not, as the connection string says.
     private protected override string TextOfId(string column) => $"CAST({column} AS char(64))";

@@ -45,7 +45,7 @@ internal sealed partial class MySqlDialect
     internal override string PromoteNumbers =>
         $"""
         UPDATE {Numbers} STRAIGHT_JOIN deferred_messages d FORCE INDEX (ix_deferred_messages_key) ON d.consumer = @consumer AND d.partition_key = wanted.name
-        SET d.next_attempt_at = utc_timestamp(6) WHERE d.key_sequence = wanted.number AND (d.state = 'gap' OR (d.state = 'failed' AND d.attempts = 0))
+        SET d.next_attempt_at = utc_timestamp(6) WHERE d.key_sequence <= wanted.number AND (d.state = 'gap' OR (d.state = 'failed' AND d.attempts = 0))
         """;
 
     internal override string ReadNumbersOfKey =>

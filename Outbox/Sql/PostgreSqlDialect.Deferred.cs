@@ -38,7 +38,7 @@ internal sealed partial class PostgreSqlDialect
 
     internal override string LockDeferred =>
         $"""
-        SELECT d.id, d.attempts, {FirstOfKey}, (SELECT max(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key)
+        SELECT d.id, d.attempts, {FirstOfKey}, (SELECT max(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key), d.state
         FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.id = ANY(@ids) ORDER BY d.id FOR UPDATE OF d SKIP LOCKED
         """;
 
@@ -60,7 +60,7 @@ internal sealed partial class PostgreSqlDialect
     internal override string? MoveSavepoint => null;
 
     private protected override string DeferAgainOf(string number) =>
-        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = clock_timestamp(), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
+        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = coalesce(@error{number}, error), last_failed_at = clock_timestamp(), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 
     private protected override string After(string milliseconds) => $"clock_timestamp() + {milliseconds} * interval '1 millisecond'";
 

@@ -41,7 +41,7 @@ internal sealed partial class PostgreSqlDialect
     internal override string PromoteNumbers =>
         $"""
         UPDATE deferred_messages AS d SET next_attempt_at = clock_timestamp() FROM {Numbers}
-        WHERE d.consumer = @consumer AND d.partition_key = wanted.key AND d.key_sequence = wanted.number AND (d.state = 'gap' OR (d.state = 'failed' AND d.attempts = 0))
+        WHERE d.consumer = @consumer AND d.partition_key = wanted.key AND d.key_sequence <= wanted.number AND (d.state = 'gap' OR (d.state = 'failed' AND d.attempts = 0))
         """;
 
     internal override string ReadNumbersOfKey =>

@@ -9,8 +9,8 @@ public abstract partial class SqlDialect
     /// <summary>The savepoint that a consumer's transaction goes back to when a handler fails.</summary>
     internal const string Savepoint = "before_handler";
 
-    /// <summary>The columns of <see cref="ListDeferred"/> and <see cref="ReadDeferredOfKey"/>, after the number of the key's first row. The last: seconds since it was deferred, negative.</summary>
-    private protected string DeferredColumns => $"d.state, d.attempts, {TextOfId("d.message_id")}, d.original_id, d.type, d.headers, d.content_type, d.body, {SecondsUntil("d.deferred_at")}";
+    /// <summary>The columns of <see cref="ListDeferred"/> and <see cref="ReadDeferredOfKey"/>, after the number of the key's first row. The last two: seconds since it was deferred, negative, and why it failed last.</summary>
+    private protected string DeferredColumns => $"d.state, d.attempts, {TextOfId("d.message_id")}, d.original_id, d.type, d.headers, d.content_type, d.body, {SecondsUntil("d.deferred_at")}, d.reason";
 
     private protected const string InsertedColumns = "consumer, message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error";
 
@@ -33,7 +33,7 @@ public abstract partial class SqlDialect
     /// <summary>The deferred messages of a key, in order: @consumer, @key, @limit. Columns as <see cref="ListDeferred"/>.</summary>
     internal abstract string ReadDeferredOfKey { get; }
 
-    /// <summary>Takes hold of deferred messages until the transaction ends, leaving out those that another holds or has finished: @consumer, @ids. Columns: id, attempts, and the first and the last id of its key (null without a key).</summary>
+    /// <summary>Takes hold of deferred messages until the transaction ends, leaving out those that another holds or has finished: @consumer, @ids. Columns: id, attempts, the first and the last id of its key (null without a key), and its state.</summary>
     internal abstract string LockDeferred { get; }
 
     /// <summary>Deletes deferred messages that were dealt with: @ids.</summary>
@@ -48,7 +48,7 @@ public abstract partial class SqlDialect
     /// <summary>Makes everything due that waits for another: @consumer, @state: <c>behind</c> or <c>gap</c>.</summary>
     internal abstract string UnparkDeferred { get; }
 
-    /// <summary>Writes further failures down: for each of them, with its number from 0 behind the name, @id, @state, @attempts, @reason, @error, @wait.</summary>
+    /// <summary>Writes further failures down: for each of them, with its number from 0 behind the name, @id, @state, @attempts, @reason, @error (null: as before), @wait.</summary>
     internal string DeferAgain(int messages) => string.Join(";\n", Enumerable.Range(0, messages).Select(i => DeferAgainOf(i.ToString(CultureInfo.InvariantCulture))));
 
     private protected abstract string DeferAgainOf(string number);

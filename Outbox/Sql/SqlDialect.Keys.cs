@@ -15,7 +15,7 @@ public abstract partial class SqlDialect
     /// <summary>Writes how far one key has come, and what it has passed over: @consumer, @source, @key, @last, @skipped.</summary>
     internal string ChangeInboxKey { get; } = "UPDATE inbox_keys SET last_sequence = @last, skipped = @skipped WHERE consumer = @consumer AND source = @source AND partition_key = @key";
 
-    /// <summary>Makes the messages due that waited for the number before theirs: @consumer, @numbers: of each the key and the number that has its turn now.</summary>
+    /// <summary>Makes the messages due that waited for the number before theirs: @consumer, @numbers: of each the key and the number that has its turn now. Lower ones too, or one whose number was passed while it waited would wait for ever.</summary>
     internal abstract string PromoteNumbers { get; }
 
     /// <summary>The deferred messages of a key with higher numbers, in the order of these: @consumer, @key, @after, @limit. Columns as <see cref="ListDeferred"/>.</summary>

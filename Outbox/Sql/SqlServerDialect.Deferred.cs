@@ -61,7 +61,7 @@ internal sealed partial class SqlServerDialect
 
     internal override string LockDeferred =>
         $"""
-        SELECT d.id, d.attempts, {FirstOfKey}, (SELECT MAX(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key)
+        SELECT d.id, d.attempts, {FirstOfKey}, (SELECT MAX(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key), d.state
         FROM OPENJSON(@ids) WITH (id bigint '$') AS chosen INNER LOOP JOIN deferred_messages AS d WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK) ON d.id = chosen.id
         WHERE d.consumer = @consumer ORDER BY d.id
         """;
@@ -87,7 +87,7 @@ internal sealed partial class SqlServerDialect
     internal override string? MoveSavepoint => $"SAVE TRANSACTION {Savepoint}";
 
     private protected override string DeferAgainOf(string number) =>
-        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = SYSUTCDATETIME(), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
+        $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = coalesce(@error{number}, error), last_failed_at = SYSUTCDATETIME(), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 
     private protected override string After(string milliseconds) => $"DATEADD(millisecond, CAST({milliseconds} AS int), SYSUTCDATETIME())";
 

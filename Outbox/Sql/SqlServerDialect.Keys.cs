@@ -65,7 +65,7 @@ internal sealed partial class SqlServerDialect
         $"""
         UPDATE d SET next_attempt_at = SYSUTCDATETIME() FROM {Numbers}
         INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.consumer = @consumer AND d.partition_key = wanted.name
-        WHERE d.key_sequence = wanted.number AND (d.state = N'gap' OR (d.state = N'failed' AND d.attempts = 0))
+        WHERE d.key_sequence <= wanted.number AND (d.state = N'gap' OR (d.state = N'failed' AND d.attempts = 0))
         """;
 
     internal override string ReadNumbersOfKey =>

@@ -32,7 +32,7 @@ internal sealed partial class SqliteDialect
     // One writer at a time: what a transaction that may write sees is held.
     internal override string LockDeferred =>
         $"""
-        SELECT d.id, d.attempts, {FirstOfKey}, (SELECT max(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key)
+        SELECT d.id, d.attempts, {FirstOfKey}, (SELECT max(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key), d.state
         FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.id IN (SELECT value FROM json_each(@ids)) ORDER BY d.id
         """;
 
@@ -48,7 +48,7 @@ internal sealed partial class SqliteDialect
 
     internal override string UnparkDeferred => $"UPDATE deferred_messages SET next_attempt_at = {Now} WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state";
 
-    private protected override string DeferAgainOf(string number) => $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = @error{number}, last_failed_at = {Now}, next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
+    private protected override string DeferAgainOf(string number) => $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = coalesce(@error{number}, error), last_failed_at = {Now}, next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";
 
     private protected override string After(string milliseconds) => $"strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || ({milliseconds} / 1000.0) || ' seconds')";
 

@@ -39,7 +39,7 @@ internal sealed partial class SqliteDialect
     internal override string PromoteNumbers =>
         $"""
         UPDATE deferred_messages SET next_attempt_at = {Now} FROM {Numbers}
-        WHERE consumer = @consumer AND partition_key = wanted.name AND key_sequence = wanted.number AND (state = 'gap' OR (state = 'failed' AND attempts = 0))
+        WHERE consumer = @consumer AND partition_key = wanted.name AND key_sequence <= wanted.number AND (state = 'gap' OR (state = 'failed' AND attempts = 0))
         """;
 
     internal override string ReadNumbersOfKey =>
