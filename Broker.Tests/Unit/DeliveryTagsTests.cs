@@ -15,15 +15,19 @@ internal sealed class DeliveryTagsTests
     public void Prepare()
     {
         _said.Clear();
-        var channel = Intercepted.Of<IChannel>(null, (member, arguments, _) =>
+        _tags = new DeliveryTags(Channel());
+    }
+
+    /// <summary>One that only notes what it is told.</summary>
+    private IChannel Channel() =>
+        Intercepted.Of<IChannel>(null, (member, arguments, _) =>
         {
             if (member == "get_IsOpen")
                 return true;
-            _said.Add($"{(member == "BasicNackAsync" ? "back " : (bool)arguments[1]! ? "up to " : "")}{arguments[0]}");
+            lock (_said)
+                _said.Add($"{(member == "BasicNackAsync" ? "back " : (bool)arguments[1]! ? "up to " : "")}{arguments[0]}");
             return ValueTask.CompletedTask;
         });
-        _tags = new DeliveryTags(channel);
-    }
 
     [Test]
     public async Task A_batch_with_nothing_open_below_it_is_one_word()
@@ -42,6 +46,28 @@ internal sealed class DeliveryTagsTests
         await _tags.AcceptAsync([6, 7]);
 
         Assert.That(_said, Is.EqualTo(new[] { "up to 2", "4", "5", "3", "up to 7" }));
+    }
+
+    [Test]
+    public async Task Those_that_are_to_be_accepted_soon_are_one_word_when_they_are_many_and_are_not_forgotten_when_they_are_few()
+    {
+        var tags = new DeliveryTags(Channel(), gathered: 3);
+        foreach (var tag in (ulong[])[2, 1, 3])
+            await tags.AcceptSoonAsync(tag);
+        Assert.That(_said, Is.EqualTo(new[] { "up to 3" }));
+
+        await tags.AcceptSoonAsync(4);
+
+        await Eventually.EqualsAsync(() => Task.FromResult(Said()), "up to 3, 4", "what was said");
+        await tags.AcceptSoonAsync(5);
+        await tags.FlushAsync();
+        Assert.That(Said(), Is.EqualTo("up to 3, 4, 5"));
+
+        string Said()
+        {
+            lock (_said)
+                return string.Join(", ", _said);
+        }
     }
 
     [Test]

@@ -6,7 +6,7 @@ internal sealed class RabbitMqDelivery(DeliveryTags tags, ulong tag) : Delivery
 {
     public override bool IsLost => !tags.IsOpen;
 
-    public override ValueTask AcceptAsync() => tags.AcceptAsync([tag]);
+    public override ValueTask AcceptAsync() => tags.AcceptSoonAsync(tag);
 
     public override ValueTask RequeueAsync() => tags.GiveBackAsync(tag, requeue: true);
 

@@ -10,6 +10,8 @@ namespace Outbox.RabbitMQ;
 /// <summary>Reads one queue, over as many connections and channels as it takes.</summary>
 internal sealed class RabbitMqSubscription : IAsyncDisposable
 {
+    private const int MostGathered = 64;
+
     private readonly RabbitMqConnection _connection;
     private readonly RabbitMqOptions _rabbitMq;
     private readonly SubscriptionOptions _options;
@@ -88,7 +90,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         // After a restart of the broker the exchange or the queue may be gone, so they are declared each time.
         await DeclareAsync(channel, connection).ConfigureAwait(false);
         await channel.BasicQosAsync(0, _options.Prefetch, global: false, _stop.Token).ConfigureAwait(false);
-        var tags = new DeliveryTags(channel);
+        var tags = new DeliveryTags(channel, Math.Clamp(_options.Prefetch / 4, 1, MostGathered));
         var consumer = new AsyncEventingBasicConsumer(channel);
         consumer.ReceivedAsync += (_, received) =>
         {
@@ -111,6 +113,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         }
         finally
         {
+            await tags.FlushAsync().ConfigureAwait(false);
             if (channel.IsOpen)
                 await channel.CloseAsync(200, "Goodbye", abort: true, CancellationToken.None).ConfigureAwait(false);
         }
