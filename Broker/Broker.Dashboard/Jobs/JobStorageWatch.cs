@@ -37,6 +37,13 @@ internal sealed class JobStorageWatch(AwaitedJobStorage storage, JobStorageSetti
     /// <inheritdoc/>
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
+        if (settings.Kind == JobStorageKind.InMemory)
+        {
+            // Nothing to wait for or to watch.
+            storage.Open(create());
+            _trouble = null;
+            return;
+        }
         await base.StartAsync(cancellationToken).ConfigureAwait(false);
         // So that a worker whose storage is there never begins by saying that it is not.
         await _looked.Task.WaitAsync(Patience, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -45,13 +52,6 @@ internal sealed class JobStorageWatch(AwaitedJobStorage storage, JobStorageSetti
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        if (settings.Kind == JobStorageKind.InMemory)
-        {
-            storage.Open(create());
-            _trouble = null;
-            _looked.TrySetResult();
-            return;
-        }
         for (var failures = 0; !stoppingToken.IsCancellationRequested;)
         {
             failures = await LookAsync(stoppingToken).ConfigureAwait(false) ? 0 : failures + 1;
