@@ -149,10 +149,10 @@ internal sealed class RecurringJobTests
         if (storage == "PostgreSql")
             configuration["Broker:Jobs:ConnectionString"] = await TestServers.PostgreSqlAsync();
         await using var dashboard = await TestDashboard.StartAsync(new Dictionary<string, TestDatabase> { ["orders"] = database }, configuration, "jobs,dashboard");
-        using var connection = dashboard.Services.GetRequiredService<Hangfire.JobStorage>().GetConnection();
+        using var connection = (await dashboard.Services.GetRequiredService<AwaitedJobStorage>().Opened).GetConnection();
 
+        await Eventually.IsTrueAsync(() => Task.FromResult(connection.GetRecurringJobs().Any(j => j is { Id: "stuck", LastJobState: "Succeeded" })), "the look for what is stuck runs at once");
         Assert.That(connection.GetRecurringJobs().Select(j => j.Id), Is.EquivalentTo(new[] { "retention", "stuck", "schema", "redrive-deadlocks" }));
-        await Eventually.IsTrueAsync(() => Task.FromResult(connection.GetRecurringJobs().Single(j => j.Id == "stuck").LastJobState == "Succeeded"), "the look for what is stuck runs at once");
     }
 
     private static Task<string> RetainAsync(TestDatabase database, JobsSettings settings) => new RetentionJob(new Sources(database), settings, TimeProvider.System, NullLogger<RetentionJob>.Instance).RunAsync(None);

@@ -14,14 +14,18 @@ internal sealed class WorkerHttp : IAsyncDisposable
 
     public WorkerProcess Process { get; }
 
+    /// <summary>Where it listens.</summary>
+    public Uri Address => _client.BaseAddress!;
+
     /// <param name="configuration">The object under <c>Broker</c>.</param>
     /// <param name="file">The file to write it to.</param>
-    public static WorkerHttp Start(object configuration, string? file = null)
+    /// <param name="roles">Its roles.</param>
+    public static WorkerHttp Start(object configuration, string? file = null, string roles = "relay")
     {
         file ??= Path.Combine(TestServers.Folder, "worker.json");
         File.WriteAllText(file, JsonConvert.SerializeObject(new { Broker = configuration }));
         var address = $"http://127.0.0.1:{FreePort()}";
-        return new WorkerHttp(WorkerProcess.Run(Path.GetDirectoryName(file)!, "run", "--roles", "relay", "--urls", address, "--config", file), new Uri(address));
+        return new WorkerHttp(WorkerProcess.Run(Path.GetDirectoryName(file)!, "run", "--roles", roles, "--urls", address, "--config", file), new Uri(address));
     }
 
     /// <summary>What it answers; null while it does not listen.</summary>

@@ -62,7 +62,7 @@ internal static class DashboardServices
             Log.NobodyMayComeIn(app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Broker.Dashboard"));
         app.UseAuthentication();
         app.UseAuthorization();
-        app.UseWhen(http => http.Request.Path.StartsWithSegments(DashboardSettings.Path, StringComparison.OrdinalIgnoreCase), dashboard => dashboard.UseMiddleware<DashboardGate>());
+        app.UseWhen(http => http.Request.Path.StartsWithSegments(DashboardSettings.Path, StringComparison.OrdinalIgnoreCase), dashboard => dashboard.UseMiddleware<DashboardGate>().UseMiddleware<JobStorageGate>());
         app.MapGet("/", () => Results.Redirect(DashboardSettings.Path + Pages.BrokerRoutes.Prefix)).RequireAuthorization(DashboardRoles.Policy);
         app.MapHangfireDashboardWithAuthorizationPolicy(DashboardRoles.Policy, DashboardSettings.Path, new DashboardOptions
         {

@@ -1,3 +1,4 @@
+using Broker.Dashboard.Jobs;
 using Microsoft.Extensions.Logging;
 
 namespace Broker.Dashboard;
@@ -17,6 +18,15 @@ internal static partial class Log
     [LoggerMessage(5003, LogLevel.Error, "Source '{Source}': how it stands cannot be read. The dashboard shows it as unknown and asks on.")]
     public static partial void SurveyFailed(ILogger logger, Exception exception, string source);
 
+    [LoggerMessage(5004, LogLevel.Warning, "The storage of the jobs ({Kind}) cannot be used now: {Error}. Jobs and the dashboard wait for it and it is tried again; relays go on.")]
+    public static partial void StorageAway(ILogger logger, JobStorageKind kind, string error);
+
+    [LoggerMessage(5005, LogLevel.Error, "The storage of the jobs ({Kind}) refuses: {Error}. Check Broker:Jobs:ConnectionString and the user's rights. Jobs and the dashboard wait for it and it is tried again; relays go on.")]
+    public static partial void StorageRefuses(ILogger logger, JobStorageKind kind, string error);
+
+    [LoggerMessage(5006, LogLevel.Information, "The storage of the jobs ({Kind}) answers; jobs and the dashboard go on.")]
+    public static partial void StorageReached(ILogger logger, JobStorageKind kind);
+
     [LoggerMessage(5100, LogLevel.Error, "Source '{Source}' is stuck ({Kind}): {What}")]
     public static partial void Stuck(ILogger logger, string source, string kind, string what);
 
@@ -28,4 +38,7 @@ internal static partial class Log
 
     [LoggerMessage(5103, LogLevel.Information, "Source '{Source}': the rule '{Rule}' has redriven {Count} dead letters.")]
     public static partial void Redriven(ILogger logger, string source, string rule, int count);
+
+    [LoggerMessage(5104, LogLevel.Warning, "The jobs that recur cannot be written to their storage, so no job runs here yet; it is tried again. {Error}")]
+    public static partial void JobsWait(ILogger logger, string error);
 }

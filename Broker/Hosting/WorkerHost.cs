@@ -27,7 +27,7 @@ internal static class WorkerHost
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "broker" });
         Configure(builder, configuration, settings, hosting, file, contents);
         var host = builder.Build();
-        OpenStorage(host, hosting);
+        TellOfStorage(host, hosting);
         return host;
     }
 
@@ -47,7 +47,7 @@ internal static class WorkerHost
         if (hosting.Roles.HasFlag(WorkerRoles.Dashboard))
             builder.Services.AddBrokerDashboard(hosting.Dashboard);
         var app = builder.Build();
-        OpenStorage(app, hosting);
+        TellOfStorage(app, hosting);
         if (hosting.Proxies.Count > 0)
             app.UseForwardedHeaders(ForwardedBy(hosting.Proxies));
         app.UseMiddleware<SecurityHeaders>();
@@ -58,10 +58,10 @@ internal static class WorkerHost
         return app;
     }
 
-    private static void OpenStorage(IHost host, HostSettings hosting)
+    private static void TellOfStorage(IHost host, HostSettings hosting)
     {
         if (hosting.Roles != WorkerRoles.Relay)
-            JobStorages.Open(host.Services);
+            JobStorages.Tell(host.Services);
     }
 
     /// <summary>Only what the configured proxies say counts, and only the last hops that are theirs.</summary>
@@ -85,6 +85,10 @@ internal static class WorkerHost
             .AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None)
             .AddFilter("Broker.Dashboard.Security", LogLevel.Warning)
             .AddFilter("Hangfire", LogLevel.Warning)
+            // It would say with each try, and a stack, what JobStorageWatch says once.
+            .AddFilter("Hangfire.SqlServer.SqlServerObjectsInstaller", LogLevel.None)
+            .AddFilter("Hangfire.SqlServer.SqlServerStorage", LogLevel.None)
+            .AddFilter("Hangfire.PostgreSql.PostgreSqlStorage", LogLevel.None)
             .AddConfiguration(configuration.GetSection("Logging"))
             .AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning)
             .AddSimpleConsole(console =>
@@ -100,14 +104,15 @@ internal static class WorkerHost
             // Relays and jobs may each take five seconds, and together they have ten.
             host.ServicesStopConcurrently = true;
         });
+        // First, so that it waits for nothing of the others.
+        if (hosting.Roles.HasFlag(WorkerRoles.Relay))
+            AddRelay(services, settings);
         if (hosting.Roles != WorkerRoles.Relay)
         {
             services.AddSingleton(_ => new DashboardSources(settings));
             services.AddSingleton<IDashboardSources>(provider => provider.GetRequiredService<DashboardSources>());
             services.AddBrokerHangfire(hosting.Jobs);
         }
-        if (hosting.Roles.HasFlag(WorkerRoles.Relay))
-            AddRelay(services, settings);
         if (hosting.Roles.HasFlag(WorkerRoles.Jobs))
             services.AddBrokerJobs();
         services.AddTelemetry(TelemetryConfiguration.Read(configuration), listens: hosting.Urls.Count > 0);

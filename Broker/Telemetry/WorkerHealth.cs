@@ -1,3 +1,4 @@
+using Broker.Dashboard.Jobs;
 using Broker.Relay;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -8,7 +9,7 @@ using Outbox.Transport;
 
 namespace Broker.Telemetry;
 
-/// <summary>The worker's health: the process, its configuration, RabbitMQ and each source, as they are known without asking anybody.</summary>
+/// <summary>The worker's health: the process, its configuration, RabbitMQ, the storage of the jobs and each source, as they are known without asking anybody.</summary>
 internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLifetime lifetime) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(OutboxHealthCheck.Of([.. Report()], ""));
@@ -26,6 +27,8 @@ internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLi
         }
         if (sources.Count > 0 && services.GetService<RabbitMqTransport>() is ITransportState transport)
             yield return ReportBroker(transport.Publishing);
+        if (services.GetService<JobStorageWatch>() is { } watch)
+            yield return ReportJobs(watch);
         foreach (var source in sources)
             yield return new SourceHealth(source).Report();
     }
@@ -38,6 +41,10 @@ internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLi
             return new HealthFinding("process", "starting", HealthStatus.Unhealthy, "No source has been reached, or found to be away, yet.");
         return new HealthFinding("process", "running", HealthStatus.Healthy, "It runs.");
     }
+
+    private static HealthFinding ReportJobs(JobStorageWatch watch) => watch.Trouble is { } trouble
+        ? new HealthFinding("jobs", "storage away", HealthStatus.Degraded, $"Jobs and the dashboard wait for the database where jobs are kept ({watch.Kind}), and it is tried again and again. Relays go on. {trouble}.")
+        : new HealthFinding("jobs", "storage reached", HealthStatus.Healthy, $"The storage of the jobs ({watch.Kind}) answers.");
 
     private static HealthFinding ReportBroker(TransportStanding standing) => standing.Condition switch
     {

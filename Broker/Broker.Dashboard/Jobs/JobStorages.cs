@@ -4,11 +4,10 @@ using Hangfire.PostgreSql;
 using Hangfire.SqlServer;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Outbox;
 
 namespace Broker.Dashboard.Jobs;
 
-/// <summary>Opens the storage of the jobs, and creates its tables where they are missing.</summary>
+/// <summary>The storages of the jobs, which create their tables where they are missing.</summary>
 internal static class JobStorages
 {
     /// <summary>How long a job of a dead worker waits for another.</summary>
@@ -16,32 +15,25 @@ internal static class JobStorages
 
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);
 
-    /// <summary>Adds Hangfire on the configured storage, and what both the jobs and the dashboard need of it.</summary>
+    /// <summary>Adds Hangfire on the configured storage, and what both the jobs and the dashboard need of it. The storage is opened while the host runs.</summary>
     public static IServiceCollection AddBrokerHangfire(this IServiceCollection services, JobsSettings settings)
     {
         services.AddSingleton(settings);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Findings>();
         services.AddSingleton<LetterJobs>();
-        services.AddHangfire(hangfire => hangfire.UseSimpleAssemblyNameTypeSerializer().UseRecommendedSerializerSettings().UseStorage(Create(settings.Storage)));
+        services.AddSingleton<AwaitedJobStorage>();
+        services.AddSingleton(provider => new JobStorageWatch(
+            provider.GetRequiredService<AwaitedJobStorage>(), settings.Storage, () => Create(settings.Storage), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<JobStorageWatch>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<JobStorageWatch>());
+        services.AddHangfire((provider, hangfire) => hangfire.UseSimpleAssemblyNameTypeSerializer().UseRecommendedSerializerSettings().UseStorage(provider.GetRequiredService<AwaitedJobStorage>()));
         return services;
     }
 
-    /// <summary>Opens it now, so that a mistake is told in one line.</summary>
-    /// <exception cref="OutboxConfigurationException">It cannot be opened.</exception>
-    public static void Open(IServiceProvider services)
+    /// <summary>Says it if what the jobs do is gone with this process.</summary>
+    public static void Tell(IServiceProvider services)
     {
-        var settings = services.GetRequiredService<JobsSettings>().Storage;
-        try
-        {
-            services.GetRequiredService<JobStorage>();
-        }
-        catch (Exception exception) when (exception is not OutOfMemoryException)
-        {
-            throw new OutboxConfigurationException(
-                $"The storage of the jobs ({settings.Kind}) cannot be opened: {Outbox.Sql.SqlErrors.TextOf(exception.GetBaseException())}. Check Broker:Jobs:Storage and Broker:Jobs:ConnectionString; a worker with '--roles relay' needs none.", exception);
-        }
-        if (!settings.IsChosen)
+        if (!services.GetRequiredService<JobsSettings>().Storage.IsChosen)
             Log.StorageInMemory(services.GetRequiredService<ILoggerFactory>().CreateLogger("Broker.Dashboard"));
     }
 
@@ -58,5 +50,13 @@ internal static class JobStorages
         _ => new InMemoryStorage(),
     };
 
-    private static PostgreSqlStorageOptions PostgreSql => new() { InvisibilityTimeout = Invisible, UseSlidingInvisibilityTimeout = true, QueuePollInterval = Poll };
+    private static PostgreSqlStorageOptions PostgreSql => new()
+    {
+        InvisibilityTimeout = Invisible,
+        UseSlidingInvisibilityTimeout = true,
+        QueuePollInterval = Poll,
+        // Our own watch tries again, and says so.
+        StartupConnectionMaxRetries = 0,
+        AllowDegradedModeWithoutStorage = false,
+    };
 }
