@@ -4,7 +4,6 @@ using Broker.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox;
 using Outbox.Consumers;
-using Outbox.Messages;
 using Outbox.Sql;
 
 namespace Broker.Tests.EndToEnd;
@@ -13,7 +12,7 @@ namespace Broker.Tests.EndToEnd;
 [TestFixtureSource(typeof(SqlDialect), nameof(SqlDialect.All))]
 internal sealed class PutBackNumberTests(SqlDialect dialect)
 {
-    private static CancellationToken None => CancellationToken.None;
+    private static readonly CancellationToken None = CancellationToken.None;
 
     private ConsumerBench _bench = null!;
 
