@@ -41,7 +41,9 @@ internal sealed class WorkerProcess : IAsyncDisposable
     /// <summary>Starts the program with arguments of any kind, in a folder of its own.</summary>
     public static WorkerProcess Run(string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
+        // The tests may run under nohup or in a shell's background, where Ctrl-C and SIGHUP are ignored, and children inherit that.
+        var (program, before) = OperatingSystem.IsLinux() ? ("env", new[] { "--default-signal", "dotnet" }) : ("dotnet", []);
+        var start = new ProcessStartInfo(program, [.. before, Program, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
