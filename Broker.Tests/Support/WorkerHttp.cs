@@ -36,7 +36,7 @@ internal sealed class WorkerHttp : IAsyncDisposable
             using var response = await _client.GetAsync(path);
             return (response.StatusCode, await response.Content.ReadAsStringAsync());
         }
-        catch (HttpRequestException)
+        catch (Exception exception) when (exception is HttpRequestException or SocketException)
         {
             return null;
         }

@@ -58,6 +58,8 @@ internal sealed class MessageLifeReader(IReadOnlyList<MessageLifeReader.Database
         await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            // Whoever has lost patience in the moment in which the turn came to it looks no more.
+            cancellationToken.ThrowIfCancellationRequested();
             return await LookAsync(database, messageId, cancellationToken).ConfigureAwait(false);
         }
         finally
