@@ -75,6 +75,22 @@ internal sealed class KeyedWorkQueueTests
     }
 
     [Test]
+    public void Its_owner_leaves_what_it_may_not_take_and_all_that_comes_after_it()
+    {
+        for (var i = 1; i <= 3; i++)
+            _work.Add("a", i);
+        Assert.That(Take(), Is.EqualTo(new[] { 1 }));
+
+        Assert.That(_work.TryTakeNext("a", out _, i => i != 2), Is.False);
+
+        foreach (var next in (int[])[2, 3])
+        {
+            _work.Done("a");
+            Assert.That(Take(), Is.EqualTo(new[] { next }));
+        }
+    }
+
+    [Test]
     public void A_key_has_no_next_item_once_its_owner_has_them_all()
     {
         _work.Add("a", 1);

@@ -123,7 +123,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <param name="messages">The messages.</param>
     /// <param name="keyOf">The key in whose order a message is handled.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>How many of them are due now.</returns>
+    /// <returns>How many of those that come first now are due because of it.</returns>
     public Task<int> RemoveAsync(DbTransaction transaction, IReadOnlyCollection<IncomingMessage> messages, Func<IncomingMessage, string?> keyOf, CancellationToken cancellationToken) =>
         RemoveAsync(transaction, [.. messages.Select(m => m.Row!.Id)], [.. messages.Select(keyOf).OfType<string>().Distinct(StringComparer.Ordinal)], cancellationToken);
 

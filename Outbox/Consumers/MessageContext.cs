@@ -31,5 +31,6 @@ public sealed class MessageContext
     public required int Attempt { get; init; }
 
     /// <summary>The transaction that the effects belong in: the context's own, or one of plain ADO.NET. It is committed after the handler returns; leave that to the consumer.</summary>
+    /// <remarks>Without a context its connection may serve the next message too, for about a second. So set what concerns one message for the transaction (<c>SET LOCAL</c>), not for the session.</remarks>
     public required DbTransaction Transaction { get; init; }
 }

@@ -4,7 +4,7 @@ namespace Outbox.Consumers;
 
 /// <summary>The connection that one worker goes on with from message to message while there is work. Not thread-safe: a worker's own.</summary>
 /// <remarks>
-/// A pool's reset between two messages costs PostgreSQL about as much as a small insert, and MySQL a call of its own. After an error the connection is not kept, whatever it was.
+/// A pool resets the session between two messages: further statements on PostgreSQL, a call of its own on MySQL. After an error the connection is not kept, whatever it was.
 /// Every second it goes back all the same: where a pool has no more connections than the service has workers, retries and heartbeats must get one, too.
 /// </remarks>
 internal sealed class WorkerConnection(TimeProvider time) : IAsyncDisposable

@@ -18,7 +18,7 @@ internal sealed class DeliveryTags(IChannel channel, int gathered = 1)
 
     public bool IsOpen => channel.IsOpen;
 
-    /// <summary>Accepts a delivery within some milliseconds, together with others: to a quorum queue each word costs as much as ten deliveries. Nobody waits for it, and a death before it means a copy, which the inbox tells.</summary>
+    /// <summary>Accepts a delivery within some milliseconds, together with others: to a quorum queue each word costs more than several deliveries. Nobody waits for it, and a death before it means a copy, which the inbox tells.</summary>
     public ValueTask AcceptSoonAsync(ulong tag)
     {
         int count;

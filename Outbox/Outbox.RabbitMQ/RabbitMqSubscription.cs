@@ -11,6 +11,7 @@ namespace Outbox.RabbitMQ;
 internal sealed class RabbitMqSubscription : IAsyncDisposable
 {
     private const int MostGathered = 64;
+    private static readonly TimeSpan FlushPatience = TimeSpan.FromSeconds(1);
 
     private readonly RabbitMqConnection _connection;
     private readonly RabbitMqOptions _rabbitMq;
@@ -113,7 +114,8 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         }
         finally
         {
-            await tags.FlushAsync().ConfigureAwait(false);
+            // A connection that has stopped taking bytes must not hold up the end. What was not accepted is delivered again.
+            await tags.FlushAsync().AsTask().WaitAsync(FlushPatience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (channel.IsOpen)
                 await channel.CloseAsync(200, "Goodbye", abort: true, CancellationToken.None).ConfigureAwait(false);
         }
