@@ -204,4 +204,4 @@ CREATE TABLE IF NOT EXISTS outbox_schema (
     applied_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-INSERT IGNORE INTO outbox_schema (version) VALUES (5);
+INSERT IGNORE INTO outbox_schema (version) VALUES (6);

@@ -212,6 +212,6 @@ CREATE TABLE IF NOT EXISTS outbox_schema (
     applied_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
 );
-INSERT INTO outbox_schema (version) VALUES (5) ON CONFLICT DO NOTHING;
+INSERT INTO outbox_schema (version) VALUES (6) ON CONFLICT DO NOTHING;
 
 COMMIT;

@@ -255,5 +255,5 @@ CREATE TABLE outbox_schema (
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
 IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 5)
-    INSERT INTO outbox_schema (version) VALUES (5);
+    INSERT INTO outbox_schema (version) VALUES (6);
 COMMIT TRANSACTION;

@@ -197,6 +197,6 @@ CREATE TABLE IF NOT EXISTS outbox_schema (
     version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
     applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
 );
-INSERT OR IGNORE INTO outbox_schema (version) VALUES (5);
+INSERT OR IGNORE INTO outbox_schema (version) VALUES (6);
 
 COMMIT;

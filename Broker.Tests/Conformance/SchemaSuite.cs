@@ -69,7 +69,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
         await _database.CreateTablesAsync();
         await _database.ExecuteAsync("DROP TABLE outbox_schema");
 
-        Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("are of schema version 1; this program needs version 5. Upgrade them with 'broker schema --source orders --create'"));
+        Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("are of schema version 1; this program needs version 6. Upgrade them with 'broker schema --source orders --create'"));
         Assert.That(await DifferencesAsync(), Is.EqualTo(new[] { "schema version is 1, expected 5", "table outbox_schema is missing" }));
     }
 
@@ -94,7 +94,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
         await _database.ExecuteAsync("DROP TABLE dead_letters");
         await _database.ExecuteAsync("ALTER TABLE inbox_messages ADD somebody_elses int");
 
-        Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("version 5, but something is missing").And.Message.Contains("'broker schema --source orders --check'"));
+        Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("version 6, but something is missing").And.Message.Contains("'broker schema --source orders --check'"));
         Assert.That(await DifferencesAsync(), Is.EquivalentTo(new[] { "column outbox_messages.expires_at is missing", "table dead_letters is missing", "index ux_dead_letters_message on dead_letters is missing", "index ix_dead_letters_state on dead_letters is missing" }));
 
         await _database.CreateTablesAsync();

@@ -180,7 +180,7 @@ internal sealed partial class PostgreSqlDialect
             applied_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
             CONSTRAINT pk_outbox_schema PRIMARY KEY (version)
         );
-        INSERT INTO outbox_schema (version) VALUES (5) ON CONFLICT DO NOTHING;
+        INSERT INTO outbox_schema (version) VALUES (6) ON CONFLICT DO NOTHING;
 
         COMMIT;
         """;

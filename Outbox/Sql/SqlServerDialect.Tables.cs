@@ -217,7 +217,7 @@ internal sealed partial class SqlServerDialect
             CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
         );
         IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 5)
-            INSERT INTO outbox_schema (version) VALUES (5);
+            INSERT INTO outbox_schema (version) VALUES (6);
         COMMIT TRANSACTION;
         """;
 

@@ -166,7 +166,7 @@ internal sealed partial class SqliteDialect
             version INTEGER NOT NULL CONSTRAINT pk_outbox_schema PRIMARY KEY,
             applied_at TEXT NOT NULL DEFAULT ({Now})
         );
-        INSERT OR IGNORE INTO outbox_schema (version) VALUES (5);
+        INSERT OR IGNORE INTO outbox_schema (version) VALUES (6);
 
         COMMIT;
         """;
