@@ -9,8 +9,9 @@ architecture=${2:-x64}
 
 restore=()
 [[ ${SKIP_RESTORE:-} ]] && restore=(--no-restore)
+# The analyzers have had their say when the solution was built.
 dotnet publish Broker/Broker.csproj --configuration Release --runtime "linux-$architecture" --self-contained false --output "$out" --artifacts-path "${ARTIFACTS:-artifacts}" "${restore[@]}" \
-    --nologo --verbosity quiet -p:UseAppHost=false -p:DebugType=none
+    --nologo --verbosity quiet -p:UseAppHost=false -p:DebugType=none -p:RunAnalyzers=false -p:GenerateDocumentationFile=false
 
 # Nothing that only a developer's machine needs.
 find "$out" \( -name '*.pdb' -o -name '*.xml' -o -name 'appsettings.Development.json' \) -delete

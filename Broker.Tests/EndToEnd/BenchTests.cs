@@ -6,6 +6,8 @@ using Outbox.Sql;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary><c>broker bench</c> as a process, with little to do: every verb gives its results and leaves nothing behind.</summary>
+// Nobody looks at the figures, so they may be measured beside each other.
+[Parallelizable(ParallelScope.All)]
 internal sealed class BenchTests
 {
     [TestCase("relay", "--messages", "1000", "--pairs", "1", "--naive", "100", "--keys", "50", "--partitions", "2", "--backlog", "1500", "--database", "PostgreSql")]
@@ -24,7 +26,7 @@ internal sealed class BenchTests
         var folder = TestServers.Folder;
         await using var bench = WorkerProcess.Run(folder, ["bench", verb, .. arguments, .. await ServersAsync(arguments[^1], folder), "--json", Path.Combine(folder, "out.json"), "--chart", Path.Combine(folder, "out.svg")]);
 
-        Assert.That(await bench.ExitAsync(TimeSpan.FromSeconds(60)), Is.Zero, bench.Output);
+        Assert.That(await bench.ExitAsync(TimeSpan.FromSeconds(120)), Is.Zero, bench.Output);
 
         var json = JObject.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "out.json")));
         Assert.That((string?)json["bench"], Is.EqualTo(verb));

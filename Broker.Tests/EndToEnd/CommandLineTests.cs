@@ -4,6 +4,8 @@ using Outbox.Sql;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>The commands beside <c>broker run</c>, as processes: what they print, and their exit codes.</summary>
+[Parallelizable(ParallelScope.All)]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed partial class CommandLineTests
 {
     [Test]

@@ -1,6 +1,7 @@
 using System.Data;
 using System.Data.Common;
 using System.Globalization;
+using Outbox.Diagnostics;
 using Outbox.Inbox;
 using Outbox.Sql;
 
@@ -16,6 +17,8 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
 {
     /// <summary>Rows of one statement; its parameters stay far below what any engine allows.</summary>
     private const int RowsOfStatement = 50;
+
+    public ErrorTexts Texts { get; } = new();
 
     /// <summary>A message to be deferred.</summary>
     /// <param name="Incoming">The message.</param>
@@ -60,7 +63,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
         }
     }
 
-    private static void Bind(DbCommand command, string number, Entry entry)
+    private void Bind(DbCommand command, string number, Entry entry)
     {
         var incoming = entry.Incoming;
         command
@@ -237,7 +240,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
 
     private static string? ReasonOf(Exception? error) => error is null ? null : IncomingMessage.Fit(MessageProcessor.ReasonOf(error), 2_000);
 
-    private static string? ErrorOf(Exception? error) => IncomingMessage.Fit(error?.ToString(), 8_000);
+    private string? ErrorOf(Exception? error) => error is null ? null : IncomingMessage.Fit(Texts.Of(error), 8_000);
 
     /// <summary>Rows that a transaction holds.</summary>
     internal sealed class HeldRows

@@ -120,7 +120,7 @@ internal sealed partial class MessageProcessor
             .With("content_type", IncomingMessage.Fit(incoming.Delivery.ContentType, 1_000), DbType.String)
             .With("body", incoming.Delivery.Body.ToArray())
             .With("reason", IncomingMessage.Fit(ReasonOf(error), 2_000))
-            .With("error", IncomingMessage.Fit(error.ToString(), 8_000), DbType.String)
+            .With("error", IncomingMessage.Fit(_deferred.Texts.Of(error), 8_000), DbType.String)
             .With("attempts", attempts)
             .With("state", blocks ? "blocking" : "dead")
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
