@@ -9,6 +9,7 @@ SERVERS=(rabbitmq postgres mariadb)
 RESULTS=$PWD/artifacts/test-results
 STARTED=()
 BESIDE=
+BUILD=
 
 on_ci() { [[ ${CI:-} == true ]]; }
 note() { printf '%s\n' "$*" >&2; }
@@ -34,7 +35,7 @@ start_servers() {
     eval "$(docker/servers.sh env "${wanted[@]}")"
 }
 
-# Clients in other languages, for the tests of the wire format and of the tables, and a browser for those of the dashboard.
+# Clients in other languages, for the tests of the wire format and of the tables, a browser for those of the dashboard, and what reads the files for Prometheus and Docker.
 provide_clients() {
     local packages=()
     /usr/bin/python3 -c 'import pika' 2>/dev/null || packages+=(python3-pika)
@@ -44,16 +45,23 @@ provide_clients() {
     command -v sqlite3 >/dev/null || packages+=(sqlite3)
     command -v psql >/dev/null || packages+=(postgresql-client)
     command -v mysql >/dev/null || packages+=(default-mysql-client)
+    command -v promtool >/dev/null || packages+=(prometheus)
+    docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || packages+=(docker-compose)
     ((${#packages[@]} == 0)) || docker/servers.sh install "${packages[@]}" || missing "${packages[*]} could not be installed"
 }
 
-build() {
-    local output
+# Beside what is installed and started meanwhile, which takes about as long on a bare machine.
+begin_build() {
     note "Building…"
-    output=$(dotnet build Broker.sln -c Release -v q -nologo --disable-build-servers 2>&1) || {
-        printf '%s\n' "$output"
-        give_up "the build failed"
-    }
+    dotnet build Broker.sln -c Release -v q -nologo --disable-build-servers >"$RESULTS/build.log" 2>&1 </dev/null &
+    BUILD=$!
+}
+
+end_build() {
+    local code=0
+    wait "$BUILD" || code=$?
+    BUILD=
+    ((code == 0)) || { cat "$RESULTS/build.log"; give_up "the build failed"; }
 }
 
 # dotnet_test NAME ARGUMENT…: one run of the tests, whose results are called NAME.
@@ -96,7 +104,10 @@ failures() {
 finish() {
     local code=$? passed failed skipped
     trap '' INT TERM HUP
-    [[ -z $BESIDE ]] || { kill "$BESIDE"; wait "$BESIDE"; } 2>/dev/null
+    local job
+    for job in $BESIDE $BUILD; do
+        { kill "$job"; wait "$job"; } 2>/dev/null
+    done
     ((${#STARTED[@]} == 0)) || docker/servers.sh stop "${STARTED[@]}" >/dev/null
     passed=$(sum_of passed)
     failed=$(($(sum_of failed) + $(sum_of error) + $(sum_of timeout) + $(sum_of aborted)))
@@ -120,7 +131,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 command -v dotnet >/dev/null || give_up "dotnet is not on PATH; install the .NET SDK of global.json from https://dot.net"
+begin_build
 start_servers
 provide_clients
-build
+end_build
 run_tests "$@"

@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=${1:?Usage: docker/publish.sh <folder> [x64|arm64]}
 architecture=${2:-x64}
 
+# Without analyzers: what is published here was built with them before, and they take half of the time.
 restore=()
 [[ ${SKIP_RESTORE:-} ]] && restore=(--no-restore)
 # The analyzers have had their say when the solution was built.

@@ -1,5 +1,9 @@
 using System.Text.RegularExpressions;
+using Broker.Dashboard.Jobs;
+using Broker.Dashboard.Pages;
+using Broker.Relay;
 using Broker.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -10,8 +14,8 @@ internal sealed class DashboardWalkTests
 {
     private static readonly (string Name, string Path)[] Pages =
     [
-        ("overview", "/dashboard/broker"), ("source", "/dashboard/broker/sources/orders"), ("source-down", "/dashboard/broker/sources/billing"), ("dead-letters", "/dashboard/broker/dead-letters?source=orders&order=oldest"),
-        ("dead-letter", ""), ("deferred", "/dashboard/broker/deferred?source=orders"), ("inbox", "/dashboard/broker/inbox?source=orders"), ("message", ""), ("audit", "/dashboard/broker/audit?action=discarded"),
+        ("overview", "/dashboard/broker"), ("sources", "/dashboard/broker/sources"), ("source", "/dashboard/broker/sources/orders"), ("source-down", "/dashboard/broker/sources/billing"), ("dead-letters", "/dashboard/broker/dead-letters?source=orders&order=oldest"),
+        ("dead-letter", ""), ("job", ""), ("deferred", "/dashboard/broker/deferred?source=orders"), ("inbox", "/dashboard/broker/inbox?source=orders"), ("message", ""), ("audit", "/dashboard/broker/audit?action=discarded"),
         ("empty", "/dashboard/broker/dead-letters?source=stock"),
     ];
 
@@ -20,6 +24,7 @@ internal sealed class DashboardWalkTests
     private TestBrowser _browser = null!;
     private string _hostileLetter = "";
     private string _hostileMessage = "";
+    private string _hostileJob = "";
 
     [OneTimeSetUp]
     public async Task Prepare()
@@ -28,6 +33,7 @@ internal sealed class DashboardWalkTests
         _stage = await DashboardStage.CreateAsync();
         _dashboard = await TestDashboard.StartAsync(_stage.Sources, new Dictionary<string, string?>(TestDashboard.Users.Concat(DashboardStage.Down)), "jobs,dashboard");
         var (id, message) = (await _stage.Orders.QueryAsync("SELECT id, message_id::text FROM dead_letters ORDER BY id LIMIT 1")).Select(r => (r[0]!, r[1]!)).Single();
+        _hostileJob = await _dashboard.Services.GetRequiredService<LetterJobs>().RedriveAsync("orders", new DeadLetterDesk.Filter(Type: DashboardStage.Hostile, Consumer: "nobody"), DashboardStage.Hostile, DashboardStage.Hostile, CancellationToken.None);
         (_hostileLetter, _hostileMessage) = ($"/dashboard/broker/dead-letters/orders/{id}", $"/dashboard/broker/message?id={message}");
     }
 
@@ -64,12 +70,31 @@ internal sealed class DashboardWalkTests
                 Assert.That(await page.EvaluateAsync<bool>("() => 'hacked' in window"), Is.False, $"{name}: a script of a stranger ran");
                 Assert.That(await page.EvaluateAsync<int>("() => document.documentElement.scrollWidth - document.documentElement.clientWidth"), Is.LessThanOrEqualTo(0), $"{name}, {width} px: nothing is cut off or has to be scrolled to the side");
                 Assert.That(await page.EvaluateAsync<int>("() => document.querySelectorAll('.broker script, .broker img').length"), Is.Zero, $"{name}: a stranger's element is in the page");
-                if (name is not ("source-down" or "empty"))
+                if (name is not ("sources" or "source-down" or "empty"))
                     Assert.That(await page.Locator(".broker").TextContentAsync(), Does.Contain("<script>window.hacked=1</script>"), $"{name}: what strangers wrote is there to be read");
             }
             Assert.That(await page.EvaluateAsync<string>("() => getComputedStyle(document.body).backgroundColor"), dark ? Is.Not.EqualTo("rgb(255, 255, 255)") : Is.EqualTo("rgb(255, 255, 255)"));
             await page.Context.CloseAsync();
         }
+    }
+
+    [Test]
+    public void Every_page_of_ours_is_among_those_that_are_walked()
+    {
+        var walked = Pages.Select(p => PathOf(p.Name, p.Path).Split('?')[0]).ToList();
+        foreach (var page in BrokerRoutes.All.OfType<PageRoute>())
+            Assert.That(walked.Any(path => Regex.IsMatch(path, $"^/dashboard{page.Pattern}$")), $"'{page.Title}' is shown to no browser with what strangers wrote: add it to the pages");
+    }
+
+    [Test]
+    public async Task Hangfires_own_pages_show_what_strangers_wrote_as_text_too()
+    {
+        var page = await _browser.OpenAsync(_dashboard.Url);
+        await page.GotoAsync($"/dashboard/jobs/details/{_hostileJob}");
+
+        Assert.That(await page.Locator("body").TextContentAsync(), Does.Contain("window.hacked=1"), "the arguments of the job are there");
+        Assert.That(await page.EvaluateAsync<bool>("() => 'hacked' in window"), Is.False);
+        await page.Context.CloseAsync();
     }
 
     [Test]
@@ -238,6 +263,7 @@ internal sealed class DashboardWalkTests
     {
         "dead-letter" => _hostileLetter,
         "message" => _hostileMessage,
+        "job" => $"/dashboard/broker/jobs/{_hostileJob}",
         _ => path,
     };
 

@@ -118,11 +118,13 @@ internal abstract class SurveySuite(SqlDialect dialect)
         {
             await InsertAsync(0, TimeSpan.Zero);
             await LetterAsync("relay", $"{i}", "dead", null);
+            await LetterAsync("consumer", $"{i}", "blocking", $"key-{i}");
             await _database.ExecuteAsync("INSERT INTO inbox_messages (consumer, message_id) VALUES ('stock', @id)", ("id", Guid.CreateVersion7()));
         }
 
         var counts = (await _database.QueryAsync(dialect.Survey(1), ("limit", 3))).GroupBy(r => r[0]!).ToDictionary(g => g.Key, g => g.Max(r => long.Parse(r[3]!, CultureInfo.InvariantCulture)));
-        Assert.That((counts["rows"], counts["letters"]), Is.EqualTo((3L, 3L)));
+        Assert.That((counts["rows"], counts["letters"], counts["keys"]), Is.EqualTo((3L, 3L, 3L)));
+        Assert.That((await _database.QueryAsync(dialect.ReadAside, ("partitions", 1), ("limit", 3))).Single().Take(2), Is.EqualTo(new[] { "3", "3" }), "the relays' own look, every ten seconds");
         Assert.That(await _database.ScalarAsync<long>(dialect.CountInbox, ("consumer", "stock"), ("limit", 3)), Is.EqualTo(3));
         Assert.That(await _database.ScalarAsync<long>(dialect.CountInbox, ("consumer", "billing"), ("limit", 3)), Is.Zero);
     }

@@ -59,6 +59,26 @@ internal sealed class ConfigurationReloadTests
         Assert.That(await worker.TerminateAsync(), Is.EqualTo(ExitCodes.Ok));
     }
 
+    [Test]
+    public async Task The_dashboard_of_a_running_worker_shows_sources_that_come_and_forgets_those_that_go()
+    {
+        var users = new { ada = new { PasswordHash = TestDashboard.Users["Broker:Dashboard:Users:ada:PasswordHash"], Role = "Operator" } };
+        object Configuration(object sources) => new { RabbitMq = new { Uri = _uri }, Exchange = _exchange, Dashboard = new { Users = users }, Sources = sources };
+        await using var worker = WorkerHttp.Start(Configuration(new { stays = Source(_stays) }), _file, "relay,dashboard");
+        using var browser = TestDashboard.Browser(worker.Address);
+        await worker.HealthBecomesAsync("/health/ready", "source/stays", "idle");
+        Assert.That(await SourcesAsync(browser), Is.EqualTo(new[] { "stays" }));
+
+        await File.WriteAllTextAsync(_file, JsonConvert.SerializeObject(new { Broker = Configuration(new { stays = Source(_stays), other = Source(_other) }) }));
+        await Eventually.EqualsAsync(async () => string.Join(", ", await SourcesAsync(browser)), "other, stays", "the sources on the overview");
+        await Eventually.IsTrueAsync(async () => (await browser.GetStringAsync("/dashboard/broker/sources/other")).Contains("process ", StringComparison.Ordinal), "its relay is seen");
+
+        await File.WriteAllTextAsync(_file, JsonConvert.SerializeObject(new { Broker = Configuration(new { stays = Source(_stays) }) }));
+        await Eventually.EqualsAsync(async () => string.Join(", ", await SourcesAsync(browser)), "stays", "the sources on the overview");
+        Assert.That((await browser.GetAsync("/dashboard/broker/sources/other")).StatusCode, Is.EqualTo(System.Net.HttpStatusCode.NotFound));
+        Assert.That(await worker.Process.TerminateAsync(), Is.EqualTo(ExitCodes.Ok));
+    }
+
     [TestCase("{ \"Broker\": ", "worker.json")]
     [TestCase("{ \"Broker\": { \"RabbitMq\": { \"Uri\": \"amqp://guest:s3cret@127.0.0.1:1/\" }, \"Sources\": { \"stays\": { \"Database\": \"Oracle\", \"ConnectionString\": \"Password=s3cret\" } } } }", "Broker:Sources:stays:Database is 'Oracle'")]
     public async Task A_configuration_with_a_mistake_is_refused_as_a_whole_and_the_old_one_goes_on(string json, string says)
@@ -92,6 +112,10 @@ internal sealed class ConfigurationReloadTests
         await worker.SaysAsync("no source has changed");
         Assert.That(await worker.TerminateAsync(), Is.EqualTo(ExitCodes.Ok));
     }
+
+    /// <summary>The sources that the overview's table names.</summary>
+    private static async Task<IReadOnlyList<string>> SourcesAsync(HttpClient browser) =>
+        [.. System.Text.RegularExpressions.Regex.Matches(await browser.GetStringAsync("/dashboard/broker"), "/dashboard/broker/sources/([a-z]+)\"").Select(m => m.Groups[1].Value).Distinct().Order(StringComparer.Ordinal)];
 
     private static object Source(TestDatabase database) => WorkerProcess.Source(database);
 

@@ -62,6 +62,26 @@ internal sealed class DashboardTests
         Assert.That(() => jobs.RedriveAsync("orders", new DeadLetterDesk.Filter(), null, "ada", CancellationToken.None), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("Broker:Jobs:Storage"));
     }
 
+    [TestCase(null, false)]
+    [TestCase("10.9.9.9", false)]
+    [TestCase("127.0.0.0/8", true)]
+    public async Task Behind_a_proxy_that_ends_TLS_browsers_are_told_to_stay_with_it_and_keep_cookies_to_it(string? proxies, bool isBelieved)
+    {
+        await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        var configuration = TestDashboard.Users;
+        if (proxies is not null)
+            configuration["Broker:Http:Proxies"] = proxies;
+        await using var dashboard = await TestDashboard.StartAsync(new Dictionary<string, TestDatabase> { ["orders"] = database }, configuration);
+        using var browser = dashboard.Browser();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/dashboard/broker");
+        request.Headers.Add("X-Forwarded-Proto", "https");
+        using var answer = await browser.SendAsync(request);
+
+        Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(answer.Headers.TryGetValues("Strict-Transport-Security", out var stay) ? stay.Single() : null, isBelieved ? Does.StartWith("max-age=") : Is.Null);
+        Assert.That(answer.Headers.GetValues("Set-Cookie").Single().Contains("; secure", StringComparison.OrdinalIgnoreCase), Is.EqualTo(isBelieved));
+    }
+
     [Test]
     public async Task Nobody_comes_in_as_long_as_nobody_is_configured()
     {

@@ -60,6 +60,42 @@ internal sealed class LetterJobTests
     }
 
     [Test]
+    public async Task What_is_redriven_beside_live_traffic_takes_effect_once_whichever_side_had_set_it_aside()
+    {
+        await using var bench = await ConsumerBench.CreateAsync(Stack.Servers);
+        await using var service = await bench.StartAsync(consumer => consumer.Batch(500));
+        await BuryAsync(bench.Database, "relay", Letters / 2, type: "orders.order-placed.v1");
+        await BuryAsync(bench.Database, "consumer", Letters / 2, first: Letters / 2, type: "orders.order-placed.v1");
+        await using var dashboard = await TestDashboard.StartAsync(
+            new Dictionary<string, TestDatabase> { ["orders"] = bench.Database },
+            new Dictionary<string, string?> { ["Broker:RabbitMq:Uri"] = await TestServers.RabbitMqAsync(), ["Broker:Exchange"] = bench.Exchange, ["Broker:Jobs:Storage"] = "InMemory" }, "relay,jobs,dashboard");
+        using var stop = new CancellationTokenSource();
+        var traffic = Task.Run(async () =>
+        {
+            var written = 0;
+            for (; !stop.IsCancellationRequested; written++)
+                await bench.Database.InsertAsync("orders.order-placed.v1", $"key-{written % 100}", $$"""{"number":"live-{{written}}"}""");
+            return written;
+        });
+        var jobs = dashboard.Services.GetRequiredService<LetterJobs>();
+        var clock = Stopwatch.StartNew();
+
+        var id = await jobs.RedriveAsync("orders", new DeadLetterDesk.Filter(), "the bug is mended", "ada", CancellationToken.None);
+        await Eventually.IsTrueAsync(() => Task.FromResult(jobs.Find(id)!.State is "Succeeded" or "Failed"), "the job ends", TimeSpan.FromSeconds(120));
+        var took = clock.Elapsed;
+        await stop.CancelAsync();
+        var live = await traffic;
+        Assert.That(jobs.Find(id)!.State, Is.EqualTo("Succeeded"));
+        Assert.That(took, Is.LessThan(TimeSpan.FromSeconds(60)));
+
+        await Eventually.IsTrueAsync(async () => await bench.Database.CountAsync("orders") >= Letters + live, "everything is applied", TimeSpan.FromSeconds(60 + (Letters / 500)));
+        await Eventually.EqualsAsync(() => bench.Database.CountAsync("deferred_messages"), 0, "nothing is left to try");
+        Assert.That(await bench.Database.CountAsync("orders"), Is.EqualTo(Letters + live), "each has one effect");
+        Assert.That(await bench.Database.ScalarAsync<long>("SELECT count(DISTINCT split_part(number, '#', 1)) FROM orders"), Is.EqualTo(Letters + live), "and no other");
+        TestContext.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Letters:N0} letters redriven in {took.TotalSeconds:0.0} s beside {live:N0} messages, all applied after {clock.Elapsed.TotalSeconds:0.0} s"));
+    }
+
+    [Test]
     public async Task A_job_that_is_ended_keeps_what_it_has_done_and_another_goes_on()
     {
         await using var database = await TestDatabase.CreateAsync(SqlDialect.PostgreSql);
@@ -90,10 +126,10 @@ internal sealed class LetterJobTests
         return progress;
     }
 
-    private static Task<int> BuryAsync(TestDatabase database, string side, int count, int first = 0) => database.ExecuteAsync(
+    private static Task<int> BuryAsync(TestDatabase database, string side, int count, int first = 0, string type = "tests.something.v1") => database.ExecuteAsync(
         $"""
         INSERT INTO dead_letters (side, consumer, source, message_id, original_id, type, partition_key, content_type, body, reason, attempts, sequence, partition, created_at)
-        SELECT '{side}', CASE '{side}' WHEN 'relay' THEN (-n)::text ELSE 'stock' END, 'orders', gen_random_uuid(), NULL, 'tests.something.v1', NULL, 'application/json', '\x7b7d'::bytea, 'it failed', 5, -n, 0, clock_timestamp()
+        SELECT '{side}', CASE '{side}' WHEN 'relay' THEN (-n)::text ELSE 'stock' END, 'orders', gen_random_uuid(), NULL, '{type}', NULL, 'application/json', convert_to(json_build_object('number', 'letter-' || n)::text, 'UTF8'), 'it failed', 5, -n, 0, clock_timestamp()
         FROM generate_series({first + 1}, {first + count}) AS n
         """);
 }

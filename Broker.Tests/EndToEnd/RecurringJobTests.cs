@@ -1,3 +1,4 @@
+using System.Net;
 using Broker.Dashboard;
 using Broker.Dashboard.Jobs;
 using Broker.Dashboard.Snapshots;
@@ -7,6 +8,7 @@ using Hangfire.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Newtonsoft.Json.Linq;
 using Outbox.Sql;
 
 namespace Broker.Tests.EndToEnd;
@@ -153,6 +155,49 @@ internal sealed class RecurringJobTests
 
         await Eventually.IsTrueAsync(() => Task.FromResult(connection.GetRecurringJobs().Any(j => j is { Id: "stuck", LastJobState: "Succeeded" })), "the look for what is stuck runs at once");
         Assert.That(connection.GetRecurringJobs().Select(j => j.Id), Is.EquivalentTo(new[] { "retention", "stuck", "schema", "redrive-deadlocks" }));
+    }
+
+    [TestCase("PostgreSql")]
+    [TestCase("InMemory")]
+    public async Task What_the_jobs_find_is_in_the_health_of_every_worker_and_makes_none_unready(string storage)
+    {
+        await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        await using var kept = await TestDatabase.CreateAsync(SqlDialect.PostgreSql);
+        var sources = new Dictionary<string, TestDatabase> { ["orders"] = database };
+        var configuration = new Dictionary<string, string?>(TestDashboard.Users) { ["Broker:Jobs:Storage"] = storage };
+        if (storage == "PostgreSql")
+            configuration["Broker:Jobs:ConnectionString"] = kept.ConnectionString;
+        await using var worker = await TestDashboard.StartAsync(sources, configuration, "jobs,dashboard");
+
+        var found = await FindingsBecomeAsync(worker, "some");
+        Assert.That((string?)found["status"], Is.EqualTo("Degraded"));
+        Assert.That((string?)found["reason"], Does.Contain("orders (relay): No relay is at work on this source"));
+        Assert.That((await GetAsync(worker, "/health/ready")).Code, Is.EqualTo(HttpStatusCode.OK), "another worker would find it too");
+        Assert.That((await GetAsync(worker, "/health")).Code, Is.EqualTo(HttpStatusCode.ServiceUnavailable), "a monitor tells it");
+        if (storage == "PostgreSql")
+        {
+            await using var other = await TestDashboard.StartAsync(sources, configuration, "dashboard");
+            await FindingsBecomeAsync(other, "some");
+        }
+
+        await database.ExecuteAsync($"INSERT INTO relays (owner, expires_at) VALUES ('machine/1/a', {database.Time(TimeSpan.FromHours(1))})");
+        await ActivatorUtilities.CreateInstance<StuckJob>(worker.Services).RunAsync(None);
+
+        Assert.That((string?)(await FindingsBecomeAsync(worker, "none"))["status"], Is.EqualTo("Healthy"));
+    }
+
+    private static async Task<JObject> FindingsBecomeAsync(TestDashboard worker, string state)
+    {
+        JObject part = null!;
+        await Eventually.EqualsAsync(async () => (string?)(part = (JObject)JObject.Parse((await GetAsync(worker, "/health/ready")).Text)["parts"]!["findings"]!)["state"], state, "the findings in the worker's health");
+        return part;
+    }
+
+    private static async Task<(HttpStatusCode Code, string Text)> GetAsync(TestDashboard worker, string path)
+    {
+        using var browser = worker.Browser(user: null);
+        using var answer = await browser.GetAsync(path);
+        return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
     private static Task<string> RetainAsync(TestDatabase database, JobsSettings settings) => new RetentionJob(new Sources(database), settings, TimeProvider.System, NullLogger<RetentionJob>.Instance).RunAsync(None);

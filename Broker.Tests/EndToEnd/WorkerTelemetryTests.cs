@@ -1,5 +1,8 @@
 using System.Net;
 using Broker.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
 using Newtonsoft.Json.Linq;
 using Outbox.Sql;
 
@@ -66,6 +69,45 @@ internal sealed class WorkerTelemetryTests
     }
 
     [Test]
+    public async Task A_broker_without_room_on_its_disk_degrades_the_worker_until_it_has_some()
+    {
+        var uri = await TestServers.RestrictedUserAsync(".*");
+        await using var transport = TestTransport.CreateRabbitMq(_uri);
+        await using var collector = await Collector.StartAsync(transport, TestServers.NewName("queue"), _exchange);
+        await using var worker = WorkerHttp.Start(new { RabbitMq = new { Uri = uri }, Exchange = _exchange, Sources = new { orders = WorkerProcess.Source(_database) } });
+        await _database.InsertAsync();
+        await collector.ReachAsync(1);
+        Assert.That((string?)(await worker.HealthBecomesAsync("/health/ready", "rabbitmq", "connected")).Part["status"], Is.EqualTo("Healthy"));
+
+        TestServers.Alarm(uri, isFull: true);
+        // RabbitMQ says it to who publishes.
+        await _database.InsertAsync();
+        var (code, part) = await worker.HealthBecomesAsync("/health/ready", "rabbitmq", "blocked");
+        Assert.That((code, (string?)part["status"]), Is.EqualTo((HttpStatusCode.OK, "Degraded")));
+        Assert.That((string?)part["reason"], Does.Contain("low on disk"));
+        await worker.HealthBecomesAsync("/health/ready", "source/orders", "broker blocked");
+
+        TestServers.Alarm(uri, isFull: false);
+        await worker.HealthBecomesAsync("/health/ready", "rabbitmq", "connected");
+        await collector.ReachAsync(2);
+    }
+
+    [Test]
+    public async Task A_worker_that_drains_nothing_has_no_use_for_the_broker_and_one_that_stops_says_so()
+    {
+        await using var other = await RunningRelay.StartAsync(_database, new ScriptedTransport(), "orders");
+        await Eventually.IsTrueAsync(() => Task.FromResult(other.Source.State.Beat is { Held: 1 }), "another relay drains");
+        await using var worker = await TestDashboard.StartAsync(
+            new Dictionary<string, TestDatabase> { ["orders"] = _database }, new Dictionary<string, string?> { ["Broker:RabbitMq:Uri"] = _uri, ["Broker:Exchange"] = _exchange }, "relay,dashboard");
+
+        await Eventually.EqualsAsync(async () => (await PartAsync(worker, "source/orders")).State, "stand-by", "the relay's state");
+        Assert.That(await PartAsync(worker, "rabbitmq"), Is.EqualTo(("unused", "Healthy")));
+        Assert.That(await PartAsync(worker, "process"), Is.EqualTo(("running", "Healthy")));
+        worker.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
+        Assert.That(await PartAsync(worker, "process"), Is.EqualTo(("stopping", "Unhealthy")));
+    }
+
+    [Test]
     public async Task A_configuration_that_is_refused_degrades_the_worker_until_it_is_mended()
     {
         var file = Path.Combine(TestServers.Folder, "worker.json");
@@ -114,6 +156,13 @@ internal sealed class WorkerTelemetryTests
 
         Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(ExitCodes.Misconfigured));
         Assert.That(worker.Output, Does.Contain(says));
+    }
+
+    private static async Task<(string? State, string? Status)> PartAsync(TestDashboard worker, string part)
+    {
+        var report = await worker.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync(check => check.Name == "ready");
+        var data = (IReadOnlyDictionary<string, object>)report.Entries.Single().Value.Data[part];
+        return (data["state"] as string, data["status"] as string);
     }
 
     private object Configuration(object sources) => new { RabbitMq = new { Uri = _uri }, Exchange = _exchange, Sources = sources };

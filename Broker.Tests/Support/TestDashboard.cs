@@ -61,9 +61,12 @@ internal sealed partial class TestDashboard : IAsyncDisposable
     /// <summary>A browser of somebody: it keeps cookies and follows no redirect.</summary>
     /// <param name="user">Their name; null: somebody unknown.</param>
     /// <param name="password">Their password.</param>
-    public HttpClient Browser(string? user = "ada", string password = Password)
+    public HttpClient Browser(string? user = "ada", string password = Password) => Browser(new Uri(Url), user, password);
+
+    /// <summary>A browser at any worker.</summary>
+    public static HttpClient Browser(Uri address, string? user = "ada", string password = Password)
     {
-        var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, CookieContainer = new CookieContainer() }) { BaseAddress = new Uri(Url) };
+        var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, CookieContainer = new CookieContainer() }) { BaseAddress = address };
         if (user is not null)
             client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{password}")));
         return client;

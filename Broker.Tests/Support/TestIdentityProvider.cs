@@ -16,8 +16,33 @@ internal sealed class TestIdentityProvider : IAsyncDisposable
     public const string ClientSecret = "s3cret-of-the-client";
 
     private readonly RSA _rsa = RSA.Create(2_048);
+    private readonly RSA _strange = RSA.Create(2_048);
     private readonly ConcurrentDictionary<string, (string Nonce, string Challenge)> _codes = new();
     private WebApplication _app = null!;
+
+    /// <summary>What is wrong with the tokens that it gives.</summary>
+    internal enum Flaw
+    {
+        None,
+
+        /// <summary>Another provider has given it.</summary>
+        Issuer,
+
+        /// <summary>It is for another application.</summary>
+        Audience,
+
+        /// <summary>Its signature is by a key that the provider does not publish.</summary>
+        Signature,
+
+        /// <summary>It belongs to another log-in.</summary>
+        Nonce,
+
+        /// <summary>Its time is over.</summary>
+        Expired,
+    }
+
+    /// <summary>What is wrong with the tokens from now on.</summary>
+    public Flaw TokenFlaw { get; set; }
 
     /// <summary>The roles of who logs in next.</summary>
     public IReadOnlyList<string> Roles { get; set; } = [];
@@ -40,11 +65,11 @@ internal sealed class TestIdentityProvider : IAsyncDisposable
     {
         await _app.DisposeAsync();
         _rsa.Dispose();
+        _strange.Dispose();
     }
 
     private void Map()
     {
-        var key = new RsaSecurityKey(_rsa) { KeyId = "test" };
         _app.MapGet("/.well-known/openid-configuration", http => http.Response.WriteAsJsonAsync(new Dictionary<string, object>
         {
             ["issuer"] = Url,
@@ -75,12 +100,16 @@ internal sealed class TestIdentityProvider : IAsyncDisposable
                 http.Response.StatusCode = StatusCodes.Status400BadRequest;
                 return;
             }
+            var now = TimeProvider.System.GetUtcNow().UtcDateTime;
             var token = new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
             {
-                Issuer = Url,
-                Audience = ClientId,
-                Claims = new Dictionary<string, object> { ["sub"] = "42", ["nonce"] = asked.Nonce },
-                SigningCredentials = new SigningCredentials(key, SecurityAlgorithms.RsaSha256),
+                Issuer = TokenFlaw == Flaw.Issuer ? "https://login.example.com" : Url,
+                Audience = TokenFlaw == Flaw.Audience ? "another-client" : ClientId,
+                IssuedAt = now.AddHours(-2),
+                NotBefore = now.AddHours(-2),
+                Expires = now.AddHours(TokenFlaw == Flaw.Expired ? -1 : 1),
+                Claims = new Dictionary<string, object> { ["sub"] = "42", ["nonce"] = TokenFlaw == Flaw.Nonce ? "another" : asked.Nonce },
+                SigningCredentials = new SigningCredentials(new RsaSecurityKey(TokenFlaw == Flaw.Signature ? _strange : _rsa) { KeyId = "test" }, SecurityAlgorithms.RsaSha256),
             });
             await http.Response.WriteAsJsonAsync(new { access_token = "access", token_type = "Bearer", id_token = token });
         });

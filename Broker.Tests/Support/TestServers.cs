@@ -61,6 +61,15 @@ internal static class TestServers
         return new UriBuilder(uri) { UserName = user, Password = user }.Uri.ToString();
     }
 
+    /// <summary>Tells RabbitMQ's connections of one user of <see cref="RestrictedUserAsync"/>, and nobody else's, that its disk is full, or that it has room again.</summary>
+    public static void Alarm(string uri, bool isFull)
+    {
+        var user = new Uri(uri).UserInfo.Split(':')[0];
+        var (code, output) = Start("bash", Variable("BROKER_SERVERS")!, "ctl", "eval",
+            $"[C ! {{conserve_resources, disk, {(isFull ? "true" : "false")}}} || C <- rabbit_networking:connections_local(), proplists:get_value(user, rabbit_networking:connection_info(C, [user])) =:= <<\"{user}\">>].");
+        Assert.That((code, output.Contains("conserve_resources", StringComparison.Ordinal)), Is.EqualTo((0, true)), output);
+    }
+
     /// <summary>Interpreter for a client in another language. Skips the test when it cannot import pika; on CI that is a failure.</summary>
     public static string PythonWithPika() => Python("pika", "python3-pika");
 
@@ -73,12 +82,22 @@ internal static class TestServers
         return python;
     }
 
-    /// <summary>An engine's command-line client. Skips the test when it is not on the path; on CI that is a failure.</summary>
+    /// <summary>A program that a test starts: an engine's command-line client, a tool of Prometheus. Skips the test when it is not on the path; on CI that is a failure.</summary>
     public static string Client(string program)
     {
-        if (!(Variable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program))))
+        if (!IsOnPath(program))
             Missing($"This test needs the program {program}; ./test.sh installs it.");
         return program;
+    }
+
+    /// <summary>Docker's Compose: the plugin, or the one in Python. Neither needs a daemon to read a file. Skips the test when there is none; on CI that is a failure.</summary>
+    public static (string Program, string[] Arguments) Compose()
+    {
+        if (IsOnPath("docker") && Start("docker", "compose", "version").Code == 0)
+            return ("docker", ["compose"]);
+        if (!IsOnPath("docker-compose"))
+            Missing("This test needs Docker's Compose, or Debian's docker-compose, which ./test.sh installs.");
+        return ("docker-compose", []);
     }
 
     /// <summary>The browser: Debian's, or the one that GitHub's machines have. Skips the test when there is none; on CI that is a failure.</summary>
@@ -186,6 +205,8 @@ internal static class TestServers
             Assert.Fail(message);
         Assert.Ignore(message);
     }
+
+    private static bool IsOnPath(string program) => (Variable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, program)));
 
     private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 

@@ -16,6 +16,9 @@ internal sealed partial class DeadLetterDesk(DbDataSource dataSource, SqlDialect
     /// <summary>Letters that one transaction changes.</summary>
     private const int Batch = 500;
 
+    /// <summary>Letters that are listed at once. A list may look at every letter to find its first, where the engine believes the table to be as small as it was a minute ago; a change never does.</summary>
+    private const int Listed = 5_000;
+
     private const int Tries = 10;
     private const int LongestNote = 8_000;
     private const int LongestActor = 200;
@@ -132,24 +135,33 @@ internal sealed partial class DeadLetterDesk(DbDataSource dataSource, SqlDialect
         var count = 0;
         for (var after = 0L; ;)
         {
-            var listed = await ListAsync(filter, after, Batch, cancellationToken).ConfigureAwait(false);
+            var listed = await ListAsync(filter, after, Listed, cancellationToken).ConfigureAwait(false);
             if (listed.Count == 0 || listed[0].Id > filter.UpTo)
                 return count;
-            var ids = choose(await MeantAsync(filter, listed, cancellationToken).ConfigureAwait(false)).Select(l => l.Id).ToList();
-            for (var failures = 1; ids.Count > 0; failures++)
+            after = listed[^1].Id;
+            foreach (var batch in listed.Chunk(Batch))
             {
-                try
-                {
-                    await ChangeAsync(ids, changeAsync, cancellationToken).ConfigureAwait(false);
-                    break;
-                }
-                catch (DbException exception) when (failures < Tries && SqlErrors.IsTransient(exception))
-                {
-                    // Undone as a whole.
-                }
+                var ids = choose(await MeantAsync(filter, batch, cancellationToken).ConfigureAwait(false)).Select(l => l.Id).ToList();
+                await TryChangeAsync(ids, changeAsync, cancellationToken).ConfigureAwait(false);
+                count += ids.Count;
+                Changed?.Invoke(ids.Count);
             }
-            (count, after) = (count + ids.Count, listed[^1].Id);
-            Changed?.Invoke(ids.Count);
+        }
+    }
+
+    private async Task TryChangeAsync(List<long> ids, Func<DbTransaction, IReadOnlyList<long>, CancellationToken, Task> changeAsync, CancellationToken cancellationToken)
+    {
+        for (var failures = 1; ids.Count > 0; failures++)
+        {
+            try
+            {
+                await ChangeAsync(ids, changeAsync, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+            catch (DbException exception) when (failures < Tries && SqlErrors.IsTransient(exception))
+            {
+                // Undone as a whole.
+            }
         }
     }
 

@@ -5,8 +5,8 @@ using Outbox.Sql;
 namespace Broker.Relay;
 
 /// <summary>What an outbox holds beside the rows that flow.</summary>
-/// <param name="BlockedKeys">Keys that wait for an operator.</param>
-/// <param name="DeadLetters">Dead letters, of the relay and of consumers, that wait for one.</param>
+/// <param name="BlockedKeys">Keys that wait for an operator, among the first <see cref="CountLimit"/> letters that block one.</param>
+/// <param name="DeadLetters">Dead letters, of the relay and of consumers, that wait for one, counted up to <see cref="CountLimit"/>.</param>
 /// <param name="Scheduled">Rows that are due later, counted up to <see cref="CountLimit"/>.</param>
 /// <param name="Stray">Rows in partitions that nobody reads, counted up to <see cref="CountLimit"/>.</param>
 /// <param name="Deferred">Messages that consumers of this database have deferred, counted up to <see cref="CountLimit"/>.</param>

@@ -22,7 +22,7 @@ internal static class StatusOutput
             var aside = backlog.Aside;
             table.AddRow(
                 name, engine, Output.Cell(string.Create(CultureInfo.InvariantCulture, $"{(backlog.IsEstimate ? "~" : "")}{backlog.Rows:N0}")), Output.Cell(string.Create(CultureInfo.InvariantCulture, $"{backlog.Lag.TotalSeconds:0.0} s")),
-                Rate(status.In), Rate(status.Out), Output.Cell(status.Relays.Count), Output.Cell(Counted(aside.Scheduled)), Output.Cell(Counted(aside.Deferred)), Output.Cell(aside.BlockedKeys), Output.Cell(aside.DeadLetters), Output.Cell(""));
+                Rate(status.In), Rate(status.Out), Output.Cell(status.Relays.Count), Output.Cell(Counted(aside.Scheduled)), Output.Cell(Counted(aside.Deferred)), Output.Cell(Counted(aside.BlockedKeys)), Output.Cell(Counted(aside.DeadLetters)), Output.Cell(""));
         }
         return new Rows([table, .. all.Where(s => s.Backlog is not null).SelectMany(s => Remarks(s, s.Backlog!)).Select(Output.Cell)]);
     }

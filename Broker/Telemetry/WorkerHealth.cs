@@ -12,6 +12,9 @@ namespace Broker.Telemetry;
 /// <summary>The worker's health: the process, its configuration, RabbitMQ, the storage of the jobs and each source, as they are known without asking anybody.</summary>
 internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLifetime lifetime) : IHealthCheck
 {
+    /// <summary>Findings that are told in words.</summary>
+    private const int MostFindings = 3;
+
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(OutboxHealthCheck.Of([.. Report()], ""));
 
     private IEnumerable<HealthFinding> Report()
@@ -29,6 +32,8 @@ internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLi
             yield return ReportBroker(transport.Publishing);
         if (services.GetService<JobStorageWatch>() is { } watch)
             yield return ReportJobs(watch);
+        if (services.GetService<Findings>() is { } findings)
+            yield return ReportFindings(findings.Last);
         foreach (var source in sources)
             yield return new SourceHealth(source).Report();
     }
@@ -45,6 +50,14 @@ internal sealed class WorkerHealth(IServiceProvider services, IHostApplicationLi
     private static HealthFinding ReportJobs(JobStorageWatch watch) => watch.Trouble is { } trouble
         ? new HealthFinding("jobs", "storage away", HealthStatus.Degraded, $"Jobs and the dashboard wait for the database where jobs are kept ({watch.Kind}), and it is tried again and again. Relays go on. {trouble}.")
         : new HealthFinding("jobs", "storage reached", HealthStatus.Healthy, $"The storage of the jobs ({watch.Kind}) answers.");
+
+    /// <summary>For what no relay here can know: tables that differ, a handler that fails for ever, a source that only other workers drain.</summary>
+    private static HealthFinding ReportFindings(IReadOnlyList<Finding> found) => found.Count == 0
+        ? new HealthFinding("findings", "none", HealthStatus.Healthy, "The jobs have found nothing that does not go on by itself.")
+        : new HealthFinding("findings", "some", HealthStatus.Degraded, string.Join(' ', found.Take(MostFindings).Select(f => $"{f.Source} ({f.Kind}): {f.What}")) + (found.Count > MostFindings ? $" And {found.Count - MostFindings} more." : ""))
+        {
+            Details = new Dictionary<string, object> { ["count"] = found.Count, ["since"] = found.Min(f => f.Since) },
+        };
 
     private static HealthFinding ReportBroker(TransportStanding standing) => standing.Condition switch
     {

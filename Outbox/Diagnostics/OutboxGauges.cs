@@ -15,7 +15,7 @@ internal static class OutboxGauges
         OfOutbox("outbox.backlog", "{message}", "Rows that wait in the outbox; an estimate beyond 20,000 in a partition.", o => o.Rows);
         OfOutbox("outbox.lag", "s", "How long the oldest row that could be published has been waiting.", o => o.Lag.TotalSeconds);
         OfOutbox("outbox.scheduled", "{message}", "Rows that are due later, up to 20,000.", o => o.Scheduled);
-        OfOutbox("outbox.dead_letters.waiting", "{message}", "Dead letters, of the relay and of consumers of this database, that wait for an operator.", o => o.DeadLetters);
+        OfOutbox("outbox.dead_letters.waiting", "{message}", "Dead letters, of the relay and of consumers of this database, that wait for an operator, up to 20,000.", o => o.DeadLetters);
         OfOutbox("outbox.deferred", "{message}", "Messages that consumers of this database have deferred, up to 20,000.", o => o.Deferred);
         OfOutbox("outbox.stray", "{message}", "Rows in partitions that nobody reads, up to 20,000.", o => o.Stray);
         OfSource("outbox.relay.up", "{relay}", "1 while the source's database answers this relay, else 0.", s => [new(s.IsUp ? 1 : 0, Source(s), new("engine", s.Engine))]);

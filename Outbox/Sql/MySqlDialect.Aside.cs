@@ -76,8 +76,8 @@ internal sealed partial class MySqlDialect
 
     internal override string ReadAside =>
         """
-        SELECT (SELECT count(DISTINCT partition_key) FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'blocking'),
-            (SELECT count(*) FROM dead_letters WHERE side IN ('relay', 'consumer') AND state IN ('dead', 'blocking')),
+        SELECT (SELECT count(DISTINCT partition_key) FROM (SELECT partition_key FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'blocking' LIMIT @limit) AS blocking),
+            (SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE side IN ('relay', 'consumer') AND state IN ('dead', 'blocking') LIMIT @limit) AS letters),
             (SELECT count(*) FROM (SELECT 1 FROM outbox_scheduled LIMIT @limit) AS scheduled),
             (SELECT count(*) FROM ((SELECT 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` < 0 LIMIT @limit)
                 UNION ALL (SELECT 1 FROM outbox_messages FORCE INDEX (PRIMARY) WHERE `partition` >= @partitions LIMIT @limit)) AS stray),

@@ -66,7 +66,7 @@ internal sealed partial class PostgreSqlDialect
 
     internal override object KeysParameter(IReadOnlyList<string> keys) => keys.ToArray();
 
-    internal override string HoldDeadLetters => $"UPDATE dead_letters AS d SET attempts = attempts WHERE {ChosenLetters}";
+    internal override string HoldDeadLetters => $"WITH held AS (SELECT 1 FROM dead_letters AS d WHERE {ChosenLetters} ORDER BY d.id FOR UPDATE) SELECT count(*) FROM held";
 
     internal override string RecordDeadLetterActions =>
         $"""

@@ -328,7 +328,7 @@ public abstract partial class SqlDialect
     /// seconds since the oldest of the first thousand rows could have been published, null if none can.</summary>
     internal abstract string ReadBacklog { get; }
 
-    /// <summary>What does not flow: @partitions, @limit. Columns: keys that wait for an operator, dead letters that wait for one, scheduled rows, rows in partitions that nobody reads, messages that consumers have deferred; the last three counted up to @limit.</summary>
+    /// <summary>What does not flow: @partitions, @limit. Columns: keys that wait for an operator, dead letters that wait for one, scheduled rows, rows in partitions that nobody reads, messages that consumers have deferred; each counted up to @limit, the keys among so many letters.</summary>
     internal abstract string ReadAside { get; }
 
     /// <summary>What the live relays say of what does not flow. Column: status.</summary>

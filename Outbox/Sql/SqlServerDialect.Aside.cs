@@ -91,8 +91,8 @@ internal sealed partial class SqlServerDialect
 
     internal override string ReadAside =>
         """
-        SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state = N'blocking'),
-            (SELECT COUNT_BIG(*) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state IN (N'dead', N'blocking')),
+        SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM (SELECT TOP (@limit) partition_key FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state = N'blocking') AS blocking),
+            (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state IN (N'dead', N'blocking')) AS letters),
             (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_scheduled WITH (NOLOCK)) AS scheduled),
             (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition < 0
                 UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray),

@@ -73,8 +73,8 @@ internal sealed partial class SqliteDialect
 
     internal override string ReadAside =>
         """
-        SELECT (SELECT count(DISTINCT partition_key) FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'blocking'),
-            (SELECT count(*) FROM dead_letters WHERE side IN ('relay', 'consumer') AND state IN ('dead', 'blocking')),
+        SELECT (SELECT count(DISTINCT partition_key) FROM (SELECT partition_key FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'blocking' LIMIT @limit)),
+            (SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE side IN ('relay', 'consumer') AND state IN ('dead', 'blocking') LIMIT @limit)),
             (SELECT count(*) FROM (SELECT 1 FROM outbox_scheduled LIMIT @limit)),
             (SELECT count(*) FROM (SELECT 1 FROM outbox_messages WHERE partition < 0 OR partition >= @partitions LIMIT @limit)),
             (SELECT count(*) FROM (SELECT 1 FROM deferred_messages LIMIT @limit))

@@ -15,16 +15,17 @@ internal sealed class Findings(JobStorage storage, TimeProvider time, ILogger<Fi
     private sealed record Known(IReadOnlyList<Finding> All, long Read);
 
     /// <summary>What is stuck now, from memory; the storage is asked every few seconds at most.</summary>
-    public IReadOnlyList<Finding> Current
+    public IReadOnlyList<Finding> Current => _known is { } known && time.GetElapsedTime(known.Read) < Fresh ? known.All : Refresh();
+
+    /// <summary>What was stuck when the storage was asked last. Asks nobody, for those who must not wait.</summary>
+    public IReadOnlyList<Finding> Last => _known?.All ?? [];
+
+    /// <summary>Asks the storage.</summary>
+    public IReadOnlyList<Finding> Refresh()
     {
-        get
-        {
-            if (_known is { } known && time.GetElapsedTime(known.Read) < Fresh)
-                return known.All;
-            IReadOnlyList<Finding> all = [.. Read().Values.OrderBy(f => f.Source, StringComparer.Ordinal).ThenBy(f => f.Since)];
-            _known = new Known(all, time.GetTimestamp());
-            return all;
-        }
+        IReadOnlyList<Finding> all = [.. Read().Values.OrderBy(f => f.Source, StringComparer.Ordinal).ThenBy(f => f.Since)];
+        _known = new Known(all, time.GetTimestamp());
+        return all;
     }
 
     /// <summary>Takes what a look at one source found, tells what is new as an error and what is over as an information, each once.</summary>
@@ -58,7 +59,7 @@ internal sealed class Findings(JobStorage storage, TimeProvider time, ILogger<Fi
         using var transaction = connection.CreateWriteTransaction();
         transaction.SetRangeInHash(Hash, changes);
         transaction.Commit();
-        _known = null;
+        Refresh();
     }
 
     /// <summary>Forgets the findings of sources that are gone.</summary>

@@ -9,10 +9,11 @@ namespace Broker.Dashboard.Jobs;
 /// <summary>Opens the storage of the jobs as soon as its database answers, and looks on whether it still does. Nothing that happens to it ends the worker: relays do not depend on it (G7). Thread-safe.</summary>
 /// <param name="storage">What everything waits for.</param>
 /// <param name="settings">Which storage it is.</param>
+/// <param name="findings">What the jobs have found: it is asked for together with the storage, so that whoever tells the worker's health has it at hand.</param>
 /// <param name="create">Makes it, and its tables where they are missing; connects and may wait.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Where to tell.</param>
-internal sealed class JobStorageWatch(AwaitedJobStorage storage, JobStorageSettings settings, Func<JobStorage> create, TimeProvider time, ILogger<JobStorageWatch> logger) : BackgroundService
+internal sealed class JobStorageWatch(AwaitedJobStorage storage, JobStorageSettings settings, Findings findings, Func<JobStorage> create, TimeProvider time, ILogger<JobStorageWatch> logger) : BackgroundService
 {
     /// <summary>A storage that has not answered by then is waited for while the worker runs.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2.5);
@@ -91,6 +92,7 @@ internal sealed class JobStorageWatch(AwaitedJobStorage storage, JobStorageSetti
         using (var connection = opened.GetConnection())
             connection.GetAllItemsFromSet(JobsService.Recurring);
         storage.Open(opened);
+        findings.Refresh();
         return true;
     }
 

@@ -24,7 +24,7 @@ internal static class JobStorages
         services.AddSingleton<LetterJobs>();
         services.AddSingleton<AwaitedJobStorage>();
         services.AddSingleton(provider => new JobStorageWatch(
-            provider.GetRequiredService<AwaitedJobStorage>(), settings.Storage, () => Create(settings.Storage), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<JobStorageWatch>>()));
+            provider.GetRequiredService<AwaitedJobStorage>(), settings.Storage, provider.GetRequiredService<Findings>(), () => Create(settings.Storage), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<JobStorageWatch>>()));
         services.AddHostedService(provider => provider.GetRequiredService<JobStorageWatch>());
         services.AddHangfire((provider, hangfire) => hangfire.UseSimpleAssemblyNameTypeSerializer().UseRecommendedSerializerSettings().UseStorage(provider.GetRequiredService<AwaitedJobStorage>()));
         return services;

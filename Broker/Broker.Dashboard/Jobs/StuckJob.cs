@@ -17,6 +17,10 @@ internal sealed class StuckJob(IDashboardSources sources, Findings findings, Job
     internal const string Deferred = "deferred";
 
     private const string Lag = "lag", Relay = "relay", Blocked = "blocked", Stray = "stray", Unreachable = "unreachable";
+
+    /// <summary>The kinds of what it finds.</summary>
+    internal static readonly IReadOnlyList<string> Kinds = [Lag, Relay, Blocked, Deferred, Stray, Unreachable];
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     /// <summary>Runs it on all sources.</summary>
@@ -39,7 +43,7 @@ internal sealed class StuckJob(IDashboardSources sources, Findings findings, Job
             var looked = Task.Run(() => JobLease.RunAsync(source, Name, time, async token => found = await FindAsync(source, token).ConfigureAwait(false), limit.Token), limit.Token);
             if (!await looked.WaitAsync(limit.Token).ConfigureAwait(false))
                 return $"{source.Name}: another worker looks";
-            findings.Take(source.Name, [Lag, Relay, Blocked, Deferred, Stray, Unreachable], found);
+            findings.Take(source.Name, Kinds, found);
             return $"{source.Name}: {(found.Count == 0 ? "flows" : string.Join(", ", found.Select(f => f.Kind)))}";
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is DbException or OperationCanceledException or Outbox.OutboxConfigurationException)
