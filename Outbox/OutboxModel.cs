@@ -123,6 +123,7 @@ public static class OutboxModel
         {
             entity.ToTable("transaction_coordinators").HasKey(c => c.Name).HasName("pk_transaction_coordinators");
             engine.Exact(entity.Property(c => c.Name).HasColumnName("name").HasMaxLength(TransactionId.LongestCoordinator));
+            engine.Exact(entity.Property(c => c.Origin).HasColumnName("origin").HasMaxLength(6));
             entity.Property(c => c.Incarnation).HasColumnName("incarnation");
             entity.Property(c => c.RaisedAt).HasColumnName("raised_at");
             entity.Property(c => c.RaisedBy).HasColumnName("raised_by").HasMaxLength(200);

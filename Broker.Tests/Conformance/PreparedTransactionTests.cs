@@ -92,7 +92,8 @@ internal sealed class PreparedTransactionTests
     public async Task A_commit_that_MariaDB_confirms_is_not_believed_without_its_marker()
     {
         await using var transfers = await TestTransfers.CreateAsync(Pairing);
-        var id = TransactionId.New(transfers.Name, 1, DateTime.UnixEpoch.AddYears(80));
+        var (origin, incarnation, _) = await transfers.Coordination.Store.LookAsync(CancellationToken.None);
+        var id = TransactionId.New(transfers.Name, origin, incarnation, DateTime.UnixEpoch.AddYears(80));
         var first = transfers.Coordination.Find("first")!;
         var statements = first.Dialect.Branches!;
         await using var session = await first.DataSource.OpenConnectionAsync();
@@ -114,6 +115,7 @@ internal sealed class PreparedTransactionTests
         Assert.That((await transfers.DecisionAsync(id.ToString())).Outcome, Is.EqualTo(isCommitted ? Decision.Committed : Decision.Heuristic), "what it says is what is there");
         Assert.That((await transfers.BalancesAsync()).First, Is.EqualTo(isCommitted ? TestTransfers.Balance - 10 : TestTransfers.Balance));
         TestContext.Out.WriteLine($"committed: {isCommitted}");
+        Assert.That(async () => await session.Command(statements.EndSession!).ExecuteAsync(CancellationToken.None), Throws.InstanceOf<System.Data.Common.DbException>(), "not back to the pool");
     }
 
     [Test]

@@ -211,8 +211,8 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
     [Test]
     public async Task A_decision_that_a_restore_has_lost_is_found_again_where_a_branch_has_committed()
     {
-        if (pairing.SecondPreparesNot)
-            Assert.Ignore("The decision is lost together with the work of the last resource.");
+        if (pairing.SecondPreparesNot || pairing.InEtcd)
+            Assert.Ignore("A last resource loses the decision together with its work, and etcd is no table to delete from.");
         var dies = true;
         await using var transfers = await TestTransfers.CreateAsync(pairing, configure: options => options.Reached = step => dies && step.ToString() == "before-commit:second" ? throw new Died("before-commit:second") : ValueTask.CompletedTask);
         string text;

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Microsoft.Extensions.Logging.Abstractions;
+using Outbox.Etcd;
 using Outbox.Sql;
 using Outbox.TwoPhaseCommit;
 
@@ -12,7 +13,7 @@ internal sealed class TestTransfers : IAsyncDisposable
     public const long Balance = 1_000;
 
     /// <summary>A pairing: the engines, whether the second one is the last resource, and whether it holds the decisions.</summary>
-    internal readonly record struct Pairing(SqlDialect First, SqlDialect Second, bool SecondIsLast = false, bool SecondDecides = false)
+    internal readonly record struct Pairing(SqlDialect First, SqlDialect Second, bool SecondIsLast = false, bool SecondDecides = false, bool InEtcd = false)
     {
         public bool SecondPreparesNot => SecondIsLast || Second.Branches is null;
     }
@@ -46,9 +47,8 @@ internal sealed class TestTransfers : IAsyncDisposable
     /// <param name="accounts">How many accounts each database has.</param>
     /// <param name="through">Puts something between the coordinator and a database, by the participant's name.</param>
     /// <param name="configure">Sets the options.</param>
-    /// <param name="store">Keeps the decisions elsewhere.</param>
     public static async Task<TestTransfers> CreateAsync(
-        Pairing pairing, int accounts = 1, Func<string, TestDatabase, DbDataSource>? through = null, Action<TwoPhaseCommitOptions>? configure = null, Func<string, IDecisionStore>? store = null)
+        Pairing pairing, int accounts = 1, Func<string, TestDatabase, DbDataSource>? through = null, Action<TwoPhaseCommitOptions>? configure = null)
     {
         var databases = new[] { await TestDatabase.CreateAsync(pairing.First), await TestDatabase.CreateAsync(pairing.Second) };
         foreach (var database in databases)
@@ -66,8 +66,8 @@ internal sealed class TestTransfers : IAsyncDisposable
         _ = pairing.SecondIsLast ? builder.AddLastResource("second", second) : builder.AddParticipant("second", second);
         if (pairing.SecondDecides)
             builder.DecideIn("second");
-        if (store is not null)
-            builder.DecideIn((_, coordinator) => store(coordinator));
+        if (pairing.InEtcd)
+            builder.DecideInEtcd(TestServers.Etcd());
         return new TestTransfers(name, databases, builder.Build(null!, TimeProvider.System, NullLogger.Instance));
     }
 
@@ -111,13 +111,21 @@ internal sealed class TestTransfers : IAsyncDisposable
 
     /// <summary>The decision as it is recorded: word and outcome.</summary>
     public async Task<(string? Decision, string? Outcome)> DecisionAsync(string id) =>
-        await Deciding.QueryAsync("SELECT decision, outcome FROM transaction_decisions WHERE transaction_id = @id", ("id", id)) is [var row] ? (row[0], row[1]) : (null, null);
+        TransactionId.TryParse(id, out var transaction) && await Coordination.Store.FindAsync(transaction, CancellationToken.None) is { } decision ? (decision.Word, decision.Outcome) : (null, null);
 
     /// <summary>Recovers until nothing is prepared and every decision is settled.</summary>
     public Task RecoverAsync() => Eventually.IsTrueAsync(
         async () =>
         {
-            await Recovery.RunAsync(CancellationToken.None);
+            try
+            {
+                await Recovery.RunAsync(CancellationToken.None);
+            }
+            catch (DbException exception) when (SqlErrors.IsUnavailable(exception))
+            {
+                // A connection of the pool that was cut; the next one is good.
+                return false;
+            }
             return await PreparedAsync() == 0 && (await Coordination.Store.ListUnfinishedAsync(TimeSpan.Zero, 100, CancellationToken.None)).Count == 0;
         },
         "recovery leaves nothing");
@@ -126,16 +134,32 @@ internal sealed class TestTransfers : IAsyncDisposable
     {
         await Coordinator.DisposeAsync();
         // No test may leave a branch behind, a failed one neither.
-        foreach (var participant in Direct().Where(p => p.Prepares))
-        {
-            foreach (var branch in await participant.ListPreparedAsync(Name, CancellationToken.None))
+        await Eventually.IsTrueAsync(
+            async () =>
             {
-                await using var connection = await participant.DataSource.OpenConnectionAsync();
-                await connection.Command(participant.Dialect.Branches!.Rollback(branch.Id, participant.Name)).ExecuteAsync(CancellationToken.None);
-            }
-        }
+                foreach (var participant in Direct().Where(p => p.Prepares))
+                {
+                    foreach (var branch in await participant.ListPreparedAsync(Name, CancellationToken.None))
+                        await RollBackAsync(participant, branch.Id);
+                }
+                return await PreparedAsync() == 0;
+            },
+            "no branch is left");
         foreach (var database in _databases)
             await database.DisposeAsync();
+    }
+
+    private static async Task RollBackAsync(Participant participant, TransactionId id)
+    {
+        await using var connection = await participant.DataSource.OpenConnectionAsync();
+        try
+        {
+            await connection.Command(participant.Dialect.Branches!.Rollback(id, participant.Name)).ExecuteAsync(CancellationToken.None);
+        }
+        catch (DbException exception) when (SqlErrors.IsMissingBranch(exception))
+        {
+            // Its session has not ended yet.
+        }
     }
 
     private IEnumerable<Participant> Direct() => Coordination.Participants.Select(p => new Participant(p.Name, (p.Name == "first" ? First : Second).DataSource, p.Dialect, p.IsLastResource));

@@ -99,7 +99,7 @@ internal sealed partial class TransactSqlTests
         ["FindMarker"] = ["transaction_id", "branch"],
         ["ReadClock"] = [],
         ["ReadCoordinator"] = ["name"],
-        ["InsertCoordinator"] = ["name"],
+        ["InsertCoordinator"] = ["name", "origin"],
         ["RaiseIncarnation"] = ["name", "actor", "reason"],
         ["InsertDecision"] = ["transaction_id", "coordinator", "decision", "reason", "decided_by", "branches"],
         ["FindDecision"] = ["transaction_id"],

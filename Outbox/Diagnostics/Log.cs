@@ -103,4 +103,7 @@ internal static partial class Log
 
     [LoggerMessage(1207, LogLevel.Warning, "Recovery of '{Coordinator}' failed and is tried again. {Error}")]
     public static partial void SweepFailed(ILogger logger, string coordinator, string error);
+
+    [LoggerMessage(1208, LogLevel.Warning, "Transaction {Transaction} is prepared in '{Participant}' by another coordinator of the name '{Coordinator}', whose decisions are in another database, so it is left alone. Give each service's coordinator a name of its own.")]
+    public static partial void OfAnother(ILogger logger, string transaction, string coordinator, string participant);
 }

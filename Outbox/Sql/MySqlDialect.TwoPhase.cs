@@ -29,6 +29,7 @@ internal sealed partial class MySqlDialect
 
         CREATE TABLE IF NOT EXISTS transaction_coordinators (
             name varchar(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            origin varchar(6) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
             incarnation int NOT NULL,
             raised_at datetime(6) NULL,
             raised_by varchar(200) NULL,

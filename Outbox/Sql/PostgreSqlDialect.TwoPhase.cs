@@ -29,6 +29,7 @@ internal sealed partial class PostgreSqlDialect
 
         CREATE TABLE IF NOT EXISTS transaction_coordinators (
             name character varying(16) NOT NULL,
+            origin character varying(6) NOT NULL,
             incarnation integer NOT NULL,
             raised_at timestamp with time zone,
             raised_by character varying(200),

@@ -17,11 +17,11 @@ public abstract partial class SqlDialect
     /// <summary>The database's clock.</summary>
     internal string ReadClock => $"SELECT {Clock}";
 
-    /// <summary>How often a coordinator's database has been restored: @name. Columns: incarnation, the database's clock.</summary>
-    internal string ReadCoordinator => $"SELECT incarnation, {Clock} FROM transaction_coordinators WHERE name = @name";
+    /// <summary>Which coordinator of a name this is, and how often its database has been restored: @name. Columns: origin, incarnation, the database's clock.</summary>
+    internal string ReadCoordinator => $"SELECT origin, incarnation, {Clock} FROM transaction_coordinators WHERE name = @name";
 
-    /// <summary>Makes a coordinator known: @name. Fails with "duplicate key" if it is.</summary>
-    internal string InsertCoordinator { get; } = "INSERT INTO transaction_coordinators (name, incarnation) VALUES (@name, 1)";
+    /// <summary>Makes a coordinator known: @name, @origin. Fails with "duplicate key" if it is.</summary>
+    internal string InsertCoordinator { get; } = "INSERT INTO transaction_coordinators (name, origin, incarnation) VALUES (@name, @origin, 1)";
 
     /// <summary>Raises a coordinator's incarnation: @name, @actor, @reason.</summary>
     internal string RaiseIncarnation => $"UPDATE transaction_coordinators SET incarnation = incarnation + 1, raised_at = {Clock}, raised_by = @actor, reason = @reason WHERE name = @name";

@@ -35,6 +35,7 @@ internal sealed partial class SqlServerDialect
         IF OBJECT_ID(N'transaction_coordinators', N'U') IS NULL
         CREATE TABLE transaction_coordinators (
             name nvarchar(16) COLLATE Latin1_General_100_BIN2 NOT NULL,
+            origin nvarchar(6) COLLATE Latin1_General_100_BIN2 NOT NULL,
             incarnation int NOT NULL,
             raised_at datetime2(7) NULL,
             raised_by nvarchar(200) NULL,

@@ -28,6 +28,7 @@ internal sealed partial class SqliteDialect
 
         CREATE TABLE IF NOT EXISTS transaction_coordinators (
             name TEXT NOT NULL CONSTRAINT pk_transaction_coordinators PRIMARY KEY,
+            origin TEXT NOT NULL,
             incarnation INTEGER NOT NULL,
             raised_at TEXT NULL,
             raised_by TEXT NULL,

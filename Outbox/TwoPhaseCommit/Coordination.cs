@@ -10,7 +10,7 @@ internal sealed class Coordination(string name, IReadOnlyList<Participant> parti
 
     private volatile Known? _known;
 
-    private sealed record Known(int Incarnation, DateTime Now, long At);
+    private sealed record Known(string Origin, int Incarnation, DateTime Now, long At);
 
     public string Name => name;
 
@@ -32,14 +32,14 @@ internal sealed class Coordination(string name, IReadOnlyList<Participant> parti
 
     public Participant? Find(string participant) => participants.FirstOrDefault(p => p.Name == participant);
 
-    /// <summary>The incarnation and the clock of the store, asked for now and then only: between, the process's own monotonic clock counts.</summary>
-    public async ValueTask<(int Incarnation, DateTime Now)> LookAsync(CancellationToken cancellationToken)
+    /// <summary>The origin, the incarnation and the clock of the store, asked for now and then only: between, the process's own monotonic clock counts.</summary>
+    public async ValueTask<(string Origin, int Incarnation, DateTime Now)> LookAsync(CancellationToken cancellationToken)
     {
         if (_known is { } known && time.GetElapsedTime(known.At) is var age && age < Freshness)
-            return (known.Incarnation, known.Now + age);
+            return (known.Origin, known.Incarnation, known.Now + age);
         var asked = time.GetTimestamp();
-        var (incarnation, now) = await store.LookAsync(cancellationToken).ConfigureAwait(false);
-        _known = new Known(incarnation, now, asked);
-        return (incarnation, now);
+        var (origin, incarnation, now) = await store.LookAsync(cancellationToken).ConfigureAwait(false);
+        _known = new Known(origin, incarnation, now, asked);
+        return (origin, incarnation, now);
     }
 }

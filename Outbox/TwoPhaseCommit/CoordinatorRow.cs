@@ -5,6 +5,8 @@ internal sealed class CoordinatorRow
 {
     public string Name { get; set; } = "";
 
+    public string Origin { get; set; } = "";
+
     public int Incarnation { get; set; }
 
     public DateTime? RaisedAt { get; set; }

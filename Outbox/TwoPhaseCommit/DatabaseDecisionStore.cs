@@ -12,18 +12,18 @@ internal sealed class DatabaseDecisionStore(Participant participant, string coor
 
     public string Name => $"database '{participant.Name}'";
 
-    public async Task<(int Incarnation, DateTime Now)> LookAsync(CancellationToken cancellationToken)
+    public async Task<(string Origin, int Incarnation, DateTime Now)> LookAsync(CancellationToken cancellationToken)
     {
         var connection = await OpenAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         for (; ; )
         {
-            var found = await ReadAsync(connection.Command(Dialect.ReadCoordinator).With("name", coordinator), row => (Convert.ToInt32(row.GetValue(0), CultureInfo.InvariantCulture), row.Utc(1)), cancellationToken).ConfigureAwait(false);
+            var found = await ReadAsync(connection.Command(Dialect.ReadCoordinator).With("name", coordinator), row => (row.GetString(0), Convert.ToInt32(row.GetValue(1), CultureInfo.InvariantCulture), row.Utc(2)), cancellationToken).ConfigureAwait(false);
             if (found is [var known])
                 return known;
             try
             {
-                await connection.Command(Dialect.InsertCoordinator).With("name", coordinator).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+                await connection.Command(Dialect.InsertCoordinator).With("name", coordinator).With("origin", TransactionId.NewOrigin()).ExecuteAsync(cancellationToken).ConfigureAwait(false);
             }
             catch (DbException exception) when (SqlErrors.IsDuplicateKey(exception))
             {

@@ -7,8 +7,8 @@ internal interface IDecisionStore
     /// <summary>Where that is, for people.</summary>
     string Name { get; }
 
-    /// <summary>The incarnation of the coordinator, which is made known if it is new, and the store's clock, UTC.</summary>
-    Task<(int Incarnation, DateTime Now)> LookAsync(CancellationToken cancellationToken);
+    /// <summary>The origin and the incarnation of the coordinator, which is made known if it is new, and the store's clock, UTC.</summary>
+    Task<(string Origin, int Incarnation, DateTime Now)> LookAsync(CancellationToken cancellationToken);
 
     /// <summary>Raises the incarnation, after the store was restored from a backup: what was decided after the backup is not known any more.</summary>
     Task RaiseIncarnationAsync(string actor, string reason, CancellationToken cancellationToken);

@@ -10,7 +10,7 @@ namespace Outbox.TwoPhaseCommit;
 /// Presumed abort: nothing is written before the decision, and a transaction without one is rolled back after its deadline by whoever finds a branch of it.
 /// See J. Gray and A. Reuter, "Transaction Processing", and docs/consistency.md for when to use it: its participants hold their locks until the slowest has answered.
 /// </remarks>
-public sealed class TransactionCoordinator : IAsyncDisposable
+public sealed class TransactionCoordinator : IAsyncDisposable, IDisposable
 {
     private const int MostAtOnce = 200;
     private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(100);
@@ -42,8 +42,8 @@ public sealed class TransactionCoordinator : IAsyncDisposable
         RefuseAmbient();
         if (timeout < TimeSpan.FromSeconds(1) || timeout > TimeSpan.FromHours(1))
             throw new ArgumentOutOfRangeException(nameof(timeout), timeout, "A transaction over several databases takes from a second to an hour.");
-        var (incarnation, now) = await _coordination.LookAsync(cancellationToken).ConfigureAwait(false);
-        return new CoordinatedTransaction(this, _services, TransactionId.New(_coordination.Name, incarnation, now + timeout), timeout);
+        var (origin, incarnation, now) = await _coordination.LookAsync(cancellationToken).ConfigureAwait(false);
+        return new CoordinatedTransaction(this, _services, TransactionId.New(_coordination.Name, origin, incarnation, now + timeout), timeout);
     }
 
     /// <summary>What has become of a transaction whose outcome was <see cref="TransactionOutcome.InDoubt"/>; null as long as it is not decided.</summary>
@@ -62,7 +62,11 @@ public sealed class TransactionCoordinator : IAsyncDisposable
     {
         _finished.Writer.TryComplete();
         await _finishing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        (_coordination.Store as IDisposable)?.Dispose();
     }
+
+    /// <summary>As <see cref="DisposeAsync"/>, for containers that are disposed of at once.</summary>
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     internal static void RefuseAmbient()
     {

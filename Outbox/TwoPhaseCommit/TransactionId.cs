@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 
 namespace Outbox.TwoPhaseCommit;
@@ -18,12 +20,20 @@ internal readonly partial record struct TransactionId
     /// <summary>The longest name of a participant, which is what XA takes for a branch.</summary>
     public const int LongestBranch = 64;
 
+    private const string Digits = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+    /// <summary>128 bits.</summary>
+    private const int LengthOfUnique = 25;
+
     private readonly string _text;
 
-    private TransactionId(string text, string coordinator, int incarnation, DateTime deadline) => (_text, Coordinator, Incarnation, Deadline) = (text, coordinator, incarnation, deadline);
+    private TransactionId(string text, string coordinator, string origin, int incarnation, DateTime deadline) => (_text, Coordinator, Origin, Incarnation, Deadline) = (text, coordinator, origin, incarnation, deadline);
 
     /// <summary>The coordinator's name, which all nodes of a service share.</summary>
     public string Coordinator { get; }
+
+    /// <summary>Tells the coordinator from another of the same name. A server shows the branches of all its databases, and one deployment must not finish those of another.</summary>
+    public string Origin { get; }
 
     /// <summary>How often the coordinator's database had been restored. What a database before a restore has decided is not known to the one after it.</summary>
     public int Incarnation { get; }
@@ -31,11 +41,14 @@ internal readonly partial record struct TransactionId
     /// <summary>From then on, by the clock of where decisions are kept, anyone may abort it.</summary>
     public DateTime Deadline { get; }
 
-    public static TransactionId New(string coordinator, int incarnation, DateTime deadline)
+    public static TransactionId New(string coordinator, string origin, int incarnation, DateTime deadline)
     {
         // Never before the deadline that was asked for.
         var seconds = (long)Math.Ceiling((deadline - DateTime.UnixEpoch).TotalSeconds);
-        return new TransactionId($"{Prefix}{coordinator}.{Base36(incarnation)}.{Base36(seconds)}.{Guid.CreateVersion7():N}", coordinator, incarnation, DateTime.UnixEpoch.AddSeconds(seconds));
+        Span<byte> id = stackalloc byte[16];
+        Guid.CreateVersion7().TryWriteBytes(id, bigEndian: true, out _);
+        var unique = Base36(new UInt128(BinaryPrimitives.ReadUInt64BigEndian(id), BinaryPrimitives.ReadUInt64BigEndian(id[8..]))).PadLeft(LengthOfUnique, '0');
+        return new TransactionId($"{Prefix}{coordinator}.{origin}.{Base36((UInt128)incarnation)}.{Base36((UInt128)seconds)}.{unique}", coordinator, origin, incarnation, DateTime.UnixEpoch.AddSeconds(seconds));
     }
 
     public static bool TryParse(string text, out TransactionId id)
@@ -43,7 +56,7 @@ internal readonly partial record struct TransactionId
         id = default;
         if (Format().Match(text) is not { Success: true } match)
             return false;
-        id = new TransactionId(text, match.Groups[1].Value, (int)Number(match.Groups[2].Value), DateTime.UnixEpoch.AddSeconds(Number(match.Groups[3].Value)));
+        id = new TransactionId(text, match.Groups[1].Value, match.Groups[2].Value, (int)Number(match.Groups[3].Value), DateTime.UnixEpoch.AddSeconds(Number(match.Groups[4].Value)));
         return true;
     }
 
@@ -66,19 +79,22 @@ internal readonly partial record struct TransactionId
     /// <inheritdoc/>
     public override string ToString() => _text ?? "";
 
-    private static string Base36(long number)
+    /// <summary>Draws what tells a coordinator from another of the same name.</summary>
+    public static string NewOrigin() => RandomNumberGenerator.GetString(Digits, 6);
+
+    private static string Base36(UInt128 number)
     {
-        Span<char> digits = stackalloc char[13];
+        Span<char> digits = stackalloc char[LengthOfUnique];
         var at = digits.Length;
         do
-            digits[--at] = "0123456789abcdefghijklmnopqrstuvwxyz"[(int)(number % 36)];
-        while ((number /= 36) > 0);
+            digits[--at] = Digits[(int)(number % 36u)];
+        while ((number /= 36u) > 0u);
         return digits[at..].ToString();
     }
 
     private static long Number(string base36) => base36.Aggregate(0L, (number, digit) => (number * 36) + (digit <= '9' ? digit - '0' : digit - 'a' + 10));
 
-    [GeneratedRegex(@"^obx\.([a-z0-9]+(?:-[a-z0-9]+)*)\.([0-9a-z]{1,4})\.([0-9a-z]{1,7})\.[0-9a-f]{32}$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^obx\.([a-z0-9]+(?:-[a-z0-9]+)*)\.([0-9a-z]{6})\.([0-9a-z]{1,2})\.([0-9a-z]{1,7})\.[0-9a-z]{25}\z", RegexOptions.CultureInvariant)]
     private static partial Regex Format();
 
     [GeneratedRegex(@"^[a-z0-9]+([.-][a-z0-9]+)*\z", RegexOptions.CultureInvariant)]

@@ -31,12 +31,19 @@ internal sealed class TransactionRecovery(Coordination coordination)
     public async Task<Report> RunAsync(CancellationToken cancellationToken)
     {
         // Not from memory: after a restore the old incarnation would take a lost decision for none.
-        var (incarnation, now) = await coordination.Store.LookAsync(cancellationToken).ConfigureAwait(false);
+        var (origin, incarnation, now) = await coordination.Store.LookAsync(cancellationToken).ConfigureAwait(false);
         var unreachable = new List<string>();
         var prepared = await Task.WhenAll(coordination.Participants.Where(p => p.Prepares).Select(p => ListAsync(p, unreachable, cancellationToken))).ConfigureAwait(false);
         var (finished, waiting, lost) = (0, 0, new List<TransactionId>());
         foreach (var branches in prepared.SelectMany(b => b).GroupBy(b => b.Id))
         {
+            if (branches.Key.Origin != origin)
+            {
+                // Its decision is in another database.
+                if (_told.Add(branches.Key))
+                    Log.OfAnother(coordination.Logger, branches.Key.ToString(), coordination.Name, branches.First().Participant.Name);
+                continue;
+            }
             var decision = await coordination.Store.FindAsync(branches.Key, cancellationToken).ConfigureAwait(false);
             if (decision is null && branches.Key.Incarnation != incarnation)
             {
