@@ -97,7 +97,6 @@ internal sealed partial class TransactSqlTests
         ["DeleteOldConsumers"] = ["seconds"],
         ["InsertMarker"] = ["transaction_id", "branch"],
         ["FindMarker"] = ["transaction_id", "branch"],
-        ["ReadClock"] = [],
         ["ReadCoordinator"] = ["name"],
         ["InsertCoordinator"] = ["name", "origin"],
         ["RaiseIncarnation"] = ["name", "actor", "reason"],

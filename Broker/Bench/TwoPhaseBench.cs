@@ -15,7 +15,6 @@ internal static class TwoPhaseBench
     private const string Two = "two local transactions, one after the other";
     private const string Both = "two-phase commit, both prepare";
     private const string Last = "two-phase commit, the first database last";
-    private const int Accounts = 10_000;
 
     private sealed record Settings(int Clients, int Seconds, int Rounds);
 
@@ -24,7 +23,7 @@ internal static class TwoPhaseBench
     public static Command Create()
     {
         var second = new Option<string>("--second") { Description = $"Engine of the second database, which has to prepare: {SqlDialect.PostgreSql} or {SqlDialect.MySql}. Its server is that of BROKER_TEST_POSTGRES or …_MARIADB, or of docker/servers.sh.", DefaultValueFactory = _ => SqlDialect.MySql.Name, HelpName = "engine" };
-        var clients = BenchOptions.Number("--clients", "Transactions at once.", 8);
+        var clients = BenchOptions.Number("--clients", "Transactions at once, up to 1,000.", 8);
         var seconds = BenchOptions.Number("--seconds", "Length of each run.", 5);
         var rounds = BenchOptions.Number("--rounds", "Rounds of runs; one more before them warms the servers and does not count.", 3);
         return BenchVerb.Create("two-phase", "Rate and latency of two-phase commits over two databases, beside local transactions.", [second, clients, seconds, rounds], (parsed, session) =>
@@ -37,12 +36,8 @@ internal static class TwoPhaseBench
             throw new OutboxConfigurationException($"--second '{engine}' cannot prepare a transaction. Use {SqlDialect.PostgreSql} or {SqlDialect.MySql}.");
         var first = await session.CreateDatabaseAsync();
         await using var second = await BenchDatabase.FindAsync(engine.Name);
-        foreach (var database in new[] { first, second })
-        {
-            await database.ExecuteAsync("CREATE TABLE purses (id integer NOT NULL PRIMARY KEY, balance bigint NOT NULL)");
-            foreach (var ids in Enumerable.Range(0, Accounts).Chunk(500))
-                await database.ExecuteAsync("INSERT INTO purses (id, balance) VALUES " + string.Join(", ", ids.Select(id => string.Create(CultureInfo.InvariantCulture, $"({id}, 0)"))));
-        }
+        await first.CreateBusinessTablesAsync(session.CancellationToken);
+        await second.CreateBusinessTablesAsync(session.CancellationToken);
         await using var both = first.Dialect.Branches is null ? null : CoordinatorOf("bench-both", first, second, isLast: false);
         await using var last = CoordinatorOf("bench-last", first, second, isLast: true);
         var things = new List<(string What, Func<int, Task> RunAsync)>
@@ -81,7 +76,7 @@ internal static class TwoPhaseBench
         var clients = await Task.WhenAll(Enumerable.Range(0, settings.Clients).Select(client => Task.Run(async () =>
         {
             var random = new Random(client);
-            var own = Accounts / settings.Clients;
+            var own = BenchSql.Accounts / settings.Clients;
             var times = new List<double>();
             while (TimeProvider.System.GetElapsedTime(began) < length)
             {
@@ -126,7 +121,7 @@ internal static class TwoPhaseBench
     }
 
     private static Task<int> Change(DbConnection connection, DbTransaction transaction, int id) =>
-        connection.Command("UPDATE purses SET balance = balance + 1 WHERE id = @id", transaction).With("id", id).ExecuteAsync(CancellationToken.None);
+        connection.Command(BenchSql.Of(SqlDialect.Of(connection)).UpdateAccount, transaction).With("id", id).ExecuteAsync(CancellationToken.None);
 
     private static BenchReport Report(Settings settings, string systems, IReadOnlyList<string> things, IReadOnlyList<Measured> measured)
     {

@@ -105,12 +105,24 @@ internal static class InDoubtCommand
         var sources = new Dictionary<string, DbDataSource>(StringComparer.Ordinal);
         try
         {
-            return await runAsync([.. chosen.Select(c => Coordinators.Build(c, participant => sources.TryGetValue(participant, out var known) ? known : sources[participant] = DataSourceOf(settings, participant), TimeProvider.System, NullLogger.Instance))]);
+            return await RunAsync([.. chosen.Select(c => Coordinators.Build(c, participant => sources.TryGetValue(participant, out var known) ? known : sources[participant] = DataSourceOf(settings, participant), TimeProvider.System, NullLogger.Instance))]);
         }
         finally
         {
             foreach (var source in sources.Values)
                 await source.DisposeAsync();
+        }
+
+        async Task<int> RunAsync(IReadOnlyList<Coordination> coordinations)
+        {
+            try
+            {
+                return await runAsync(coordinations);
+            }
+            catch (IOException exception)
+            {
+                throw new OutboxConfigurationException($"the decisions cannot be read: {exception.Message}", exception);
+            }
         }
     });
 

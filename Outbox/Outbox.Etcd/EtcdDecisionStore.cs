@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Google.Protobuf;
+using Grpc.Core;
 using Outbox.Etcd.Protos;
 using Outbox.TwoPhaseCommit;
 
@@ -85,7 +86,7 @@ internal sealed class EtcdDecisionStore(EtcdCluster cluster, string coordinator,
     public async Task FinishAsync(IReadOnlyList<Decision> decisions, CancellationToken cancellationToken)
     {
         // It forgets them by itself, all with one lease.
-        var lease = await cluster.CallAsync(async (invoker, options) => await new Lease.LeaseClient(invoker).LeaseGrantAsync(new LeaseGrantRequest { TTL = (long)Kept.TotalSeconds }, options).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+        var lease = await CallAsync(async (invoker, options) => await new Lease.LeaseClient(invoker).LeaseGrantAsync(new LeaseGrantRequest { TTL = (long)Kept.TotalSeconds }, options).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         foreach (var decision in decisions)
             await SetAsync(decision, decision.Expected, decision.Branches, lease.ID, cancellationToken).ConfigureAwait(false);
     }
@@ -96,7 +97,7 @@ internal sealed class EtcdDecisionStore(EtcdCluster cluster, string coordinator,
 
     public void Dispose() => cluster.Dispose();
 
-    /// <summary>Only once: the decision itself is version 1 of its key.</summary>
+    /// <summary>What all branches followed is the last word; the rest only once: the decision itself is version 1 of its key.</summary>
     private async Task SetAsync(Decision decision, string outcome, IReadOnlyList<BranchRecord> branches, long lease, CancellationToken cancellationToken)
     {
         var key = Key($"decisions/{decision.Id}");
@@ -104,7 +105,12 @@ internal sealed class EtcdDecisionStore(EtcdCluster cluster, string coordinator,
         await TransactAsync(
             new TxnRequest
             {
-                Compare = { new Compare { Key = key, Target = Compare.Types.CompareTarget.Version, Result = Compare.Types.CompareResult.Equal, Version = 1 } },
+                Compare =
+                {
+                    outcome == decision.Expected
+                        ? new Compare { Key = key, Target = Compare.Types.CompareTarget.Create, Result = Compare.Types.CompareResult.Greater, CreateRevision = 0 }
+                        : new Compare { Key = key, Target = Compare.Types.CompareTarget.Version, Result = Compare.Types.CompareResult.Equal, Version = 1 },
+                },
                 Success =
                 {
                     new RequestOp { RequestPut = new PutRequest { Key = key, Value = Bytes(new Value(decision.IsCommit, decision.Reason, decision.DecidedBy, branches, at, outcome, Now)), Lease = lease } },
@@ -130,10 +136,23 @@ internal sealed class EtcdDecisionStore(EtcdCluster cluster, string coordinator,
     }
 
     private Task<TxnResponse> TransactAsync(TxnRequest request, CancellationToken cancellationToken) =>
-        cluster.CallAsync(async (invoker, options) => await new KV.KVClient(invoker).TxnAsync(request, options).ConfigureAwait(false), cancellationToken);
+        CallAsync(async (invoker, options) => await new KV.KVClient(invoker).TxnAsync(request, options).ConfigureAwait(false), cancellationToken);
+
+    /// <summary>What etcd does not answer is an outage like any other, for those who know no etcd.</summary>
+    private async Task<T> CallAsync<T>(Func<CallInvoker, CallOptions, Task<T>> callAsync, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await cluster.CallAsync(callAsync, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RpcException exception)
+        {
+            throw new IOException($"etcd does not answer: {exception.Status.Detail}", exception);
+        }
+    }
 
     private async Task<IReadOnlyList<KeyValue>> RangeAsync(RangeRequest request, CancellationToken cancellationToken) =>
-        (await cluster.CallAsync(async (invoker, options) => await new KV.KVClient(invoker).RangeAsync(request, options).ConfigureAwait(false), cancellationToken).ConfigureAwait(false)).Kvs;
+        (await CallAsync(async (invoker, options) => await new KV.KVClient(invoker).RangeAsync(request, options).ConfigureAwait(false), cancellationToken).ConfigureAwait(false)).Kvs;
 
     // Up to, and without, the next prefix: '0' follows '/'.
     private Task<IReadOnlyList<KeyValue>> ListAsync(string from, int limit, CancellationToken cancellationToken) =>

@@ -14,9 +14,6 @@ public abstract partial class SqlDialect
     /// <summary>Whether a branch has committed: @transaction_id, @branch.</summary>
     internal string FindMarker { get; } = "SELECT 1 FROM transaction_markers WHERE transaction_id = @transaction_id AND branch = @branch";
 
-    /// <summary>The database's clock.</summary>
-    internal string ReadClock => $"SELECT {Clock}";
-
     /// <summary>Which coordinator of a name this is, and how often its database has been restored: @name. Columns: origin, incarnation, the database's clock.</summary>
     internal string ReadCoordinator => $"SELECT origin, incarnation, {Clock} FROM transaction_coordinators WHERE name = @name";
 
@@ -46,7 +43,7 @@ public abstract partial class SqlDialect
     internal string ListHeuristic => FirstRows($"{DecisionColumns} FROM transaction_decisions WHERE coordinator = @coordinator AND outcome = 'heuristic' ORDER BY decided_at DESC");
 
     /// <summary>Records that all branches followed a decision: @transaction_id.</summary>
-    internal string FinishDecision => $"UPDATE transaction_decisions SET outcome = CASE decision WHEN 'commit' THEN 'committed' ELSE 'rolled-back' END, finished_at = {Clock} WHERE transaction_id = @transaction_id AND outcome IS NULL";
+    internal string FinishDecision => $"UPDATE transaction_decisions SET outcome = CASE decision WHEN 'commit' THEN 'committed' ELSE 'rolled-back' END, finished_at = {Clock} WHERE transaction_id = @transaction_id AND (outcome IS NULL OR outcome = 'heuristic')";
 
     /// <summary>Records what became of the branches: @transaction_id, @outcome, @branches.</summary>
     internal string RecordOutcome => $"UPDATE transaction_decisions SET outcome = @outcome, branches = @branches, finished_at = {Clock} WHERE transaction_id = @transaction_id AND outcome IS NULL";

@@ -14,10 +14,14 @@ internal sealed class TransactionRecovery(Coordination coordination)
 {
     private const int MostAtOnce = 500;
 
+    /// <summary>For one question to one participant. Who does not answer is left for the next look, so that the others are finished all the same (G7).</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
     /// <summary>A decision is left to its own coordinator for so long.</summary>
     internal static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
 
     private readonly HashSet<TransactionId> _told = [];
+    private readonly Dictionary<TransactionId, IReadOnlyList<BranchRecord>> _waiting = [];
 
     /// <summary>What a look has found.</summary>
     /// <param name="Finished">Branches that were finished.</param>
@@ -34,7 +38,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
         var (origin, incarnation, now) = await coordination.Store.LookAsync(cancellationToken).ConfigureAwait(false);
         var unreachable = new List<string>();
         var prepared = await Task.WhenAll(coordination.Participants.Where(p => p.Prepares).Select(p => ListAsync(p, unreachable, cancellationToken))).ConfigureAwait(false);
-        var (finished, waiting, lost) = (0, 0, new List<TransactionId>());
+        var (waiting, lost, decided) = (0, new List<TransactionId>(), new List<(PreparedBranch Branch, Decision Decision)>());
         foreach (var branches in prepared.SelectMany(b => b).GroupBy(b => b.Id))
         {
             if (branches.Key.Origin != origin)
@@ -60,8 +64,10 @@ internal sealed class TransactionRecovery(Coordination coordination)
             if (decision is null && now < branches.Key.Deadline)
             {
                 waiting += branches.Count();
+                _waiting[branches.Key] = [.. branches.Select(b => new BranchRecord(b.Participant.Name, BranchRecord.Yes))];
                 continue;
             }
+            _waiting.Remove(branches.Key);
             decision ??= await coordination.Store.DecideAsync(
                 new Decision(branches.Key, IsCommit: false, "its deadline had passed without a decision", coordination.Self, [.. branches.Select(b => new BranchRecord(b.Participant.Name, BranchRecord.Yes))]), cancellationToken).ConfigureAwait(false);
             if (decision.DecidedAt != default && now - decision.DecidedAt < Grace && now < branches.Key.Deadline)
@@ -69,10 +75,25 @@ internal sealed class TransactionRecovery(Coordination coordination)
                 waiting += branches.Count();
                 continue;
             }
-            foreach (var branch in branches)
-                finished += await FinishAsync(branch, decision, unreachable, cancellationToken).ConfigureAwait(false) ? 1 : 0;
+            decided.AddRange(branches.Select(branch => (branch, decision)));
         }
+        // Seen to wait, and gone without a decision: its coordinator has rolled it back, or a person has finished it by hand. It is decided now, so that its markers are looked at.
+        foreach (var (id, branches) in _waiting.Where(w => w.Key.Deadline <= now).ToList())
+        {
+            await coordination.Store.DecideAsync(new Decision(id, IsCommit: false, "its deadline had passed without a decision", coordination.Self, branches), cancellationToken).ConfigureAwait(false);
+            _waiting.Remove(id);
+        }
+        var finished = (await Task.WhenAll(decided.GroupBy(d => d.Branch.Participant).Select(async own =>
+        {
+            var count = 0;
+            foreach (var (branch, decision) in own)
+                count += await FinishAsync(branch, decision, unreachable, cancellationToken).ConfigureAwait(false) ? 1 : 0;
+            return count;
+        })).ConfigureAwait(false)).Sum();
         var settled = 0;
+        // A branch that was lost has come to light again: MariaDB brings one back with a restart.
+        foreach (var (_, decision) in decided.Where(d => d.Decision.Outcome == Decision.Heuristic))
+            settled += await SettleAsync(decision, unreachable, cancellationToken).ConfigureAwait(false) ? 1 : 0;
         foreach (var decision in await coordination.Store.ListUnfinishedAsync(Grace, MostAtOnce, cancellationToken).ConfigureAwait(false))
             settled += await SettleAsync(decision, unreachable, cancellationToken).ConfigureAwait(false) ? 1 : 0;
         return new Report(finished, settled, waiting, lost, [.. unreachable.Distinct()]);
@@ -91,11 +112,14 @@ internal sealed class TransactionRecovery(Coordination coordination)
     internal async Task<bool> FinishAsync(PreparedBranch branch, Decision decision, List<string> unreachable, CancellationToken cancellationToken)
     {
         var (participant, statements) = (branch.Participant, branch.Participant.Dialect.Branches!);
+        if (Contains(unreachable, participant))
+            return false;
         try
         {
-            var connection = await participant.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+            using var limit = Limit(cancellationToken);
+            var connection = await participant.DataSource.OpenConnectionAsync(limit.Token).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
-            await connection.Command(decision.IsCommit ? statements.Commit(branch.Id, participant.Name) : statements.Rollback(branch.Id, participant.Name)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            await connection.Command(decision.IsCommit ? statements.Commit(branch.Id, participant.Name) : statements.Rollback(branch.Id, participant.Name)).ExecuteAsync(limit.Token).ConfigureAwait(false);
             Log.BranchRecovered(coordination.Logger, coordination.Name, branch.Id.ToString(), participant.Name, decision.Word);
             return true;
         }
@@ -104,9 +128,9 @@ internal sealed class TransactionRecovery(Coordination coordination)
             // Finished at this moment, or bound to a session that lives: the next look tells.
             return false;
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && (SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception)))
+        catch (Exception exception) when (IsSilence(exception, cancellationToken))
         {
-            unreachable.Add(participant.Name);
+            Add(unreachable, participant);
             Log.BranchLeft(coordination.Logger, participant.Name, branch.Id.ToString(), decision.Word, SqlErrors.TextOf(exception));
             return false;
         }
@@ -142,23 +166,24 @@ internal sealed class TransactionRecovery(Coordination coordination)
     /// <summary>The marker tells; without one, whether the branch still waits. And the marker once more, which may have come between.</summary>
     private async Task<string?> StateAsync(Participant participant, TransactionId id, List<string> unreachable, CancellationToken cancellationToken)
     {
-        if (unreachable.Contains(participant.Name))
+        if (Contains(unreachable, participant))
             return null;
         try
         {
-            var connection = await participant.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+            using var limit = Limit(cancellationToken);
+            var connection = await participant.DataSource.OpenConnectionAsync(limit.Token).ConfigureAwait(false);
             await using var _ = connection.ConfigureAwait(false);
-            if (await participant.HasMarkerAsync(connection, id, cancellationToken).ConfigureAwait(false))
+            if (await participant.HasMarkerAsync(connection, id, limit.Token).ConfigureAwait(false))
                 return Decision.Committed;
             if (!participant.Prepares)
                 return Decision.RolledBack;
-            if ((await participant.ListPreparedAsync(connection, coordination.Name, cancellationToken).ConfigureAwait(false)).Any(b => b.Id == id))
+            if ((await participant.ListPreparedAsync(connection, coordination.Name, limit.Token).ConfigureAwait(false)).Any(b => b.Id == id))
                 return Prepared;
-            return await participant.HasMarkerAsync(connection, id, cancellationToken).ConfigureAwait(false) ? Decision.Committed : Decision.RolledBack;
+            return await participant.HasMarkerAsync(connection, id, limit.Token).ConfigureAwait(false) ? Decision.Committed : Decision.RolledBack;
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && (SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception)))
+        catch (Exception exception) when (IsSilence(exception, cancellationToken))
         {
-            unreachable.Add(participant.Name);
+            Add(unreachable, participant);
             return null;
         }
     }
@@ -176,15 +201,36 @@ internal sealed class TransactionRecovery(Coordination coordination)
     {
         try
         {
-            return await participant.ListPreparedAsync(coordination.Name, cancellationToken).ConfigureAwait(false);
+            using var limit = Limit(cancellationToken);
+            return await participant.ListPreparedAsync(coordination.Name, limit.Token).ConfigureAwait(false);
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && (SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception)))
+        catch (Exception exception) when (IsSilence(exception, cancellationToken))
         {
-            // G7: the others are finished all the same.
-            lock (unreachable)
-                unreachable.Add(participant.Name);
+            Add(unreachable, participant);
             Log.RecoveryFailed(coordination.Logger, coordination.Name, participant.Name, SqlErrors.TextOf(exception));
             return [];
         }
+    }
+
+    private static bool IsSilence(Exception exception, CancellationToken cancellationToken) =>
+        !cancellationToken.IsCancellationRequested && (exception is OperationCanceledException || SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception));
+
+    private static CancellationTokenSource Limit(CancellationToken cancellationToken)
+    {
+        var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Patience);
+        return limit;
+    }
+
+    private static bool Contains(List<string> unreachable, Participant participant)
+    {
+        lock (unreachable)
+            return unreachable.Contains(participant.Name);
+    }
+
+    private static void Add(List<string> unreachable, Participant participant)
+    {
+        lock (unreachable)
+            unreachable.Add(participant.Name);
     }
 }
