@@ -74,7 +74,7 @@ internal sealed class PreparedTransactionTests
         var branch = (await first.ListPreparedAsync(transfers.Name, CancellationToken.None)).Single(b => b.Id == id);
         var decision = await transfers.Coordination.Store.FindAsync(id, CancellationToken.None);
 
-        var finished = await transfers.Recovery.FinishAsync(branch, decision!, [], CancellationToken.None);
+        var finished = await transfers.Recovery.FinishAsync(branch, decision!, new System.Collections.Concurrent.ConcurrentDictionary<string, string>(), CancellationToken.None);
 
         Assert.That(finished, Is.False, "the session that prepared it lives");
         await Eventually.IsTrueAsync(async () => (await transfers.Coordination.Store.LookAsync(CancellationToken.None)).Now > id.Deadline, "it is past its deadline");

@@ -84,6 +84,17 @@ internal sealed class SeveralDatabasesTests
     }
 
     [Test]
+    public async Task A_database_without_the_tables_is_named_with_what_to_type()
+    {
+        await using var empty = await TestDatabase.CreateAsync(SqlDialect.PostgreSql, withTables: false);
+        await using var coordinator = new TransactionCoordinator(
+            new TwoPhaseCommitBuilder("without-tables").AddParticipant("wallet", _wallet.DataSource).AddParticipant("ledger", empty.DataSource).Build(null!, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance), services: null);
+        await using var transaction = await coordinator.BeginAsync(TimeSpan.FromSeconds(60));
+
+        Assert.That(async () => await transaction.EnlistAsync("ledger"), Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("'ledger'").And.Message.Contains("broker schema --database PostgreSql"));
+    }
+
+    [Test]
     public async Task A_participant_that_is_not_there_is_named_with_those_that_are()
     {
         await using var transaction = await _host.Services.GetRequiredService<TransactionCoordinator>().BeginAsync(TimeSpan.FromSeconds(60));

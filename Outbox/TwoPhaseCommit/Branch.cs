@@ -38,6 +38,11 @@ internal abstract class Branch(Participant participant, TransactionId id, DbConn
             await connection.Command(participant.Dialect.InsertMarker, branch.Transaction).With("transaction_id", id.ToString()).With("branch", participant.Name).ExecuteAsync(cancellationToken).ConfigureAwait(false);
             return branch;
         }
+        catch (DbException exception) when (SqlErrors.IsMissingTable(exception))
+        {
+            await branch.AbandonAsync().ConfigureAwait(false);
+            throw participant.TablesMissing(exception);
+        }
         catch
         {
             await branch.AbandonAsync().ConfigureAwait(false);

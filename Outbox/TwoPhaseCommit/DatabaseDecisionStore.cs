@@ -18,7 +18,7 @@ internal sealed class DatabaseDecisionStore(Participant participant, string coor
         await using var _ = connection.ConfigureAwait(false);
         for (; ; )
         {
-            var found = await ReadAsync(connection.Command(Dialect.ReadCoordinator).With("name", coordinator), row => (row.GetString(0), Convert.ToInt32(row.GetValue(1), CultureInfo.InvariantCulture), row.Utc(2)), cancellationToken).ConfigureAwait(false);
+            var found = await ReadCoordinatorAsync(connection, cancellationToken).ConfigureAwait(false);
             if (found is [var known])
                 return known;
             try
@@ -111,6 +111,18 @@ internal sealed class DatabaseDecisionStore(Participant participant, string coor
     }
 
     public Task ForgetAsync(TimeSpan age, CancellationToken cancellationToken) => new GradualDelete(time).RunAsync(participant.DataSource, Dialect.DeleteOldDecisions, age, bind: null, cancellationToken);
+
+    private async Task<IReadOnlyList<(string Origin, int Incarnation, DateTime Now)>> ReadCoordinatorAsync(DbConnection connection, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ReadAsync(connection.Command(Dialect.ReadCoordinator).With("name", coordinator), row => (row.GetString(0), Convert.ToInt32(row.GetValue(1), CultureInfo.InvariantCulture), row.Utc(2)), cancellationToken).ConfigureAwait(false);
+        }
+        catch (DbException exception) when (SqlErrors.IsMissingTable(exception))
+        {
+            throw participant.TablesMissing(exception);
+        }
+    }
 
     private async Task<Decision?> FindAsync(DbConnection connection, TransactionId id, CancellationToken cancellationToken) =>
         await ReadAsync(connection.Command(Dialect.FindDecision).With("transaction_id", id.ToString()), Read, cancellationToken).ConfigureAwait(false) is [var found] ? found : null;

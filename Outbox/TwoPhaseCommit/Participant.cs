@@ -19,6 +19,10 @@ internal sealed class Participant(string name, DbDataSource dataSource, SqlDiale
     /// <summary>Whether branches of it can wait for a decision.</summary>
     public bool Prepares => !isLastResource;
 
+    /// <summary>What to say when the tables are not there.</summary>
+    public OutboxConfigurationException TablesMissing(DbException exception) => new(
+        $"Participant '{name}': its database lacks a table ({SqlErrors.TextOf(exception)}). Create the outbox's tables there: 'broker schema --database {dialect}' prints the script; or add model.UseOutbox() and a migration.", exception);
+
     /// <summary>The branches of a coordinator that are prepared here.</summary>
     public async Task<IReadOnlyList<PreparedBranch>> ListPreparedAsync(string coordinator, CancellationToken cancellationToken)
     {

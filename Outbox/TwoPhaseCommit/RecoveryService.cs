@@ -18,6 +18,7 @@ internal sealed class RecoveryService(Coordination coordination) : BackgroundSer
         // One node is enough. A second does no harm: the decision, and the branches themselves, take each step once.
         var leases = coordination.Store is DatabaseDecisionStore ? new DatabaseLeases(coordination.DecisionDatabase.DataSource, coordination.DecisionDatabase.Dialect, coordination.Time) : null;
         Lease? lease = null;
+        var said = "";
         var forgotten = coordination.Time.GetTimestamp();
         try
         {
@@ -33,6 +34,7 @@ internal sealed class RecoveryService(Coordination coordination) : BackgroundSer
                     lease ??= leases is null ? null : await leases.TryAcquireAsync($"two-phase/{coordination.Name}", coordination.Self, LeaseDuration, stoppingToken).ConfigureAwait(false);
                     if (leases is null || lease is not null)
                         await recovery.RunAsync(stoppingToken).ConfigureAwait(false);
+                    said = "";
                     if (coordination.Time.GetElapsedTime(forgotten) > ForgetEvery && (leases is null || lease is not null))
                     {
                         forgotten = coordination.Time.GetTimestamp();
@@ -41,7 +43,9 @@ internal sealed class RecoveryService(Coordination coordination) : BackgroundSer
                 }
                 catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
                 {
-                    Log.SweepFailed(coordination.Logger, coordination.Name, SqlErrors.TextOf(exception));
+                    // Once, not with every look.
+                    if (SqlErrors.TextOf(exception) is var text && text != said)
+                        Log.SweepFailed(coordination.Logger, coordination.Name, said = text);
                 }
                 await Task.Delay(coordination.Options.RecoveryInterval, coordination.Time, stoppingToken).ConfigureAwait(false);
             }

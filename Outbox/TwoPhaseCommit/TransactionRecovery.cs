@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Data.Common;
 using Outbox.Diagnostics;
 using Outbox.Sql;
@@ -21,6 +22,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
     internal static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
 
     private readonly HashSet<TransactionId> _told = [];
+    private readonly HashSet<string> _silent = [];
     private readonly Dictionary<TransactionId, IReadOnlyList<BranchRecord>> _waiting = [];
 
     /// <summary>What a look has found.</summary>
@@ -36,7 +38,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
     {
         // Not from memory: after a restore the old incarnation would take a lost decision for none.
         var (origin, incarnation, now) = await coordination.Store.LookAsync(cancellationToken).ConfigureAwait(false);
-        var unreachable = new List<string>();
+        var unreachable = new ConcurrentDictionary<string, string>(StringComparer.Ordinal);
         var prepared = await Task.WhenAll(coordination.Participants.Where(p => p.Prepares).Select(p => ListAsync(p, unreachable, cancellationToken))).ConfigureAwait(false);
         var (waiting, lost, decided) = (0, new List<TransactionId>(), new List<(PreparedBranch Branch, Decision Decision)>());
         foreach (var branches in prepared.SelectMany(b => b).GroupBy(b => b.Id))
@@ -96,7 +98,8 @@ internal sealed class TransactionRecovery(Coordination coordination)
             settled += await SettleAsync(decision, unreachable, cancellationToken).ConfigureAwait(false) ? 1 : 0;
         foreach (var decision in await coordination.Store.ListUnfinishedAsync(Grace, MostAtOnce, cancellationToken).ConfigureAwait(false))
             settled += await SettleAsync(decision, unreachable, cancellationToken).ConfigureAwait(false) ? 1 : 0;
-        return new Report(finished, settled, waiting, lost, [.. unreachable.Distinct()]);
+        TellSilent(unreachable);
+        return new Report(finished, settled, waiting, lost, [.. unreachable.Keys]);
     }
 
     /// <summary>What is known of each branch of a transaction now: <see cref="Decision.Committed"/>, <see cref="Decision.RolledBack"/>, "prepared", or null if its participant does not answer.</summary>
@@ -104,15 +107,15 @@ internal sealed class TransactionRecovery(Coordination coordination)
     {
         var found = new List<(string, string?)>();
         foreach (var name in names)
-            found.Add((name, coordination.Find(name) is { } participant ? await StateAsync(participant, id, [], cancellationToken).ConfigureAwait(false) : null));
+            found.Add((name, coordination.Find(name) is { } participant ? await StateAsync(participant, id, new ConcurrentDictionary<string, string>(), cancellationToken).ConfigureAwait(false) : null));
         return found;
     }
 
     /// <summary>Finishes a prepared branch as it was decided. False if that has to be tried again.</summary>
-    internal async Task<bool> FinishAsync(PreparedBranch branch, Decision decision, List<string> unreachable, CancellationToken cancellationToken)
+    internal async Task<bool> FinishAsync(PreparedBranch branch, Decision decision, ConcurrentDictionary<string, string> unreachable, CancellationToken cancellationToken)
     {
         var (participant, statements) = (branch.Participant, branch.Participant.Dialect.Branches!);
-        if (Contains(unreachable, participant))
+        if (unreachable.ContainsKey(participant.Name))
             return false;
         try
         {
@@ -130,14 +133,13 @@ internal sealed class TransactionRecovery(Coordination coordination)
         }
         catch (Exception exception) when (IsSilence(exception, cancellationToken))
         {
-            Add(unreachable, participant);
-            Log.BranchLeft(coordination.Logger, participant.Name, branch.Id.ToString(), decision.Word, SqlErrors.TextOf(exception));
+            unreachable.TryAdd(participant.Name, SqlErrors.TextOf(exception));
             return false;
         }
     }
 
     /// <summary>Finds out whether all branches of a decided transaction have followed. False as long as one has not, or cannot be asked.</summary>
-    private async Task<bool> SettleAsync(Decision decision, List<string> unreachable, CancellationToken cancellationToken)
+    private async Task<bool> SettleAsync(Decision decision, ConcurrentDictionary<string, string> unreachable, CancellationToken cancellationToken)
     {
         // Who is missing in the list of one that was not to commit may have been finished by hand all the same.
         var names = decision.Branches.Select(b => b.Name).Union(decision.IsCommit ? [] : coordination.Participants.Select(p => p.Name)).ToList();
@@ -164,9 +166,9 @@ internal sealed class TransactionRecovery(Coordination coordination)
     internal const string Prepared = "prepared";
 
     /// <summary>The marker tells; without one, whether the branch still waits. And the marker once more, which may have come between.</summary>
-    private async Task<string?> StateAsync(Participant participant, TransactionId id, List<string> unreachable, CancellationToken cancellationToken)
+    private async Task<string?> StateAsync(Participant participant, TransactionId id, ConcurrentDictionary<string, string> unreachable, CancellationToken cancellationToken)
     {
-        if (Contains(unreachable, participant))
+        if (unreachable.ContainsKey(participant.Name))
             return null;
         try
         {
@@ -183,7 +185,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
         }
         catch (Exception exception) when (IsSilence(exception, cancellationToken))
         {
-            Add(unreachable, participant);
+            unreachable.TryAdd(participant.Name, SqlErrors.TextOf(exception));
             return null;
         }
     }
@@ -197,7 +199,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
         return await coordination.Store.DecideAsync(new Decision(id, IsCommit: true, $"the decision was lost by a restore, but '{committed}' had committed", coordination.Self, records), cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<IReadOnlyList<PreparedBranch>> ListAsync(Participant participant, List<string> unreachable, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<PreparedBranch>> ListAsync(Participant participant, ConcurrentDictionary<string, string> unreachable, CancellationToken cancellationToken)
     {
         try
         {
@@ -206,8 +208,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
         }
         catch (Exception exception) when (IsSilence(exception, cancellationToken))
         {
-            Add(unreachable, participant);
-            Log.RecoveryFailed(coordination.Logger, coordination.Name, participant.Name, SqlErrors.TextOf(exception));
+            unreachable.TryAdd(participant.Name, SqlErrors.TextOf(exception));
             return [];
         }
     }
@@ -222,15 +223,11 @@ internal sealed class TransactionRecovery(Coordination coordination)
         return limit;
     }
 
-    private static bool Contains(List<string> unreachable, Participant participant)
+    /// <summary>Says it once, not with every look.</summary>
+    private void TellSilent(ConcurrentDictionary<string, string> unreachable)
     {
-        lock (unreachable)
-            return unreachable.Contains(participant.Name);
-    }
-
-    private static void Add(List<string> unreachable, Participant participant)
-    {
-        lock (unreachable)
-            unreachable.Add(participant.Name);
+        _silent.IntersectWith(unreachable.Keys);
+        foreach (var (participant, error) in unreachable.Where(u => _silent.Add(u.Key)))
+            Log.RecoveryFailed(coordination.Logger, coordination.Name, participant, error);
     }
 }
