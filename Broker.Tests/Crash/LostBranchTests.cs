@@ -26,13 +26,11 @@ internal sealed class LostBranchTests
         var (origin, incarnation, now) = await coordination.Store.LookAsync(CancellationToken.None);
         var id = TransactionId.New(coordination.Name, origin, incarnation, now);
         var statements = SqlDialect.MySql.Branches!;
-        await using (var session = await wallet.OpenConnectionAsync())
-        {
-            foreach (var sql in new[] { statements.Begin(id, "wallet"), "UPDATE accounts SET balance = balance - 10", $"INSERT INTO transaction_markers (transaction_id, branch) VALUES ('{id}', 'wallet')", statements.End(id, "wallet"), statements.Prepare(id, "wallet") })
-                await session.Command(sql).ExecuteAsync(CancellationToken.None);
-            await coordination.Store.DecideAsync(new Decision(id, IsCommit: true, null, "a service", [new BranchRecord("wallet", BranchRecord.Yes)]), CancellationToken.None);
-            await session.ResetConnectionAsync();
-        }
+        await using var session = await wallet.OpenConnectionAsync();
+        foreach (var sql in new[] { statements.Begin(id, "wallet"), "UPDATE accounts SET balance = balance - 10", $"INSERT INTO transaction_markers (transaction_id, branch) VALUES ('{id}', 'wallet')", statements.End(id, "wallet"), statements.Prepare(id, "wallet") })
+            await session.Command(sql).ExecuteAsync(CancellationToken.None);
+        await coordination.Store.DecideAsync(new Decision(id, IsCommit: true, null, "a service", [new BranchRecord("wallet", BranchRecord.Yes)]), CancellationToken.None);
+        await session.ResetConnectionAsync();
         var recovery = new TransactionRecovery(coordination);
 
         await SettlesAsync(recovery, coordination, id, Decision.Heuristic);

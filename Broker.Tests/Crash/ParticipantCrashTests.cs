@@ -9,7 +9,7 @@ namespace Broker.Tests.Crash;
 /// <summary>The server of a participant, killed at every step of a transaction and started again.</summary>
 internal sealed class ParticipantCrashTests
 {
-    private static readonly string[] Steps = ["after-enlist:second", "before-prepare:second", "after-prepare:second", "before-decision", "after-decision", "before-commit:second", "after-commit:second"];
+    private static readonly string[] Steps = ["before-prepare:second", "after-prepare:second", "before-decision", "after-decision", "before-commit:second", "after-commit:second"];
 
     [Test, Category("Alone")]
     public async Task Whatever_step_its_server_dies_at_both_end_on_the_side_of_the_decision([Values] bool decides)

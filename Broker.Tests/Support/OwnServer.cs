@@ -27,7 +27,12 @@ internal sealed class OwnServer : IDisposable
     public void Start() => Run("start");
 
     /// <summary>As a crash would.</summary>
-    public void Kill() => Run("kill");
+    public void Kill()
+    {
+        Run("kill");
+        // A dead process that its parent has not yet been told of looks alive to PostgreSQL, which would refuse to start for as long.
+        File.Delete(Path.Combine(_folder, _name, "data", "postmaster.pid"));
+    }
 
     public void Dispose()
     {

@@ -42,11 +42,14 @@ internal sealed class Banks : IAsyncDisposable
         await using (var server = new MySqlDataSource(mySql))
             await ExecuteAsync(server, $"CREATE DATABASE IF NOT EXISTS {database}", cancellationToken);
         var banks = new Banks(postgreSql, mySql, database);
-        foreach (var (source, engine, ignore) in new (DbDataSource, string, string)[] { (banks.Ledger, "PostgreSql", "ON CONFLICT DO NOTHING"), (banks.Wallet, "MySql", "ON DUPLICATE KEY UPDATE id = id") })
+        foreach (var (source, engine, schema) in new (DbDataSource, string, string)[] { (banks.Ledger, "PostgreSql", "current_schema()"), (banks.Wallet, "MySql", "database()") })
         {
+            // Only once: what is left prepared holds locks on the tables, and the script would wait for them.
+            if (await ScalarAsync(source, $"SELECT count(*) FROM information_schema.tables WHERE table_schema = {schema} AND table_name = 'accounts'", cancellationToken) > 0)
+                continue;
             await ExecuteAsync(source, await ScriptAsync(engine, cancellationToken), cancellationToken);
-            await ExecuteAsync(source, "CREATE TABLE IF NOT EXISTS accounts (id int NOT NULL PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0))", cancellationToken);
-            await ExecuteAsync(source, $"INSERT INTO accounts (id, balance) VALUES (1, 1000) {ignore}", cancellationToken);
+            await ExecuteAsync(source, "CREATE TABLE accounts (id int NOT NULL PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0))", cancellationToken);
+            await ExecuteAsync(source, "INSERT INTO accounts (id, balance) VALUES (1, 1000)", cancellationToken);
         }
         return banks;
     }
