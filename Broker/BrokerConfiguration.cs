@@ -44,12 +44,13 @@ internal static partial class BrokerConfiguration
     public static BrokerSettings Read(IConfiguration configuration, bool needsRabbitMq = true)
     {
         var broker = configuration.GetSection("Broker");
-        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell", "Roles", "Http", "Dashboard", "Jobs", "Telemetry");
+        RefuseUnknown(broker, "RabbitMq", "Sources", "Relay", "Exchange", "Doorbell", "Roles", "Http", "Dashboard", "Jobs", "Telemetry", "Coordinators");
         var sources = ReadSources(broker);
         return new BrokerSettings
         {
             RabbitMq = needsRabbitMq ? ReadRabbitMq(broker.GetSection("RabbitMq")) : null,
             Sources = sources,
+            Coordinators = Coordinators.Read(broker.GetSection("Coordinators"), sources),
             Relay = ReadRelay("all", broker.GetSection("Relay")),
             RabbitMqText = TextOf(broker.GetSection("RabbitMq")),
         };

@@ -13,6 +13,9 @@ internal sealed class BrokerSettings
     /// <summary>The databases whose outboxes are relayed.</summary>
     public required IReadOnlyList<SourceSettings> Sources { get; init; }
 
+    /// <summary>The coordinators of transactions over several of the sources.</summary>
+    public IReadOnlyList<CoordinatorSettings> Coordinators { get; init; } = [];
+
     /// <summary>Settings of every source's relay.</summary>
     public required RelayOptions Relay { get; init; }
 

@@ -6,13 +6,14 @@ using Outbox.Locks;
 using Outbox.Messages;
 using Outbox.Receipts;
 using Outbox.Sql;
+using Outbox.TwoPhaseCommit;
 
 namespace Outbox;
 
 /// <summary>Maps the outbox's tables into a service's own model.</summary>
 public static class OutboxModel
 {
-    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>inbox_keys</c>, <c>consumer_status</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>inbox_keys</c>, <c>consumer_status</c>, <c>transaction_decisions</c>, <c>transaction_markers</c>, <c>transaction_coordinators</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
     /// <returns>The same builder.</returns>
     public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
     {
@@ -108,6 +109,25 @@ public static class OutboxModel
             entity.Property(s => s.StartedAt).HasColumnName("started_at").HasDefaultValueSql(engine.Now);
             entity.Property(s => s.ExpiresAt).HasColumnName("expires_at");
             entity.Property(s => s.Status).HasColumnName("status");
+        });
+        modelBuilder.Entity<TransactionDecisionRow>(entity => MapDecision(entity, engine));
+        modelBuilder.Entity<TransactionMarker>(entity =>
+        {
+            entity.ToTable("transaction_markers").HasKey(m => new { m.TransactionId, m.Branch }).HasName("pk_transaction_markers");
+            entity.HasIndex(m => m.CreatedAt).HasDatabaseName("ix_transaction_markers_created_at");
+            engine.Exact(entity.Property(m => m.TransactionId).HasColumnName("transaction_id").HasMaxLength(64));
+            engine.Exact(entity.Property(m => m.Branch).HasColumnName("branch").HasMaxLength(TransactionId.LongestBranch));
+            entity.Property(m => m.CreatedAt).HasColumnName("created_at").HasDefaultValueSql(engine.Now);
+        });
+        modelBuilder.Entity<CoordinatorRow>(entity =>
+        {
+            entity.ToTable("transaction_coordinators").HasKey(c => c.Name).HasName("pk_transaction_coordinators");
+            engine.Exact(entity.Property(c => c.Name).HasColumnName("name").HasMaxLength(TransactionId.LongestCoordinator));
+            engine.Exact(entity.Property(c => c.Origin).HasColumnName("origin").HasMaxLength(6));
+            entity.Property(c => c.Incarnation).HasColumnName("incarnation");
+            entity.Property(c => c.RaisedAt).HasColumnName("raised_at");
+            entity.Property(c => c.RaisedBy).HasColumnName("raised_by").HasMaxLength(200);
+            entity.Property(c => c.Reason).HasColumnName("reason");
         });
         modelBuilder.Entity<OutboxSettings>(entity =>
         {
@@ -221,6 +241,22 @@ public static class OutboxModel
         entity.Property(m => m.DeferredAt).HasColumnName("deferred_at").HasDefaultValueSql(engine.Now);
         entity.Property(m => m.LastFailedAt).HasColumnName("last_failed_at");
         entity.Property(m => m.NextAttemptAt).HasColumnName("next_attempt_at");
+    }
+
+    private static void MapDecision(EntityTypeBuilder<TransactionDecisionRow> entity, Engine engine)
+    {
+        entity.ToTable("transaction_decisions").HasKey(d => d.TransactionId).HasName("pk_transaction_decisions");
+        entity.HasIndex(d => new { d.Outcome, d.DecidedAt }).HasDatabaseName("ix_transaction_decisions_outcome");
+        entity.HasIndex(d => new { d.Coordinator, d.DecidedAt }).HasDatabaseName("ix_transaction_decisions_coordinator");
+        engine.Exact(entity.Property(d => d.TransactionId).HasColumnName("transaction_id").HasMaxLength(64));
+        engine.Exact(entity.Property(d => d.Coordinator).HasColumnName("coordinator").HasMaxLength(TransactionId.LongestCoordinator));
+        entity.Property(d => d.Decision).HasColumnName("decision").HasMaxLength(20);
+        entity.Property(d => d.Reason).HasColumnName("reason");
+        entity.Property(d => d.DecidedBy).HasColumnName("decided_by").HasMaxLength(200);
+        entity.Property(d => d.Branches).HasColumnName("branches");
+        entity.Property(d => d.DecidedAt).HasColumnName("decided_at").HasDefaultValueSql(engine.Now);
+        entity.Property(d => d.Outcome).HasColumnName("outcome").HasMaxLength(20);
+        entity.Property(d => d.FinishedAt).HasColumnName("finished_at");
     }
 
     private static void MapDeadLetter(EntityTypeBuilder<DeadLetter> entity, Engine engine)

@@ -252,7 +252,7 @@ launch_postgres() {
     create_once postgres "$bin/initdb" -D "$data.new" -U postgres --auth=trust --no-locale -E UTF8 || return 1
     drop_stale_postmaster_pid "$data/postmaster.pid"
     spawn postgres "$bin/postgres" -D "$data" -p "$(port_of postgres)" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-        -c max_connections=1000 -c max_prepared_transactions=50 -c wal_level=logical -c shared_buffers=1GB -c max_wal_size=4GB
+        -c max_connections=1000 -c max_prepared_transactions=200 -c wal_level=logical -c shared_buffers=1GB -c max_wal_size=4GB
 }
 
 # After a reboot its pid may belong to somebody else, and PostgreSQL would refuse. A dead pid stays: PostgreSQL then looks for orphans of the crash.

@@ -113,6 +113,27 @@ internal static class CampaignCommands
         return command;
     }
 
+    public static Command Transfers()
+    {
+        var plan = new TransfersCampaign.Plan();
+        var runs = new Option<int>("--runs") { Description = "Transfers.", DefaultValueFactory = _ => plan.Runs };
+        var processes = new Option<int>("--processes") { Description = "Coordinator processes at once.", DefaultValueFactory = _ => plan.Processes };
+        var decide = new Option<string>("--decide-in") { Description = "Where decisions are kept: ledger (PostgreSQL), warehouse (MariaDB) or etcd.", DefaultValueFactory = _ => plan.DecideIn };
+        decide.AcceptOnlyFromAmong("ledger", "warehouse", "etcd");
+        var hands = new Option<bool>("--hands") { Description = "Whether a person finishes some branches by hand.", DefaultValueFactory = _ => plan.WithHands };
+        var seed = Seed();
+        var command = new Command("transfers", "Two-phase commits between PostgreSQL and MariaDB, whose coordinators are killed at every step while sessions end, replies are lost and deadlines pass.") { runs, processes, decide, hands, seed };
+        command.SetAction((parsed, cancellationToken) => RunAsync(say => new TransfersCampaign(plan with
+        {
+            Runs = parsed.GetValue(runs),
+            Processes = parsed.GetValue(processes),
+            DecideIn = parsed.GetValue(decide)!,
+            WithHands = parsed.GetValue(hands),
+            Seed = parsed.GetValue(seed),
+        }, say).RunAsync(cancellationToken)));
+        return command;
+    }
+
     private static Option<double> Seconds(double standard) => new("--seconds") { Description = "For how long.", DefaultValueFactory = _ => standard };
 
     private static Option<int> Seed() => new("--seed") { Description = "What happens and when: the same seed, the same plan.", DefaultValueFactory = _ => 1 };

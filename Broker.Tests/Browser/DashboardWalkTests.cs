@@ -15,7 +15,7 @@ internal sealed class DashboardWalkTests
     private static readonly (string Name, string Path)[] Pages =
     [
         ("overview", "/dashboard/broker"), ("sources", "/dashboard/broker/sources"), ("source", "/dashboard/broker/sources/orders"), ("source-down", "/dashboard/broker/sources/billing"), ("dead-letters", "/dashboard/broker/dead-letters?source=orders&order=oldest"),
-        ("dead-letter", ""), ("job", ""), ("deferred", "/dashboard/broker/deferred?source=orders"), ("inbox", "/dashboard/broker/inbox?source=orders"), ("message", ""), ("audit", "/dashboard/broker/audit?action=discarded"),
+        ("dead-letter", ""), ("job", ""), ("deferred", "/dashboard/broker/deferred?source=orders"), ("inbox", "/dashboard/broker/inbox?source=orders"), ("transactions", "/dashboard/broker/transactions"), ("message", ""), ("audit", "/dashboard/broker/audit?action=discarded"),
         ("empty", "/dashboard/broker/dead-letters?source=stock"),
     ];
 
@@ -246,7 +246,7 @@ internal sealed class DashboardWalkTests
     public async Task Every_page_of_the_menu_can_be_reached_by_the_keyboard_and_has_labels()
     {
         var page = await _browser.OpenAsync(_dashboard.Url);
-        foreach (var title in new[] { "Sources", "Dead letters", "Deferred", "Inbox", "Message", "Audit log", "Overview" })
+        foreach (var title in new[] { "Sources", "Dead letters", "Deferred", "Inbox", "Transactions", "Message", "Audit log", "Overview" })
         {
             await page.GotoAsync("/dashboard/broker");
             await page.Locator("#stats a", new() { HasText = title }).FocusAsync();

@@ -56,6 +56,16 @@ internal sealed class CampaignTests
         await KeepsItsPromisesAsync(new ConsumersCampaign(new ConsumersCampaign.Plan { Messages = 2_500, Processes = processes, Accounts = 60, Batch = batch, Concurrency = concurrency, Partitions = partitions, Between = TimeSpan.FromSeconds(2), Seed = _seed }, Say).RunAsync);
     }
 
+    [TestCase("ledger", true)]
+    [TestCase("warehouse", false)]
+    public async Task Coordinators_that_are_killed_leave_no_transfer_half_done(string decideIn, bool hands)
+    {
+        await TestServers.PostgreSqlAsync();
+        TestServers.MariaDb();
+
+        await KeepsItsPromisesAsync(new TransfersCampaign(new TransfersCampaign.Plan { Runs = 60, DecideIn = decideIn, WithHands = hands, Seed = _seed }, Say).RunAsync);
+    }
+
     private async Task KeepsItsPromisesAsync(Func<CancellationToken, Task<Verdict>> campaign)
     {
         var verdict = await campaign(CancellationToken.None);

@@ -43,6 +43,20 @@ internal sealed class BenchTests
     }
 
     [Test]
+    public async Task Two_phase_commits_are_measured_beside_local_transactions()
+    {
+        var folder = TestServers.Folder;
+        TestServers.MariaDb();
+        await using var bench = WorkerProcess.Run(folder, ["bench", "two-phase", "--seconds", "1", "--rounds", "1", "--clients", "2", .. await ServersAsync("PostgreSql", folder), "--json", Path.Combine(folder, "out.json")]);
+
+        Assert.That(await bench.ExitAsync(TimeSpan.FromSeconds(60)), Is.Zero, bench.Output);
+
+        var json = JObject.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "out.json")));
+        Assert.That(json["results"]!.Children<JProperty>().Where(r => r.Name.EndsWith("transactions a second", StringComparison.Ordinal)).Select(r => (double)r.Value), Has.Exactly(4).Positive);
+        await AreGoneAsync([.. json["scratch"]!.Select(s => (string)s!)], "PostgreSql", folder);
+    }
+
+    [Test]
     public async Task Interrupted_it_removes_what_it_made()
     {
         var folder = TestServers.Folder;

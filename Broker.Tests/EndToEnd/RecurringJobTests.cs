@@ -154,7 +154,7 @@ internal sealed class RecurringJobTests
         using var connection = (await dashboard.Services.GetRequiredService<AwaitedJobStorage>().Opened).GetConnection();
 
         await Eventually.IsTrueAsync(() => Task.FromResult(connection.GetRecurringJobs().Any(j => j is { Id: "stuck", LastJobState: "Succeeded" })), "the look for what is stuck runs at once");
-        Assert.That(connection.GetRecurringJobs().Select(j => j.Id), Is.EquivalentTo(new[] { "retention", "stuck", "schema", "redrive-deadlocks" }));
+        Assert.That(connection.GetRecurringJobs().Select(j => j.Id), Is.EquivalentTo(new[] { "retention", "stuck", "schema", "in-doubt", "redrive-deadlocks" }));
     }
 
     [TestCase("PostgreSql")]

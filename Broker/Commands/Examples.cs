@@ -17,6 +17,12 @@ internal static class Examples
         ["dead-letters history"] = ["broker dead-letters history --source stock", "broker dead-letters history --source stock --id 7 --json"],
         ["deferred"] = ["broker deferred list --source stock"],
         ["deferred list"] = ["broker deferred list --source stock", "broker deferred list --source stock --consumer billing --state failed", "broker deferred list --source stock --key order-7 --json"],
+        ["in-doubt"] = ["broker in-doubt list"],
+        ["in-doubt list"] = ["broker in-doubt list", "broker in-doubt list --coordinator transfers --json"],
+        ["in-doubt show"] = ["broker in-doubt show obx.transfers.k3x9q2.1.tncg5c.03d6m1f0z2b8c7q4h5j9n1w2x"],
+        ["in-doubt commit"] = ["broker in-doubt commit obx.transfers.k3x9q2.1.tncg5c.03d6m1f0z2b8c7q4h5j9n1w2x --reason 'the customer has its receipt'"],
+        ["in-doubt rollback"] = ["broker in-doubt rollback obx.transfers.k3x9q2.1.tncg5c.03d6m1f0z2b8c7q4h5j9n1w2x --reason 'nobody was told'"],
+        ["in-doubt restored"] = ["broker in-doubt restored --coordinator transfers --reason 'ledger restored to 14:00'"],
         ["schema"] = ["broker schema --database PostgreSql > outbox.sql", "broker schema --source orders --create", "broker schema --source orders --check", "broker schema --source orders --set-partitions 8"],
         ["replay"] = ["broker replay --source orders --from 2026-01-01 --to 2026-02-01 --to-queue stock", "broker replay --source orders --from 2026-01-31T08:00:00Z --to 2026-01-31T09:00:00Z --to-queue stock --type orders.order-placed.v1"],
         ["health"] = ["broker health", "broker health --live", "broker health --url http://localhost:8080/health/ready"],
@@ -30,6 +36,7 @@ internal static class Examples
         ["bench commits"] = ["broker bench commits"],
         ["bench retention"] = ["broker bench retention --database PostgreSql"],
         ["bench idle"] = ["broker bench idle"],
+        ["bench two-phase"] = ["broker bench two-phase", "broker bench two-phase --database Sqlite --second MySql"],
     };
 
     /// <summary>The commands that have examples, as they are typed after the program's name.</summary>

@@ -111,6 +111,7 @@ internal static class WorkerHost
         {
             services.AddSingleton(_ => new DashboardSources(settings));
             services.AddSingleton<IDashboardSources>(provider => provider.GetRequiredService<DashboardSources>());
+            services.AddSingleton<IDashboardCoordinators>(provider => new DashboardCoordinators(settings, provider.GetRequiredService<IDashboardSources>(), TimeProvider.System, provider.GetRequiredService<ILogger<DashboardCoordinators>>()));
             services.AddBrokerHangfire(hosting.Jobs);
         }
         if (hosting.Roles.HasFlag(WorkerRoles.Jobs))

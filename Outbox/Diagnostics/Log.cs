@@ -79,4 +79,31 @@ internal static partial class Log
 
     [LoggerMessage(1101, LogLevel.Warning, "Partition {Partition} of '{Group}' has failed and is given up for {Delay:0.0} s. {Error}")]
     public static partial void PartitionFailed(ILogger logger, string group, int partition, double delay, string error);
+
+    [LoggerMessage(1200, LogLevel.Warning, "Coordinator '{Coordinator}' could not record that {Count} transactions are finished; recovery finds it out by their markers. {Error}")]
+    public static partial void NotRecorded(ILogger logger, string coordinator, int count, string error);
+
+    [LoggerMessage(1201, LogLevel.Warning, "Participant '{Participant}' has not finished its branch of transaction {Transaction}, which is decided: {Decision}. Recovery tries again until it has. {Error}")]
+    public static partial void BranchLeft(ILogger logger, string participant, string transaction, string decision, string error);
+
+    [LoggerMessage(1202, LogLevel.Warning, "Transaction {Transaction} is in doubt here: where its decision is kept did not answer. Recovery finishes it. {Error}")]
+    public static partial void InDoubt(ILogger logger, string transaction, string error);
+
+    [LoggerMessage(1203, LogLevel.Information, "Recovery of '{Coordinator}' has finished the branch of transaction {Transaction} in '{Participant}': {Decision}.")]
+    public static partial void BranchRecovered(ILogger logger, string coordinator, string transaction, string participant, string decision);
+
+    [LoggerMessage(1204, LogLevel.Warning, "Recovery of '{Coordinator}' could not look at '{Participant}' and looks again. What is prepared there waits. {Error}")]
+    public static partial void RecoveryFailed(ILogger logger, string coordinator, string participant, string error);
+
+    [LoggerMessage(1205, LogLevel.Error, "Transaction {Transaction} of '{Coordinator}' has a heuristic outcome: it was decided to {Decision}, but {Evidence}. Somebody has finished a branch by hand. 'broker in-doubt show {Transaction}' shows the evidence; mend the data of the participant that differs.")]
+    public static partial void Heuristic(ILogger logger, string transaction, string coordinator, string decision, string evidence);
+
+    [LoggerMessage(1206, LogLevel.Error, "Transaction {Transaction} of '{Coordinator}' was begun before the database of its decision was restored, so it is not known whether it was decided. It waits, with its locks, for 'broker in-doubt commit {Transaction}' or 'rollback'.")]
+    public static partial void DecisionLost(ILogger logger, string transaction, string coordinator);
+
+    [LoggerMessage(1207, LogLevel.Warning, "Recovery of '{Coordinator}' failed and is tried again. {Error}")]
+    public static partial void SweepFailed(ILogger logger, string coordinator, string error);
+
+    [LoggerMessage(1208, LogLevel.Warning, "Transaction {Transaction} is prepared in '{Participant}' by another coordinator of the name '{Coordinator}', whose decisions are in another database, so it is left alone. Give each service's coordinator a name of its own.")]
+    public static partial void OfAnother(ILogger logger, string transaction, string coordinator, string participant);
 }

@@ -10,7 +10,8 @@ internal static class SqlCommands
     {
         var command = connection.CreateCommand();
         command.CommandText = sql;
-        command.Transaction = transaction;
+        // A branch that was begun by a statement is the session's own: its driver knows of no transaction.
+        command.Transaction = transaction is TwoPhaseCommit.SessionTransaction ? null : transaction;
         return command;
     }
 

@@ -132,6 +132,9 @@ public abstract partial class SqlDialect
         SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
         SELECT consumer, source, partition_key, last_sequence, skipped FROM inbox_keys WHERE 1 = 0;
         SELECT consumer, owner, started_at, expires_at, status FROM consumer_status WHERE 1 = 0;
+        SELECT transaction_id, coordinator, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE 1 = 0;
+        SELECT transaction_id, branch, created_at FROM transaction_markers WHERE 1 = 0;
+        SELECT name, origin, incarnation, raised_at, raised_by, reason FROM transaction_coordinators WHERE 1 = 0;
         SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
 

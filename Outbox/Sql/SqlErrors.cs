@@ -71,6 +71,14 @@ internal static partial class SqlErrors
         _ => e.SqlState is "42P01" or "3F000",
     };
 
+    /// <summary>There is no such prepared transaction, or none that this session may finish: somebody has finished it, or it belongs to a session that lives.</summary>
+    public static bool IsMissingBranch(Exception exception) => Find(exception) is { } e && EngineOf(e) switch
+    {
+        Engine.MySql => Number(e) is 1397,
+        Engine.PostgreSql => e.SqlState is "42704",
+        _ => false,
+    };
+
     /// <summary>A column is not there: the tables are older or newer than this version.</summary>
     public static bool IsMissingColumn(Exception exception) => Find(exception) is { } e && EngineOf(e) switch
     {

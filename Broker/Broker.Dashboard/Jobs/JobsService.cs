@@ -65,6 +65,7 @@ internal sealed class JobsService(IRecurringJobManager recurring, AwaitedJobStor
         recurring.AddOrUpdate<RetentionJob>(RetentionJob.Name, job => job.RunAsync(CancellationToken.None), Cron.Hourly(17), utc);
         recurring.AddOrUpdate<StuckJob>(StuckJob.Name, job => job.RunAsync(CancellationToken.None), Cron.Minutely(), utc);
         recurring.AddOrUpdate<SchemaJob>(SchemaJob.Name, job => job.RunAsync(CancellationToken.None), Cron.Daily(3, 40), utc);
+        recurring.AddOrUpdate<RecoveryJob>(RecoveryJob.Name, job => job.RunAsync(CancellationToken.None), Cron.Minutely(), utc);
         foreach (var rule in settings.Redrive)
             recurring.AddOrUpdate<RedriveJob>(RedriveJob.NameOf(rule.Name), job => job.RunAsync(rule.Name, CancellationToken.None), rule.Cron, utc);
         using var connection = storage.GetConnection();

@@ -17,6 +17,7 @@ internal static class BrokerRoutes
         new PageRoute(Prefix + "/jobs/(?<Id>[^/]+)", "Job", _ => new JobPage()),
         new PageRoute(Prefix + "/deferred", "Deferred", _ => new DeferredPage(), InMenu: true),
         new PageRoute(Prefix + "/inbox", "Inbox", _ => new InboxPage(), InMenu: true),
+        new PageRoute(Prefix + "/transactions", "Transactions", _ => new TransactionsPage(), InMenu: true),
         new PageRoute(Prefix + "/message", "Message", _ => new MessagePage(), InMenu: true),
         new PageRoute(Prefix + "/audit", "Audit log", _ => new AuditPage(), InMenu: true),
         new QueryRoute(Prefix + "/live/overview", OverviewPage.LiveAsync),

@@ -1,0 +1,103 @@
+using System.CommandLine;
+using System.Data.Common;
+using System.Diagnostics;
+using System.Globalization;
+using MySqlConnector;
+using Npgsql;
+
+namespace Transfer;
+
+/// <summary>The two databases of the sample, with an account of 1,000 in each; made when they are not there.</summary>
+internal sealed class Banks : IAsyncDisposable
+{
+    private Banks(string postgreSql, string mySql, string database)
+    {
+        Ledger = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(postgreSql) { Database = database });
+        Wallet = new MySqlDataSource(new MySqlConnectionStringBuilder(mySql) { Database = database }.ConnectionString);
+    }
+
+    /// <summary>Added to each command.</summary>
+    public static IReadOnlyList<Option> Options => [PostgreSql, MySql, Database];
+
+    public static Option<string> Database { get; } = new("--database") { Description = "The name of the database on each of them.", DefaultValueFactory = _ => "transfer_sample" };
+
+    public static Option<string> PostgreSql { get; } = Server("--postgresql", "BROKER_TEST_POSTGRES", "The PostgreSQL server, where databases may be created; with max_prepared_transactions above 0.");
+
+    public static Option<string> MySql { get; } = Server("--mysql", "BROKER_TEST_MARIADB", "The MariaDB or MySQL server, where databases may be created.");
+
+    public NpgsqlDataSource Ledger { get; }
+
+    public MySqlDataSource Wallet { get; }
+
+    public static async Task<Banks> OpenAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
+        var (postgreSql, mySql, database) = (parsed.GetValue(PostgreSql)!, parsed.GetValue(MySql)!, parsed.GetValue(Database)!);
+        if (database.Length == 0 || !database.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_'))
+            throw new ArgumentException($"--database '{database}' is no plain name. Use lower-case letters, digits and underscores.", nameof(parsed));
+        await using (var server = NpgsqlDataSource.Create(postgreSql))
+        {
+            if (await ScalarAsync(server, $"SELECT count(*) FROM pg_database WHERE datname = '{database}'", cancellationToken) == 0)
+                await ExecuteAsync(server, $"CREATE DATABASE {database}", cancellationToken);
+        }
+        await using (var server = new MySqlDataSource(mySql))
+            await ExecuteAsync(server, $"CREATE DATABASE IF NOT EXISTS {database}", cancellationToken);
+        var banks = new Banks(postgreSql, mySql, database);
+        foreach (var (source, engine, schema) in new (DbDataSource, string, string)[] { (banks.Ledger, "PostgreSql", "current_schema()"), (banks.Wallet, "MySql", "database()") })
+        {
+            // Only once: what is left prepared holds locks on the tables, and the script would wait for them.
+            if (await ScalarAsync(source, $"SELECT count(*) FROM information_schema.tables WHERE table_schema = {schema} AND table_name = 'accounts'", cancellationToken) > 0)
+                continue;
+            await ExecuteAsync(source, await ScriptAsync(engine, cancellationToken), cancellationToken);
+            await ExecuteAsync(source, "CREATE TABLE accounts (id int NOT NULL PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0))", cancellationToken);
+            await ExecuteAsync(source, "INSERT INTO accounts (id, balance) VALUES (1, 1000)", cancellationToken);
+        }
+        return banks;
+    }
+
+    public async Task ShowAsync(string when, CancellationToken cancellationToken)
+    {
+        var (ledger, wallet) = (await ScalarAsync(Ledger, "SELECT balance FROM accounts WHERE id = 1", cancellationToken), await ScalarAsync(Wallet, "SELECT balance FROM accounts WHERE id = 1", cancellationToken));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{when}: ledger {ledger}, wallet {wallet}, together {ledger + wallet}"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Ledger.DisposeAsync();
+        await Wallet.DisposeAsync();
+    }
+
+    private static Option<string> Server(string name, string variable, string description) => new(name)
+    {
+        Description = $"{description} Default: {variable}.",
+        DefaultValueFactory = result =>
+        {
+            if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value)
+                return value;
+            result.AddError($"Which server? Give {name}, or: eval \"$(docker/servers.sh env)\".");
+            return "";
+        },
+    };
+
+    /// <summary>The outbox's tables, as 'broker schema --database …' writes them.</summary>
+    private static async Task<string> ScriptAsync(string engine, CancellationToken cancellationToken)
+    {
+        var build = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        var broker = Path.Combine(AppContext.BaseDirectory, "..", "..", "Broker", build, "Broker.dll");
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [broker, "schema", "--database", engine]) { RedirectStandardOutput = true })!;
+        var script = await process.StandardOutput.ReadToEndAsync(cancellationToken);
+        await process.WaitForExitAsync(cancellationToken);
+        return script;
+    }
+
+    private static async Task ExecuteAsync(DbDataSource source, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private static async Task<long> ScalarAsync(DbDataSource source, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = source.CreateCommand(sql);
+        return Convert.ToInt64(await command.ExecuteScalarAsync(cancellationToken), CultureInfo.InvariantCulture);
+    }
+}

@@ -1,0 +1,7 @@
+// Money between a ledger in PostgreSQL and a wallet in MariaDB, whatever dies on the way.
+// dotnet run --project Samples/Transfer -- two-phase --crash-at after-decision
+using System.CommandLine;
+using Transfer.TwoPhase;
+
+var root = new RootCommand("Moves money between a PostgreSQL and a MariaDB database, and dies where you like.") { TwoPhaseCommand.Create(), TwoPhaseCommand.Recover() };
+return await root.Parse(args).InvokeAsync();
