@@ -19,6 +19,7 @@ internal static class CommandLine
             MessageCommand.Create(),
             DeadLettersCommand.Create(),
             DeferredCommand.Create(),
+            SagasCommand.Create(),
             SchemaCommand.Create(),
             ReplayCommand.Create(),
             HealthCommand.Create(),

@@ -17,6 +17,11 @@ internal static class Examples
         ["dead-letters history"] = ["broker dead-letters history --source stock", "broker dead-letters history --source stock --id 7 --json"],
         ["deferred"] = ["broker deferred list --source stock"],
         ["deferred list"] = ["broker deferred list --source stock", "broker deferred list --source stock --consumer billing --state failed", "broker deferred list --source stock --key order-7 --json"],
+        ["sagas"] = ["broker sagas list --source orders --status parked"],
+        ["sagas list"] = ["broker sagas list --source orders", "broker sagas list --source orders --saga checkout --status parked --json"],
+        ["sagas show"] = ["broker sagas show checkout 0198f3c2-7a41-7c55-9d6e-2b1f6f0c1a11 --source orders", "broker sagas show checkout order-7 --source orders --json"],
+        ["sagas retry"] = ["broker sagas retry checkout order-7 --source orders --reason 'the bank is back'"],
+        ["sagas give-up"] = ["broker sagas give-up checkout order-7 --source orders --reason 'refunded by hand, case 4711'"],
         ["schema"] = ["broker schema --database PostgreSql > outbox.sql", "broker schema --source orders --create", "broker schema --source orders --check", "broker schema --source orders --set-partitions 8"],
         ["replay"] = ["broker replay --source orders --from 2026-01-01 --to 2026-02-01 --to-queue stock", "broker replay --source orders --from 2026-01-31T08:00:00Z --to 2026-01-31T09:00:00Z --to-queue stock --type orders.order-placed.v1"],
         ["health"] = ["broker health", "broker health --live", "broker health --url http://localhost:8080/health/ready"],
@@ -29,6 +34,7 @@ internal static class Examples
         ["bench latency"] = ["broker bench latency"],
         ["bench commits"] = ["broker bench commits"],
         ["bench retention"] = ["broker bench retention --database PostgreSql"],
+        ["bench saga"] = ["broker bench saga", "broker bench saga --concurrency 1 --database MySql"],
         ["bench idle"] = ["broker bench idle"],
     };
 

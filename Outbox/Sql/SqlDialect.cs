@@ -132,6 +132,8 @@ public abstract partial class SqlDialect
         SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
         SELECT consumer, source, partition_key, last_sequence, skipped FROM inbox_keys WHERE 1 = 0;
         SELECT consumer, owner, started_at, expires_at, status FROM consumer_status WHERE 1 = 0;
+        SELECT type, id, version, status, step, operation, round, attempt, entries, given_up, state, reason, trouble, created_at, updated_at, deadline FROM sagas WHERE 1 = 0;
+        SELECT type, id, number, step, operation, event, attempt, message_id, actor, reason, happened_at FROM saga_steps WHERE 1 = 0;
         SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
         """;
 

@@ -154,6 +154,8 @@ internal sealed partial class SqliteDialect
 
         {ConsumerTables}
 
+        {SagaTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
             partitions INTEGER NOT NULL DEFAULT 1,
@@ -185,12 +187,12 @@ internal sealed partial class SqliteDialect
     internal override string DescribeColumns =>
         """
         SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'outbox_settings', 'outbox_schema')
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
-        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'outbox_settings', 'outbox_schema')
+        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
         """;
 }
