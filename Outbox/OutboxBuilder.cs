@@ -98,7 +98,7 @@ public sealed class OutboxBuilder
     /// <param name="configure">Its settings.</param>
     /// <exception cref="OutboxConfigurationException">The definition lacks something; the message says what to write.</exception>
     public OutboxBuilder AddSaga<TSaga>(string name, Action<SagaOptions>? configure = null)
-        where TSaga : Saga, new()
+        where TSaga : AnySaga, new()
     {
         SagaRegistration.Add<TSaga>(this, name, configure);
         return this;

@@ -237,6 +237,49 @@ CREATE TABLE consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY CLUSTERED (consumer, owner)
 );
 
+IF OBJECT_ID(N'sagas', N'U') IS NULL
+CREATE TABLE sagas (
+    type nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    id nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    status nvarchar(20) NOT NULL,
+    step nvarchar(100) NULL,
+    operation nvarchar(20) NOT NULL,
+    round int NOT NULL,
+    attempt int NOT NULL,
+    entries int NOT NULL,
+    given_up int NOT NULL DEFAULT 0,
+    state nvarchar(max) NOT NULL,
+    reason nvarchar(max) NULL,
+    trouble nvarchar(max) NULL,
+    created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    updated_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    deadline datetime2(7) NULL,
+    CONSTRAINT pk_sagas PRIMARY KEY CLUSTERED (type, id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'sagas', N'U') AND name = N'ix_sagas_status')
+    CREATE INDEX ix_sagas_status ON sagas (status, updated_at);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'sagas', N'U') AND name = N'ix_sagas_updated_at')
+    CREATE INDEX ix_sagas_updated_at ON sagas (updated_at);
+
+IF OBJECT_ID(N'saga_steps', N'U') IS NULL
+CREATE TABLE saga_steps (
+    type nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    id nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    number int NOT NULL,
+    step nvarchar(100) NULL,
+    operation nvarchar(20) NULL,
+    event nvarchar(20) NOT NULL,
+    attempt int NOT NULL,
+    message_id uniqueidentifier NULL,
+    actor nvarchar(200) NULL,
+    reason nvarchar(max) NULL,
+    happened_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_saga_steps PRIMARY KEY CLUSTERED (type, id, number)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'saga_steps', N'U') AND name = N'ix_saga_steps_happened_at')
+    CREATE INDEX ix_saga_steps_happened_at ON saga_steps (happened_at);
+
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (
     id smallint NOT NULL,
@@ -254,6 +297,6 @@ CREATE TABLE outbox_schema (
     applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
-IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 5)
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 6)
     INSERT INTO outbox_schema (version) VALUES (6);
 COMMIT TRANSACTION;

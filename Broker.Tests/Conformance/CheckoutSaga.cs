@@ -103,6 +103,6 @@ internal sealed class Participants(SagaScript script) : IMessageHandler<ReserveS
             case "fail":
                 throw new RejectMessageException($"{message.GetType().Name} is broken");
         }
-        await context.Transaction.Connection!.Command($"UPDATE shelf SET {change} WHERE id = 1", context.Transaction).ExecuteAsync(cancellationToken);
+        await context.Transaction.Connection!.Command("UPDATE shelf SET " + change + " WHERE id = 1", context.Transaction).ExecuteAsync(cancellationToken);
     }
 }

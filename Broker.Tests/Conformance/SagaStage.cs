@@ -67,7 +67,7 @@ internal sealed class SagaStage : IAsyncDisposable
     }
 
     /// <summary>An order arrives.</summary>
-    public Task PlaceAsync(string order) => DeliverAsync(new Message(Guid.CreateVersion7(), "tests.saga-order-placed.v1", Headers: null, Encoding.UTF8.GetBytes($$"""{"order":"{{order}}"}"""), IsDelayed: false));
+    public Task PlaceAsync(string order, string? headers = null) => DeliverAsync(new Message(Guid.CreateVersion7(), "tests.saga-order-placed.v1", headers, Encoding.UTF8.GetBytes($$"""{"order":"{{order}}"}"""), IsDelayed: false));
 
     /// <summary>Takes what waits in the outbox, as a relay would; what is for later is kept apart.</summary>
     public async Task<List<Message>> TakeAsync()

@@ -40,4 +40,4 @@ internal class SagaMessage
 
 /// <summary>The same, told apart by the saga's class: a class has one name in a registry.</summary>
 internal sealed class SagaMessage<TSaga> : SagaMessage
-    where TSaga : Saga;
+    where TSaga : AnySaga;

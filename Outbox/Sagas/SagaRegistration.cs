@@ -10,7 +10,7 @@ internal static class SagaRegistration
     private const int Concurrency = 4;
 
     public static void Add<TSaga>(OutboxBuilder builder, string name, Action<SagaOptions>? configure)
-        where TSaga : Saga, new()
+        where TSaga : AnySaga, new()
     {
         var outbox = builder.Registration;
         var definition = new TSaga().Define(name, outbox.Options.MessageTypes);
