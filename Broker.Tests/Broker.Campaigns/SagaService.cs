@@ -89,7 +89,7 @@ internal static class SagaService
 
         public Task HandleAsync(OrderRejected message, MessageContext context, CancellationToken cancellationToken) => ShowAsync(message.Order, "rejected", context, cancellationToken);
 
-        private static Task ShowAsync(string order, string status, MessageContext context, CancellationToken cancellationToken) =>
+        private static Task<int> ShowAsync(string order, string status, MessageContext context, CancellationToken cancellationToken) =>
             ExecuteAsync("INSERT INTO shown_orders (id, status) VALUES (@order, @status)", context, cancellationToken, ("order", order), ("status", status));
     }
 
@@ -106,9 +106,13 @@ internal static class SagaService
             }
         }
 
-        public Task HandleAsync(ReleaseStock message, MessageContext context, CancellationToken cancellationToken) => chance.Is(100, "release", message.Order, context.Saga!.Round)
-            ? context.RefuseAsync("the shelf is blocked", cancellationToken)
-            : MoveAsync("free = free + 1, reserved = reserved - 1", message.Sku, context, cancellationToken);
+        public async Task HandleAsync(ReleaseStock message, MessageContext context, CancellationToken cancellationToken)
+        {
+            if (chance.Is(100, "release", message.Order, context.Saga!.Round))
+                await context.RefuseAsync("the shelf is blocked", cancellationToken);
+            else
+                await MoveAsync("free = free + 1, reserved = reserved - 1", message.Sku, context, cancellationToken);
+        }
 
         public async Task HandleAsync(ShipOrder message, MessageContext context, CancellationToken cancellationToken)
         {
@@ -118,7 +122,7 @@ internal static class SagaService
                 await MoveAsync("reserved = reserved - 1, sold = sold + 1", message.Sku, context, cancellationToken);
         }
 
-        private static Task MoveAsync(string change, int sku, MessageContext context, CancellationToken cancellationToken) =>
+        private static Task<int> MoveAsync(string change, int sku, MessageContext context, CancellationToken cancellationToken) =>
             ExecuteAsync($"UPDATE items SET {change} WHERE id = @id", context, cancellationToken, ("id", sku));
     }
 
@@ -139,11 +143,11 @@ internal static class SagaService
 
         public Task HandleAsync(RefundPayment message, MessageContext context, CancellationToken cancellationToken) => BookAsync(-1, message.Order, context, cancellationToken);
 
-        private static Task BookAsync(int amount, string order, MessageContext context, CancellationToken cancellationToken) =>
+        private static Task<int> BookAsync(int amount, string order, MessageContext context, CancellationToken cancellationToken) =>
             ExecuteAsync("INSERT INTO bookings (message_id, order_id, amount) VALUES (@message, @order, @amount)", context, cancellationToken, ("message", context.MessageId.ToString("D")), ("order", order), ("amount", amount));
     }
 
-    private static Task ExecuteAsync(string sql, MessageContext context, CancellationToken cancellationToken, params (string Name, object Value)[] values)
+    private static Task<int> ExecuteAsync(string sql, MessageContext context, CancellationToken cancellationToken, params (string Name, object Value)[] values)
     {
         var command = context.Transaction.Connection!.Command(sql, context.Transaction);
         foreach (var (name, value) in values)

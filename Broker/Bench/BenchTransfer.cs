@@ -39,7 +39,7 @@ internal sealed class BenchTransfer : Saga<BenchTransfer.Begin>
 
         public Task HandleAsync(Give message, MessageContext context, CancellationToken cancellationToken) => ChangeAsync(message.Account, context, cancellationToken);
 
-        private Task ChangeAsync(int account, MessageContext context, CancellationToken cancellationToken) =>
+        private Task<int> ChangeAsync(int account, MessageContext context, CancellationToken cancellationToken) =>
             context.Transaction.Connection!.Command(sql.UpdateAccount, context.Transaction).With("id", account).ExecuteAsync(cancellationToken);
     }
 }
