@@ -21,6 +21,9 @@ public sealed record MessageOptions
     /// <value>Default: none. The current trace context is added by itself.</value>
     public IReadOnlyDictionary<string, string> Headers { get; init; } = Envelope.NoHeaders;
 
+    /// <summary>Headers that only the library writes, beside those of the caller.</summary>
+    internal IReadOnlyDictionary<string, string>? OwnHeaders { get; init; }
+
     /// <summary>Whether its consumers tell when they have applied it, so that <see cref="IOutbox.WhenAppliedAsync"/> can be asked. Needs <see cref="OutboxBuilder.UseReceipts"/>.</summary>
     /// <value>Default: <see langword="false"/>.</value>
     /// <remarks>It costs one more row here, and one more message from each consumer.</remarks>

@@ -2,6 +2,7 @@ using System.Reflection;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox.Consumers;
 using Outbox.Receipts;
+using Outbox.Sagas;
 using Outbox.Transport;
 
 namespace Outbox;
@@ -88,6 +89,18 @@ public sealed class OutboxBuilder
     {
         Options.Receipts ??= new ReceiptOptions();
         configure?.Invoke(Options.Receipts);
+        return this;
+    }
+
+    /// <summary>Adds a saga: a consumer of its own that begins sagas, sends their commands and takes their answers.</summary>
+    /// <typeparam name="TSaga">The saga's class; its constructor defines it.</typeparam>
+    /// <param name="name">The saga's name, part of its rows and messages: renaming it leaves those that run to nobody.</param>
+    /// <param name="configure">Its settings.</param>
+    /// <exception cref="OutboxConfigurationException">The definition lacks something; the message says what to write.</exception>
+    public OutboxBuilder AddSaga<TSaga>(string name, Action<SagaOptions>? configure = null)
+        where TSaga : AnySaga, new()
+    {
+        SagaRegistration.Add<TSaga>(this, name, configure);
         return this;
     }
 

@@ -3,6 +3,7 @@ using System.Text;
 using Newtonsoft.Json;
 using Outbox.Diagnostics;
 using Outbox.Messages;
+using Outbox.Sagas;
 
 namespace Outbox;
 
@@ -31,7 +32,7 @@ internal sealed class OutboxMessageFactory(OutboxOptions options)
             PartitionKey = key,
             KeySequence = about.KeySequence,
             Type = type,
-            Headers = Headers(about.Headers, about.WantsReceipt ? options : null),
+            Headers = Headers(about.Headers, about.OwnHeaders, about.WantsReceipt ? options : null),
             ContentType = options.Serializer.ContentType,
             Body = options.Serializer.Serialize(message),
             NotBefore = about.NotBefore?.UtcDateTime,
@@ -39,14 +40,18 @@ internal sealed class OutboxMessageFactory(OutboxOptions options)
         };
     }
 
+    /// <summary>The headers of a message that says nothing beside its body: the trace that it belongs to.</summary>
+    public static string? TraceHeaders() => Headers(Envelope.NoHeaders, own: null, receiptTo: null);
+
     /// <param name="headers">The caller's.</param>
+    /// <param name="own">Further ones of the library.</param>
     /// <param name="receiptTo">The outbox that wants receipts, if it does.</param>
-    private static string? Headers(IReadOnlyDictionary<string, string> headers, OutboxOptions? receiptTo)
+    private static string? Headers(IReadOnlyDictionary<string, string> headers, IReadOnlyDictionary<string, string>? own, OutboxOptions? receiptTo)
     {
         if (receiptTo is { Receipts: null })
             throw new OutboxConfigurationException($"Outbox '{receiptTo.Source}' takes no receipts, so nobody would keep the one that is wanted. Add outbox.UseReceipts().");
         var trace = Activity.Current is { IdFormat: ActivityIdFormat.W3C } activity ? activity : null;
-        if (headers.Count == 0 && trace is null && receiptTo is null)
+        if (headers.Count == 0 && own is null && trace is null && receiptTo is null)
             return null;
         var all = new Dictionary<string, string>(headers.Count + 3, StringComparer.Ordinal);
         foreach (var (name, value) in headers)
@@ -57,8 +62,13 @@ internal sealed class OutboxMessageFactory(OutboxOptions options)
             // Copied from a message that was received, it would send this one's receipts to that one's source.
             if (name == MessageHeaders.ReceiptTo)
                 throw new ArgumentException($"Header '{name}' is written by the library: set WantsReceipt, and leave the header out when you copy those of another message.", nameof(headers));
+            // Nor may it answer, or be, the call of a saga that has not sent it.
+            if (name.StartsWith(SagaHeaders.Prefix, StringComparison.Ordinal))
+                throw new ArgumentException($"Header '{name}' is written by the library: answer a saga by context.ReplyAsync or context.RefuseAsync, and leave the header out when you copy those of another message.", nameof(headers));
             all[name] = value ?? "";
         }
+        foreach (var (name, value) in own ?? Envelope.NoHeaders)
+            all[name] = value;
         if (receiptTo is not null)
             all[MessageHeaders.ReceiptTo] = receiptTo.Source;
         if (trace is not null)

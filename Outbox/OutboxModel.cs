@@ -5,6 +5,7 @@ using Outbox.Inbox;
 using Outbox.Locks;
 using Outbox.Messages;
 using Outbox.Receipts;
+using Outbox.Sagas;
 using Outbox.Sql;
 using Outbox.TwoPhaseCommit;
 
@@ -13,7 +14,7 @@ namespace Outbox;
 /// <summary>Maps the outbox's tables into a service's own model.</summary>
 public static class OutboxModel
 {
-    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>inbox_keys</c>, <c>consumer_status</c>, <c>transaction_decisions</c>, <c>transaction_markers</c>, <c>transaction_coordinators</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>inbox_keys</c>, <c>consumer_status</c>, <c>transaction_decisions</c>, <c>transaction_markers</c>, <c>transaction_coordinators</c>, <c>sagas</c>, <c>saga_steps</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
     /// <returns>The same builder.</returns>
     public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
     {
@@ -128,6 +129,46 @@ public static class OutboxModel
             entity.Property(c => c.RaisedAt).HasColumnName("raised_at");
             entity.Property(c => c.RaisedBy).HasColumnName("raised_by").HasMaxLength(200);
             entity.Property(c => c.Reason).HasColumnName("reason");
+        });
+        modelBuilder.Entity<SagaRow>(entity =>
+        {
+            entity.ToTable("sagas").HasKey(s => new { s.Type, s.Id }).HasName("pk_sagas");
+            entity.HasIndex(s => new { s.Status, s.UpdatedAt }).HasDatabaseName("ix_sagas_status");
+            entity.HasIndex(s => s.UpdatedAt).HasDatabaseName("ix_sagas_updated_at");
+            engine.Exact(entity.Property(s => s.Type).HasColumnName("type").HasMaxLength(100));
+            engine.Exact(entity.Property(s => s.Id).HasColumnName("id").HasMaxLength(PartitionKey.MaxLength));
+            var version = entity.Property(s => s.Version).HasColumnName("version");
+            _ = engine.HasTypedDefaults ? version.HasDefaultValueSql("1") : version.HasDefaultValue(1L);
+            entity.Property(s => s.Status).HasColumnName("status").HasMaxLength(20);
+            entity.Property(s => s.Step).HasColumnName("step").HasMaxLength(100);
+            entity.Property(s => s.Operation).HasColumnName("operation").HasMaxLength(20);
+            entity.Property(s => s.Round).HasColumnName("round");
+            entity.Property(s => s.Attempt).HasColumnName("attempt");
+            entity.Property(s => s.Entries).HasColumnName("entries");
+            var givenUp = entity.Property(s => s.GivenUp).HasColumnName("given_up");
+            _ = engine.HasTypedDefaults ? givenUp.HasDefaultValueSql("0") : givenUp.HasDefaultValue(0);
+            entity.Property(s => s.State).HasColumnName("state");
+            entity.Property(s => s.Reason).HasColumnName("reason");
+            entity.Property(s => s.Trouble).HasColumnName("trouble");
+            entity.Property(s => s.CreatedAt).HasColumnName("created_at").HasDefaultValueSql(engine.Now);
+            entity.Property(s => s.UpdatedAt).HasColumnName("updated_at").HasDefaultValueSql(engine.Now);
+            entity.Property(s => s.Deadline).HasColumnName("deadline");
+        });
+        modelBuilder.Entity<SagaStepRow>(entity =>
+        {
+            entity.ToTable("saga_steps").HasKey(s => new { s.Type, s.Id, s.Number }).HasName("pk_saga_steps");
+            entity.HasIndex(s => s.HappenedAt).HasDatabaseName("ix_saga_steps_happened_at");
+            engine.Exact(entity.Property(s => s.Type).HasColumnName("type").HasMaxLength(100));
+            engine.Exact(entity.Property(s => s.Id).HasColumnName("id").HasMaxLength(PartitionKey.MaxLength));
+            entity.Property(s => s.Number).HasColumnName("number").ValueGeneratedNever();
+            entity.Property(s => s.Step).HasColumnName("step").HasMaxLength(100);
+            entity.Property(s => s.Operation).HasColumnName("operation").HasMaxLength(20);
+            entity.Property(s => s.Event).HasColumnName("event").HasMaxLength(20);
+            entity.Property(s => s.Attempt).HasColumnName("attempt");
+            entity.Property(s => s.MessageId).HasColumnName("message_id");
+            entity.Property(s => s.Actor).HasColumnName("actor").HasMaxLength(200);
+            entity.Property(s => s.Reason).HasColumnName("reason");
+            entity.Property(s => s.HappenedAt).HasColumnName("happened_at").HasDefaultValueSql(engine.Now);
         });
         modelBuilder.Entity<OutboxSettings>(entity =>
         {

@@ -8,10 +8,13 @@ namespace Outbox;
 internal static class OutboxRows
 {
     /// <summary>Writes a row in a transaction: it exists if and only if that commits (G1).</summary>
-    public static async Task InsertAsync(DbTransaction transaction, OutboxMessage row, CancellationToken cancellationToken)
+    public static Task InsertAsync(DbTransaction transaction, OutboxMessage row, CancellationToken cancellationToken) => InsertAsync(transaction, row, TimeSpan.Zero, cancellationToken);
+
+    /// <summary>The same, to be published so long after now, by the database's clock.</summary>
+    public static async Task InsertAsync(DbTransaction transaction, OutboxMessage row, TimeSpan delay, CancellationToken cancellationToken)
     {
-        var connection = transaction.Connection!;
-        await connection.Command(SqlDialect.Of(connection).InsertMessage, transaction)
+        var (connection, dialect) = (transaction.Connection!, SqlDialect.Of(transaction.Connection!));
+        var command = connection.Command(delay > TimeSpan.Zero ? dialect.InsertDelayedMessage : dialect.InsertMessage, transaction)
             .With("message_id", row.MessageId)
             .With("partition", row.Partition)
             .With("partition_key", row.PartitionKey, DbType.String)
@@ -20,8 +23,8 @@ internal static class OutboxRows
             .With("headers", row.Headers, DbType.String)
             .With("content_type", row.ContentType)
             .With("body", row.Body)
-            .With("not_before", row.NotBefore, DbType.DateTime)
-            .With("expires_at", row.ExpiresAt, DbType.DateTime)
-            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            .With("expires_at", row.ExpiresAt, DbType.DateTime);
+        command = delay > TimeSpan.Zero ? command.With("wait", (long)delay.TotalMilliseconds) : command.With("not_before", row.NotBefore, DbType.DateTime);
+        await command.ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 }

@@ -190,37 +190,42 @@ CREATE TABLE IF NOT EXISTS consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS transaction_decisions (
-    transaction_id varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    coordinator varchar(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    decision varchar(20) NOT NULL,
+CREATE TABLE IF NOT EXISTS sagas (
+    type varchar(100) NOT NULL,
+    id varchar(200) NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    status varchar(20) NOT NULL,
+    step varchar(100) NULL,
+    operation varchar(20) NOT NULL,
+    round int NOT NULL,
+    attempt int NOT NULL,
+    entries int NOT NULL,
+    given_up int NOT NULL DEFAULT 0,
+    state longtext NOT NULL,
     reason longtext NULL,
-    decided_by varchar(200) NOT NULL,
-    branches longtext NOT NULL,
-    decided_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
-    outcome varchar(20) NULL,
-    finished_at datetime(6) NULL,
-    CONSTRAINT pk_transaction_decisions PRIMARY KEY (transaction_id),
-    KEY ix_transaction_decisions_outcome (outcome, decided_at),
-    KEY ix_transaction_decisions_coordinator (coordinator, decided_at)
-) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-
-CREATE TABLE IF NOT EXISTS transaction_markers (
-    transaction_id varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    branch varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    trouble longtext NULL,
     created_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
-    CONSTRAINT pk_transaction_markers PRIMARY KEY (transaction_id, branch),
-    KEY ix_transaction_markers_created_at (created_at)
+    updated_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    deadline datetime(6) NULL,
+    CONSTRAINT pk_sagas PRIMARY KEY (type, id),
+    KEY ix_sagas_status (status, updated_at),
+    KEY ix_sagas_updated_at (updated_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS transaction_coordinators (
-    name varchar(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    origin varchar(6) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    incarnation int NOT NULL,
-    raised_at datetime(6) NULL,
-    raised_by varchar(200) NULL,
+CREATE TABLE IF NOT EXISTS saga_steps (
+    type varchar(100) NOT NULL,
+    id varchar(200) NOT NULL,
+    number int NOT NULL,
+    step varchar(100) NULL,
+    operation varchar(20) NULL,
+    event varchar(20) NOT NULL,
+    attempt int NOT NULL,
+    message_id char(36) CHARACTER SET ascii COLLATE ascii_general_ci NULL,
+    actor varchar(200) NULL,
     reason longtext NULL,
-    CONSTRAINT pk_transaction_coordinators PRIMARY KEY (name)
+    happened_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
+    CONSTRAINT pk_saga_steps PRIMARY KEY (type, id, number),
+    KEY ix_saga_steps_happened_at (happened_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS outbox_settings (

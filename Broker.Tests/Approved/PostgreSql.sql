@@ -198,38 +198,43 @@ CREATE TABLE IF NOT EXISTS consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
 );
 
-CREATE TABLE IF NOT EXISTS transaction_decisions (
-    transaction_id character varying(64) NOT NULL,
-    coordinator character varying(16) NOT NULL,
-    decision character varying(20) NOT NULL,
+CREATE TABLE IF NOT EXISTS sagas (
+    type character varying(100) NOT NULL,
+    id character varying(200) NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    status character varying(20) NOT NULL,
+    step character varying(100),
+    operation character varying(20) NOT NULL,
+    round integer NOT NULL,
+    attempt integer NOT NULL,
+    entries integer NOT NULL,
+    given_up integer NOT NULL DEFAULT 0,
+    state text NOT NULL,
     reason text,
-    decided_by character varying(200) NOT NULL,
-    branches text NOT NULL,
-    decided_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
-    outcome character varying(20),
-    finished_at timestamp with time zone,
-    CONSTRAINT pk_transaction_decisions PRIMARY KEY (transaction_id)
-);
-CREATE INDEX IF NOT EXISTS ix_transaction_decisions_outcome ON transaction_decisions (outcome, decided_at);
-CREATE INDEX IF NOT EXISTS ix_transaction_decisions_coordinator ON transaction_decisions (coordinator, decided_at);
-
-CREATE TABLE IF NOT EXISTS transaction_markers (
-    transaction_id character varying(64) NOT NULL,
-    branch character varying(64) NOT NULL,
+    trouble text,
     created_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
-    CONSTRAINT pk_transaction_markers PRIMARY KEY (transaction_id, branch)
+    updated_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
+    deadline timestamp with time zone,
+    CONSTRAINT pk_sagas PRIMARY KEY (type, id)
 );
-CREATE INDEX IF NOT EXISTS ix_transaction_markers_created_at ON transaction_markers (created_at);
+CREATE INDEX IF NOT EXISTS ix_sagas_status ON sagas (status, updated_at);
+CREATE INDEX IF NOT EXISTS ix_sagas_updated_at ON sagas (updated_at);
 
-CREATE TABLE IF NOT EXISTS transaction_coordinators (
-    name character varying(16) NOT NULL,
-    origin character varying(6) NOT NULL,
-    incarnation integer NOT NULL,
-    raised_at timestamp with time zone,
-    raised_by character varying(200),
+CREATE TABLE IF NOT EXISTS saga_steps (
+    type character varying(100) NOT NULL,
+    id character varying(200) NOT NULL,
+    number integer NOT NULL,
+    step character varying(100),
+    operation character varying(20),
+    event character varying(20) NOT NULL,
+    attempt integer NOT NULL,
+    message_id uuid,
+    actor character varying(200),
     reason text,
-    CONSTRAINT pk_transaction_coordinators PRIMARY KEY (name)
+    happened_at timestamp with time zone NOT NULL DEFAULT (clock_timestamp()),
+    CONSTRAINT pk_saga_steps PRIMARY KEY (type, id, number)
 );
+CREATE INDEX IF NOT EXISTS ix_saga_steps_happened_at ON saga_steps (happened_at);
 
 CREATE TABLE IF NOT EXISTS outbox_settings (
     id smallint NOT NULL,

@@ -237,44 +237,48 @@ CREATE TABLE consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY CLUSTERED (consumer, owner)
 );
 
-IF OBJECT_ID(N'transaction_decisions', N'U') IS NULL
-CREATE TABLE transaction_decisions (
-    transaction_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    coordinator nvarchar(16) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    decision nvarchar(20) NOT NULL,
+IF OBJECT_ID(N'sagas', N'U') IS NULL
+CREATE TABLE sagas (
+    type nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    id nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    status nvarchar(20) NOT NULL,
+    step nvarchar(100) NULL,
+    operation nvarchar(20) NOT NULL,
+    round int NOT NULL,
+    attempt int NOT NULL,
+    entries int NOT NULL,
+    given_up int NOT NULL DEFAULT 0,
+    state nvarchar(max) NOT NULL,
     reason nvarchar(max) NULL,
-    decided_by nvarchar(200) NOT NULL,
-    branches nvarchar(max) NOT NULL,
-    decided_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
-    outcome nvarchar(20) NULL,
-    finished_at datetime2(7) NULL,
-    CONSTRAINT pk_transaction_decisions PRIMARY KEY CLUSTERED (transaction_id)
-);
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_decisions', N'U') AND name = N'ix_transaction_decisions_outcome')
-    CREATE INDEX ix_transaction_decisions_outcome ON transaction_decisions (outcome, decided_at);
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_decisions', N'U') AND name = N'ix_transaction_decisions_coordinator')
-    CREATE INDEX ix_transaction_decisions_coordinator ON transaction_decisions (coordinator, decided_at);
-
-IF OBJECT_ID(N'transaction_markers', N'U') IS NULL
-CREATE TABLE transaction_markers (
-    transaction_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    branch nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    trouble nvarchar(max) NULL,
     created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
-    CONSTRAINT pk_transaction_markers PRIMARY KEY CLUSTERED (transaction_id, branch)
+    updated_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    deadline datetime2(7) NULL,
+    CONSTRAINT pk_sagas PRIMARY KEY CLUSTERED (type, id)
 );
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_markers', N'U') AND name = N'ix_transaction_markers_created_at')
-    CREATE INDEX ix_transaction_markers_created_at ON transaction_markers (created_at);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'sagas', N'U') AND name = N'ix_sagas_status')
+    CREATE INDEX ix_sagas_status ON sagas (status, updated_at);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'sagas', N'U') AND name = N'ix_sagas_updated_at')
+    CREATE INDEX ix_sagas_updated_at ON sagas (updated_at);
 
-IF OBJECT_ID(N'transaction_coordinators', N'U') IS NULL
-CREATE TABLE transaction_coordinators (
-    name nvarchar(16) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    origin nvarchar(6) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    incarnation int NOT NULL,
-    raised_at datetime2(7) NULL,
-    raised_by nvarchar(200) NULL,
+IF OBJECT_ID(N'saga_steps', N'U') IS NULL
+CREATE TABLE saga_steps (
+    type nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    id nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    number int NOT NULL,
+    step nvarchar(100) NULL,
+    operation nvarchar(20) NULL,
+    event nvarchar(20) NOT NULL,
+    attempt int NOT NULL,
+    message_id uniqueidentifier NULL,
+    actor nvarchar(200) NULL,
     reason nvarchar(max) NULL,
-    CONSTRAINT pk_transaction_coordinators PRIMARY KEY CLUSTERED (name)
+    happened_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_saga_steps PRIMARY KEY CLUSTERED (type, id, number)
 );
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'saga_steps', N'U') AND name = N'ix_saga_steps_happened_at')
+    CREATE INDEX ix_saga_steps_happened_at ON saga_steps (happened_at);
 
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (

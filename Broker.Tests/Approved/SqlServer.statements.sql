@@ -240,44 +240,48 @@ CREATE TABLE consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY CLUSTERED (consumer, owner)
 );
 
-IF OBJECT_ID(N'transaction_decisions', N'U') IS NULL
-CREATE TABLE transaction_decisions (
-    transaction_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    coordinator nvarchar(16) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    decision nvarchar(20) NOT NULL,
+IF OBJECT_ID(N'sagas', N'U') IS NULL
+CREATE TABLE sagas (
+    type nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    id nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    status nvarchar(20) NOT NULL,
+    step nvarchar(100) NULL,
+    operation nvarchar(20) NOT NULL,
+    round int NOT NULL,
+    attempt int NOT NULL,
+    entries int NOT NULL,
+    given_up int NOT NULL DEFAULT 0,
+    state nvarchar(max) NOT NULL,
     reason nvarchar(max) NULL,
-    decided_by nvarchar(200) NOT NULL,
-    branches nvarchar(max) NOT NULL,
-    decided_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
-    outcome nvarchar(20) NULL,
-    finished_at datetime2(7) NULL,
-    CONSTRAINT pk_transaction_decisions PRIMARY KEY CLUSTERED (transaction_id)
-);
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_decisions', N'U') AND name = N'ix_transaction_decisions_outcome')
-    CREATE INDEX ix_transaction_decisions_outcome ON transaction_decisions (outcome, decided_at);
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_decisions', N'U') AND name = N'ix_transaction_decisions_coordinator')
-    CREATE INDEX ix_transaction_decisions_coordinator ON transaction_decisions (coordinator, decided_at);
-
-IF OBJECT_ID(N'transaction_markers', N'U') IS NULL
-CREATE TABLE transaction_markers (
-    transaction_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    branch nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    trouble nvarchar(max) NULL,
     created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
-    CONSTRAINT pk_transaction_markers PRIMARY KEY CLUSTERED (transaction_id, branch)
+    updated_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    deadline datetime2(7) NULL,
+    CONSTRAINT pk_sagas PRIMARY KEY CLUSTERED (type, id)
 );
-IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_markers', N'U') AND name = N'ix_transaction_markers_created_at')
-    CREATE INDEX ix_transaction_markers_created_at ON transaction_markers (created_at);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'sagas', N'U') AND name = N'ix_sagas_status')
+    CREATE INDEX ix_sagas_status ON sagas (status, updated_at);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'sagas', N'U') AND name = N'ix_sagas_updated_at')
+    CREATE INDEX ix_sagas_updated_at ON sagas (updated_at);
 
-IF OBJECT_ID(N'transaction_coordinators', N'U') IS NULL
-CREATE TABLE transaction_coordinators (
-    name nvarchar(16) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    origin nvarchar(6) COLLATE Latin1_General_100_BIN2 NOT NULL,
-    incarnation int NOT NULL,
-    raised_at datetime2(7) NULL,
-    raised_by nvarchar(200) NULL,
+IF OBJECT_ID(N'saga_steps', N'U') IS NULL
+CREATE TABLE saga_steps (
+    type nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    id nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    number int NOT NULL,
+    step nvarchar(100) NULL,
+    operation nvarchar(20) NULL,
+    event nvarchar(20) NOT NULL,
+    attempt int NOT NULL,
+    message_id uniqueidentifier NULL,
+    actor nvarchar(200) NULL,
     reason nvarchar(max) NULL,
-    CONSTRAINT pk_transaction_coordinators PRIMARY KEY CLUSTERED (name)
+    happened_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_saga_steps PRIMARY KEY CLUSTERED (type, id, number)
 );
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'saga_steps', N'U') AND name = N'ix_saga_steps_happened_at')
+    CREATE INDEX ix_saga_steps_happened_at ON saga_steps (happened_at);
 
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (
@@ -324,9 +328,8 @@ SELECT message_id, type, requested_at FROM receipt_requests WHERE 1 = 0;
 SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
 SELECT consumer, source, partition_key, last_sequence, skipped FROM inbox_keys WHERE 1 = 0;
 SELECT consumer, owner, started_at, expires_at, status FROM consumer_status WHERE 1 = 0;
-SELECT transaction_id, coordinator, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE 1 = 0;
-SELECT transaction_id, branch, created_at FROM transaction_markers WHERE 1 = 0;
-SELECT name, origin, incarnation, raised_at, raised_by, reason FROM transaction_coordinators WHERE 1 = 0;
+SELECT type, id, version, status, step, operation, round, attempt, entries, given_up, state, reason, trouble, created_at, updated_at, deadline FROM sagas WHERE 1 = 0;
+SELECT type, id, number, step, operation, event, attempt, message_id, actor, reason, happened_at FROM saga_steps WHERE 1 = 0;
 SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
 GO
 
@@ -340,12 +343,12 @@ INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
 LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
 LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'transaction_decisions', N'U'), OBJECT_ID(N'transaction_markers', N'U'), OBJECT_ID(N'transaction_coordinators', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- DescribeIndexes
 SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'transaction_decisions', N'U'), OBJECT_ID(N'transaction_markers', N'U'), OBJECT_ID(N'transaction_coordinators', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- PrepareRelayConnection
@@ -483,7 +486,7 @@ GO
 -- DeleteOldInbox
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 DELETE m
-FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND operation = N'' AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
 INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
 GO
 
@@ -560,8 +563,8 @@ SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messa
 GO
 
 -- ReadAside
-SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM (SELECT TOP (@limit) partition_key FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state = N'blocking') AS blocking),
-    (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state IN (N'dead', N'blocking')) AS letters),
+SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state = N'blocking'),
+    (SELECT COUNT_BIG(*) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state IN (N'dead', N'blocking')),
     (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_scheduled WITH (NOLOCK)) AS scheduled),
     (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition < 0
         UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray),
@@ -1014,7 +1017,7 @@ GO
 -- DeleteOldInboxOfAnyone
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 DELETE m
-FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE operation = N'' AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
 INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
 GO
 
@@ -1025,6 +1028,72 @@ GO
 
 -- CountRelays
 SELECT count(*) FROM relays WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0
+GO
+
+-- InsertSaga
+SET NOCOUNT OFF;
+SET XACT_ABORT OFF;
+BEGIN TRY
+    INSERT INTO sagas (type, id, status, step, operation, round, attempt, entries, state, deadline)
+    VALUES (@type, @id, @status, @step, @operation, @round, @attempt, @entries, @state, DATEADD(millisecond, CAST(@wait AS int), SYSUTCDATETIME()));
+END TRY
+BEGIN CATCH
+    IF ERROR_NUMBER() NOT IN (2601, 2627) THROW;
+END CATCH;
+GO
+
+-- ReadSaga
+SELECT version, status, step, operation, round, attempt, entries, given_up, state, reason, trouble FROM sagas WHERE type = @type AND id = @id
+GO
+
+-- UpdateSaga
+UPDATE sagas SET version = version + 1, status = @status, step = @step, operation = @operation, round = @round, attempt = @attempt, entries = @entries, given_up = @given_up,
+    state = @state, reason = @reason, trouble = @trouble, updated_at = SYSUTCDATETIME(), deadline = DATEADD(millisecond, CAST(@wait AS int), SYSUTCDATETIME())
+WHERE type = @type AND id = @id AND version = @version
+GO
+
+-- InsertDelayedMessage
+INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, not_before, expires_at)
+VALUES (@message_id, @partition, @partition_key, @key_sequence, @type, @headers, @content_type, @body, DATEADD(millisecond, CAST(@wait AS int), SYSUTCDATETIME()), @expires_at)
+GO
+
+-- FindOperation
+SELECT 1 FROM inbox_messages WHERE consumer = @consumer AND message_id = @message_id AND operation = @operation
+GO
+
+-- DeleteOldCalls
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND operation <> N'' AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
+GO
+
+-- DeleteOldSagas
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) type, id FROM sagas WHERE type = @type AND status IN (N'completed', N'compensated', N'failed') AND updated_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY updated_at) AS old
+INNER LOOP JOIN sagas AS m WITH (ROWLOCK) ON m.type = old.type AND m.id = old.id
+GO
+
+-- DeleteOldSagaSteps
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) e.type, e.id, e.number FROM saga_steps AS e
+    WHERE e.type = @type AND e.happened_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND NOT EXISTS (SELECT 1 FROM sagas AS s WHERE s.type = e.type AND s.id = e.id) ORDER BY e.happened_at) AS old
+INNER LOOP JOIN saga_steps AS m WITH (ROWLOCK) ON m.type = old.type AND m.id = old.id AND m.number = old.number
+GO
+
+-- ListSagas
+SELECT TOP (@limit) s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
+WHERE s.updated_at < @before AND (@type IS NULL OR s.type = @type) AND (@status IS NULL OR s.status = @status) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type, s.id
+GO
+
+-- ReadSagaSteps
+SELECT s.number, s.step, s.operation, s.event, s.attempt, s.message_id AS message_id, s.actor, s.reason, s.happened_at FROM saga_steps AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE s.type = @type AND s.id = @id ORDER BY s.number
+GO
+
+-- CountSagas
+SELECT type, status, COUNT(*) FROM (SELECT TOP (@limit) type, status FROM sagas WITH (NOLOCK) WHERE 1 = 1) AS counted GROUP BY type, status
 GO
 
 -- PrepareSurveyConnection
@@ -1038,69 +1107,6 @@ GO
 -- ListActions
 SELECT TOP (@limit) a.id, a.acted_at, a.dead_letter_id, a.side, a.consumer, a.message_id AS message_id, a.action, a.actor, a.reason, CASE WHEN a.previous_body IS NULL THEN 0 ELSE 1 END AS keeps
 FROM dead_letter_actions AS a WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE a.id < @before AND (@actor IS NULL OR a.actor = @actor) AND (@action IS NULL OR a.action = @action) ORDER BY a.id DESC
-GO
-
--- InsertMarker
-INSERT INTO transaction_markers (transaction_id, branch) VALUES (@transaction_id, @branch)
-GO
-
--- FindMarker
-SELECT 1 FROM transaction_markers WHERE transaction_id = @transaction_id AND branch = @branch
-GO
-
--- ReadCoordinator
-SELECT origin, incarnation, SYSUTCDATETIME() FROM transaction_coordinators WHERE name = @name
-GO
-
--- InsertCoordinator
-INSERT INTO transaction_coordinators (name, origin, incarnation) VALUES (@name, @origin, 1)
-GO
-
--- RaiseIncarnation
-UPDATE transaction_coordinators SET incarnation = incarnation + 1, raised_at = SYSUTCDATETIME(), raised_by = @actor, reason = @reason WHERE name = @name
-GO
-
--- InsertDecision
-INSERT INTO transaction_decisions (transaction_id, coordinator, decision, reason, decided_by, branches)
-VALUES (@transaction_id, @coordinator, @decision, @reason, @decided_by, @branches)
-GO
-
--- FindDecision
-SELECT transaction_id, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE transaction_id = @transaction_id
-GO
-
--- ListUnfinished
-SELECT TOP (@limit) transaction_id, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE outcome IS NULL AND coordinator = @coordinator AND decided_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY decided_at
-GO
-
--- ListDecisions
-SELECT TOP (@limit) transaction_id, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE coordinator = @coordinator ORDER BY decided_at DESC
-GO
-
--- ListHeuristic
-SELECT TOP (@limit) transaction_id, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE coordinator = @coordinator AND outcome = 'heuristic' ORDER BY decided_at DESC
-GO
-
--- FinishDecision
-UPDATE transaction_decisions SET outcome = CASE decision WHEN 'commit' THEN 'committed' ELSE 'rolled-back' END, finished_at = SYSUTCDATETIME() WHERE transaction_id = @transaction_id AND (outcome IS NULL OR outcome = 'heuristic')
-GO
-
--- RecordOutcome
-UPDATE transaction_decisions SET outcome = @outcome, branches = @branches, finished_at = SYSUTCDATETIME() WHERE transaction_id = @transaction_id AND outcome IS NULL
-GO
-
--- DeleteOldDecisions
-SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) transaction_id FROM transaction_decisions WHERE outcome IN (N'committed', N'rolled-back') AND decided_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY decided_at) AS old
-INNER LOOP JOIN transaction_decisions AS m WITH (ROWLOCK) ON m.transaction_id = old.transaction_id
-GO
-
--- DeleteOldMarkers
-SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) transaction_id, branch FROM transaction_markers WHERE created_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY created_at) AS old
-INNER LOOP JOIN transaction_markers AS m WITH (ROWLOCK) ON m.transaction_id = old.transaction_id AND m.branch = old.branch
 GO
 
 -- ListSequences(spans)
@@ -1154,6 +1160,12 @@ GO
 
 -- RenewLeases(held)
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; UPDATE leases WITH (ROWLOCK) SET expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE ((name = @n0 AND token = @t0) OR (name = @n1 AND token = @t1)) AND CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0
+GO
+
+-- InsertSagaSteps(entries)
+INSERT INTO saga_steps (type, id, number, step, operation, event, attempt, message_id, actor, reason, happened_at)
+VALUES (@type, @id, @number0, @step0, @operation0, @event0, @attempt0, @message_id0, @actor0, @reason0, SYSUTCDATETIME()),
+    (@type, @id, @number1, @step1, @operation1, @event1, @attempt1, @message_id1, @actor1, @reason1, SYSUTCDATETIME())
 GO
 
 -- Survey(partitions)

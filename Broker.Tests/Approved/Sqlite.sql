@@ -185,36 +185,43 @@ CREATE TABLE IF NOT EXISTS consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
 );
 
-CREATE TABLE IF NOT EXISTS transaction_decisions (
-    transaction_id TEXT NOT NULL CONSTRAINT pk_transaction_decisions PRIMARY KEY,
-    coordinator TEXT NOT NULL,
-    decision TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS sagas (
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL DEFAULT 1,
+    status TEXT NOT NULL,
+    step TEXT NULL,
+    operation TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    given_up INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL,
     reason TEXT NULL,
-    decided_by TEXT NOT NULL,
-    branches TEXT NOT NULL,
-    decided_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
-    outcome TEXT NULL,
-    finished_at TEXT NULL
-);
-CREATE INDEX IF NOT EXISTS ix_transaction_decisions_outcome ON transaction_decisions (outcome, decided_at);
-CREATE INDEX IF NOT EXISTS ix_transaction_decisions_coordinator ON transaction_decisions (coordinator, decided_at);
-
-CREATE TABLE IF NOT EXISTS transaction_markers (
-    transaction_id TEXT NOT NULL,
-    branch TEXT NOT NULL,
+    trouble TEXT NULL,
     created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
-    CONSTRAINT pk_transaction_markers PRIMARY KEY (transaction_id, branch)
+    updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    deadline TEXT NULL,
+    CONSTRAINT pk_sagas PRIMARY KEY (type, id)
 );
-CREATE INDEX IF NOT EXISTS ix_transaction_markers_created_at ON transaction_markers (created_at);
+CREATE INDEX IF NOT EXISTS ix_sagas_status ON sagas (status, updated_at);
+CREATE INDEX IF NOT EXISTS ix_sagas_updated_at ON sagas (updated_at);
 
-CREATE TABLE IF NOT EXISTS transaction_coordinators (
-    name TEXT NOT NULL CONSTRAINT pk_transaction_coordinators PRIMARY KEY,
-    origin TEXT NOT NULL,
-    incarnation INTEGER NOT NULL,
-    raised_at TEXT NULL,
-    raised_by TEXT NULL,
-    reason TEXT NULL
+CREATE TABLE IF NOT EXISTS saga_steps (
+    type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    step TEXT NULL,
+    operation TEXT NULL,
+    event TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    message_id TEXT NULL,
+    actor TEXT NULL,
+    reason TEXT NULL,
+    happened_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    CONSTRAINT pk_saga_steps PRIMARY KEY (type, id, number)
 );
+CREATE INDEX IF NOT EXISTS ix_saga_steps_happened_at ON saga_steps (happened_at);
 
 CREATE TABLE IF NOT EXISTS outbox_settings (
     id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,

@@ -97,6 +97,28 @@ internal static class CampaignCommands
         return command;
     }
 
+    public static Command Sagas()
+    {
+        var plan = new SagasCampaign.Plan();
+        var database = new Option<string>("--database") { Description = "PostgreSql, MySql or Sqlite.", DefaultValueFactory = _ => plan.Dialect.Name };
+        var sagas = new Option<int>("--sagas") { Description = "Sagas.", DefaultValueFactory = _ => plan.Sagas };
+        var processes = new Option<int>("--processes") { Description = "Processes of each of the three services.", DefaultValueFactory = _ => plan.Processes };
+        var copied = new Option<double>("--copied") { Description = "The share of messages that come once more, later.", DefaultValueFactory = _ => plan.Copied };
+        var between = new Option<double>("--between") { Description = "Mean seconds between two kills.", DefaultValueFactory = _ => plan.Between.TotalSeconds };
+        var seed = Seed();
+        var command = new Command("sagas", "Checkouts over three services that refuse, break and are killed, with a relay that is, too, and messages that are copied and come late.") { database, sagas, processes, copied, between, seed };
+        command.SetAction((parsed, cancellationToken) => RunAsync(say => new SagasCampaign(plan with
+        {
+            Dialect = Database.Engine(parsed.GetValue(database)!),
+            Sagas = parsed.GetValue(sagas),
+            Processes = parsed.GetValue(processes),
+            Copied = parsed.GetValue(copied),
+            Between = TimeSpan.FromSeconds(parsed.GetValue(between)),
+            Seed = parsed.GetValue(seed),
+        }, say).RunAsync(cancellationToken)));
+        return command;
+    }
+
     public static Command Outage()
     {
         var plan = new OutageCampaign.Plan();

@@ -7,6 +7,8 @@ if (args is [BankConsumer.Verb])
     return await BankConsumer.RunAsync();
 if (args is [TransferWorker.Verb])
     return await TransferWorker.RunAsync();
+if (args is [SagaService.Verb])
+    return await SagaService.RunAsync();
 var root = new RootCommand("Tries workers, for as long as you like, under what happens to them in production. The exit code is 1 if a promise was broken.")
 {
     CampaignCommands.Nodes(),
@@ -15,5 +17,6 @@ var root = new RootCommand("Tries workers, for as long as you like, under what h
     CampaignCommands.Isolation(),
     CampaignCommands.Consumers(),
     CampaignCommands.Transfers(),
+    CampaignCommands.Sagas(),
 };
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });

@@ -93,6 +93,10 @@ internal sealed class DashboardStage : IAsyncDisposable
         await LiveAsync(Hostile);
         await Orders.ExecuteAsync("INSERT INTO inbox_keys (consumer, source, partition_key, last_sequence) VALUES ('stock', 'orders', @key, 7)", ("key", Hostile));
         await Orders.ExecuteAsync("INSERT INTO deferred_messages (consumer, message_id, partition_key, key_sequence, source, type, body, state, attempts) VALUES ('stock', @id, @key, 9, 'orders', 'orders.order-placed.v1', @body, 'gap', 0)", ("id", Guid.CreateVersion7()), ("key", Hostile), ("body", new byte[] { 1 }));
+        await Orders.ExecuteAsync(
+            "INSERT INTO sagas (type, id, status, step, operation, round, attempt, entries, state, reason, trouble) VALUES ('checkout', @text, 'parked', @text, 'compensation', 1, 5, 1, @state, @text, @text)",
+            ("text", Hostile), ("state", Body(Hostile)));
+        await Orders.ExecuteAsync("INSERT INTO saga_steps (type, id, number, step, operation, event, attempt, actor, reason) VALUES ('checkout', @text, 1, @text, 'compensation', 'parked', 5, @text, @text)", ("text", Hostile));
         await ActAsync(Hostile, "discarded", Hostile);
         var owner = $"{Hostile}/17/x";
         await Orders.ExecuteAsync(

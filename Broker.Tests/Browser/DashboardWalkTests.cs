@@ -15,7 +15,7 @@ internal sealed class DashboardWalkTests
     private static readonly (string Name, string Path)[] Pages =
     [
         ("overview", "/dashboard/broker"), ("sources", "/dashboard/broker/sources"), ("source", "/dashboard/broker/sources/orders"), ("source-down", "/dashboard/broker/sources/billing"), ("dead-letters", "/dashboard/broker/dead-letters?source=orders&order=oldest"),
-        ("dead-letter", ""), ("job", ""), ("deferred", "/dashboard/broker/deferred?source=orders"), ("inbox", "/dashboard/broker/inbox?source=orders"), ("transactions", "/dashboard/broker/transactions"), ("message", ""), ("audit", "/dashboard/broker/audit?action=discarded"),
+        ("dead-letter", ""), ("job", ""), ("deferred", "/dashboard/broker/deferred?source=orders"), ("sagas", "/dashboard/broker/sagas?source=orders"), ("saga", $"/dashboard/broker/sagas/orders/checkout?id={Uri.EscapeDataString(DashboardStage.Hostile)}"), ("inbox", "/dashboard/broker/inbox?source=orders"), ("transactions", "/dashboard/broker/transactions"), ("message", ""), ("audit", "/dashboard/broker/audit?action=discarded"),
         ("empty", "/dashboard/broker/dead-letters?source=stock"),
     ];
 

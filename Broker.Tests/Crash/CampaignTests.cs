@@ -66,6 +66,15 @@ internal sealed class CampaignTests
         await KeepsItsPromisesAsync(new TransfersCampaign(new TransfersCampaign.Plan { Runs = 60, DecideIn = decideIn, WithHands = hands, Seed = _seed }, Say).RunAsync);
     }
 
+    [Test]
+    public async Task Sagas_end_whole_or_not_at_all_whatever_is_refused_copied_late_or_killed()
+    {
+        await TestServers.RabbitMqAsync();
+        await TestServers.PostgreSqlAsync();
+
+        await KeepsItsPromisesAsync(new SagasCampaign(new SagasCampaign.Plan { Sagas = 200, Copied = 0.2, Between = TimeSpan.FromSeconds(3), Seed = _seed }, Say).RunAsync);
+    }
+
     private async Task KeepsItsPromisesAsync(Func<CancellationToken, Task<Verdict>> campaign)
     {
         var verdict = await campaign(CancellationToken.None);

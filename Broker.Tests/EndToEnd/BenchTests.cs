@@ -20,6 +20,7 @@ internal sealed class BenchTests
     [TestCase("latency", "--seconds", "1", "--across", "--database", "Sqlite")]
     [TestCase("commits", "--seconds", "1", "--pairs", "1", "--database", "PostgreSql")]
     [TestCase("retention", "--rows", "3000", "--inserts", "500", "--pairs", "1", "--seconds", "3", "--database", "Sqlite")]
+    [TestCase("saga", "--seconds", "1", "--pairs", "1", "--concurrency", "2", "--database", "PostgreSql")]
     [TestCase("idle", "--seconds", "3", "--nodes", "2", "--sources", "2", "--database", "Sqlite")]
     public async Task A_measurement_writes_its_results_and_leaves_nothing_behind(string verb, params string[] arguments)
     {

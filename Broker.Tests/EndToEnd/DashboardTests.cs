@@ -47,6 +47,39 @@ internal sealed class DashboardTests
     }
 
     [Test]
+    public async Task A_parked_saga_is_shown_with_its_history_and_told_what_an_operator_decides()
+    {
+        await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        await using var dashboard = await TestDashboard.StartAsync(new Dictionary<string, TestDatabase> { ["orders"] = database });
+        using var browser = dashboard.Browser();
+        using var reader = dashboard.Browser("bob");
+        await TestDashboard.TakeTokenAsync(browser);
+        const string id = "a/b <1>";
+        await database.ExecuteAsync("INSERT INTO sagas (type, id, status, step, operation, round, attempt, entries, state, trouble) VALUES ('checkout', @id, 'parked', 'payment', 'compensation', 1, 3, 1, '{\"order\":7}', 'the bank is closed')", ("id", id));
+        await database.ExecuteAsync("INSERT INTO saga_steps (type, id, number, step, operation, event, attempt, reason) VALUES ('checkout', @id, 1, 'payment', 'compensation', 'parked', 3, 'the bank is closed')", ("id", id));
+        var path = $"/dashboard/broker/sagas/orders/checkout?id={Uri.EscapeDataString(id)}";
+
+        Assert.That(await browser.GetStringAsync("/dashboard/broker/sagas?status=parked"), Does.Contain("a/b &lt;1&gt;").And.Contain("the bank is closed").And.Contain(WebUtility.HtmlEncode(path)));
+        Assert.That(await browser.GetStringAsync(path), Does.Contain("payment: compensation").And.Contain("Give up").And.Contain("Retry"));
+        Assert.That(await reader.GetStringAsync(path), Does.Contain("payment: compensation").And.Not.Contain("Give up"));
+
+        async Task<string> ActAsync(params KeyValuePair<string, string>[] fields)
+        {
+            using var form = new FormUrlEncodedContent([new("id", id), .. fields]);
+            using var answer = await browser.PostAsync("/dashboard/broker/act/sagas/orders/checkout", form);
+            return await browser.GetStringAsync(answer.Headers.Location);
+        }
+        Assert.That(await ActAsync(new KeyValuePair<string, string>("do", "give-up")), Does.Contain("giving up needs a reason"));
+        Assert.That(await database.CountAsync("outbox_messages"), Is.Zero);
+        Assert.That(await ActAsync(new("do", "give-up"), new("reason", "paid back by hand")), Does.Contain("told that the operation is given up"));
+        Assert.That(await ActAsync(new KeyValuePair<string, string>("do", "retry")), Does.Contain("told to try again"));
+
+        var told = (await database.QueryAsync($"SELECT {database.Body} FROM outbox_messages ORDER BY sequence")).Select(r => r[0]!).ToList();
+        Assert.That(told[0], Does.Contain("give-up").And.Contain("paid back by hand").And.Contain("\"actor\":\"ada\""));
+        Assert.That(told[1], Does.Contain("retry"));
+    }
+
+    [Test]
     public async Task A_job_that_nobody_would_ever_run_is_refused_in_words()
     {
         await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);

@@ -10,6 +10,7 @@ internal sealed class BenchQueue : IAsyncDisposable
 {
     private readonly IConnection _connection;
     private readonly IChannel _channel;
+    private readonly List<string> _others = [];
 
     private BenchQueue(IConnection connection, IChannel channel, string name) => (_connection, _channel, Name) = (connection, channel, name);
 
@@ -42,8 +43,20 @@ internal sealed class BenchQueue : IAsyncDisposable
     /// <summary>How many messages wait.</summary>
     public async Task<long> CountAsync(CancellationToken cancellationToken) => await _channel.MessageCountAsync(Name, cancellationToken);
 
+    /// <summary>Lets the queue get nothing: consumers declare queues of their own, which are removed with it.</summary>
+    public async Task OnlyItsExchangeAsync(IEnumerable<string> queues, CancellationToken cancellationToken)
+    {
+        _others.AddRange(queues);
+        await _channel.QueueUnbindAsync(Name, Name, "#", cancellationToken: cancellationToken);
+    }
+
     public async ValueTask DisposeAsync()
     {
+        foreach (var other in _others)
+        {
+            await _channel.QueueDeleteAsync(other);
+            await _channel.QueueDeleteAsync(other + ".dead");
+        }
         await _channel.QueueDeleteAsync(Name);
         await _channel.ExchangeDeleteAsync(Name);
         await _connection.DisposeAsync();

@@ -105,6 +105,7 @@ internal static class ChildCommand
         ChildKind.RawConsume => new RawConsumeChild(task),
         ChildKind.Inbox => new InboxChild(task),
         ChildKind.Late => new LateChild(task),
+        ChildKind.Sagas or ChildKind.LocalTransactions => new SagaChild(task),
         ChildKind.NaiveConsume => new NaiveConsumeChild(task),
         _ => throw new NotSupportedException($"There is no process for {task.Kind}."),
     };

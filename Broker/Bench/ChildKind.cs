@@ -36,6 +36,12 @@ internal enum ChildKind
     /// <summary>The same while some messages fail, at a steady rate: how late the others' effects are.</summary>
     Late,
 
+    /// <summary>Sagas over the databases of three services, so many at once.</summary>
+    Sagas,
+
+    /// <summary>The same change by one transaction of one database.</summary>
+    LocalTransactions,
+
     /// <summary>The popular consumer: look, insert, apply, commit, accept, one after another.</summary>
     NaiveConsume,
 }

@@ -20,6 +20,7 @@ internal static class CommandLine
             DeadLettersCommand.Create(),
             DeferredCommand.Create(),
             InDoubtCommand.Create(),
+            SagasCommand.Create(),
             SchemaCommand.Create(),
             ReplayCommand.Create(),
             HealthCommand.Create(),

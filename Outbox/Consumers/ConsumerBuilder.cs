@@ -94,17 +94,28 @@ public sealed class ConsumerBuilder
         return Add<TMessage, THandler>(MessageHandlerInvoker.For<TMessage, THandler>(), isNamed: true);
     }
 
+    /// <summary>Handles messages of a registered class by a function.</summary>
+    internal ConsumerBuilder Handle(Type message, Func<IServiceProvider, object, MessageContext, CancellationToken, Task> handle)
+    {
+        Add(_outbox.Options.MessageTypes.NameOf(message), MessageHandlerInvoker.For(message, handle));
+        return this;
+    }
+
     private ConsumerBuilder Add<TMessage, THandler>(MessageHandlerInvoker invoker, bool isNamed = false)
         where TMessage : notnull
         where THandler : class
     {
         if (!isNamed)
             _outbox.Options.MessageTypes.Add<TMessage>();
-        var type = _outbox.Options.MessageTypes.NameOf(typeof(TMessage));
-        if (!_handlers.TryAdd(type, invoker))
-            throw new OutboxConfigurationException($"Consumer '{Options.Name}' has two handlers for '{type}'. Give the second one a consumer of its own.");
+        Add(_outbox.Options.MessageTypes.NameOf(typeof(TMessage)), invoker);
         _services.TryAddTransient<THandler>();
         return this;
+    }
+
+    private void Add(string type, MessageHandlerInvoker invoker)
+    {
+        if (!_handlers.TryAdd(type, invoker))
+            throw new OutboxConfigurationException($"Consumer '{Options.Name}' has two handlers for '{type}'. Give the second one a consumer of its own.");
     }
 
     internal void Build()
@@ -120,10 +131,11 @@ public sealed class ConsumerBuilder
             outbox.Announced.Add(new AnnouncedConsumer(options, () => MessageProcessor.TypesOf(outbox.Options.MessageTypes, handlers)));
         _services.AddKeyedSingleton(options.Name, (provider, _) => new ConsumerState(options, provider.TransportOf(outbox), provider.GetService<TimeProvider>() ?? TimeProvider.System));
         _services.AddSingleton<IHealthReporter>(provider => provider.GetRequiredKeyedService<ConsumerState>(options.Name));
+        _services.AddKeyedSingleton(options.Name, (provider, _) => new MessageProcessor(options, outbox, handlers, provider));
         _services.AddSingleton<IHostedService>(provider => new ConsumerService(
             options,
             provider.TransportOf(outbox),
-            new MessageProcessor(options, outbox, handlers, provider),
+            provider.GetRequiredKeyedService<MessageProcessor>(options.Name),
             provider.GetRequiredKeyedService<ConsumerState>(options.Name),
             provider.GetService<TimeProvider>() ?? TimeProvider.System,
             provider.GetRequiredService<ILogger<ConsumerService>>()));

@@ -93,6 +93,11 @@ public sealed class ConsumerOptions
     /// <remarks>Consumers that share a database are best given the same: the one that forgets first has to look past what the others keep.</remarks>
     public TimeSpan InboxRetention { get; set; } = TimeSpan.FromDays(7);
 
+    /// <summary>How long calls of sagas are remembered: longer than a saga can last, parked ones included. A compensation whose action is forgotten undoes nothing.</summary>
+    /// <value>Default: 90 days.</value>
+    /// <remarks>They are rows of <c>inbox_messages</c> too, one for each call beside that of the message, and only consumers that sagas send commands to have any.</remarks>
+    public TimeSpan CallRetention { get; set; } = TimeSpan.FromDays(90);
+
     /// <summary>Whether messages that carry a key's own sequence (<see cref="MessageOptions.KeySequence"/>) are told by it: 1, 2, 3 … without a gap. Each takes effect once and after the one before it, whatever the order of arrival.</summary>
     /// <value>Default: <see langword="false"/>. Messages without a number are told by their ids as ever.</value>
     /// <remarks>One row in <c>inbox_keys</c> for each key takes the place of one row for each message, and no copy is ever too late to be known. A message whose predecessor has not come waits in <c>deferred_messages</c>, where the gap shows.</remarks>
@@ -155,6 +160,8 @@ public sealed class ConsumerOptions
             results.Add(new ValidationResult($"GapTimeout ({GapTimeout}) is about missing numbers, and ByKeySequence is off. Use ByKeySequence, or leave GapTimeout out."));
         if (InboxRetention < TimeSpan.FromMinutes(1))
             results.Add(new ValidationResult($"InboxRetention is {InboxRetention}; at least a minute is needed, and days are advised."));
+        if (CallRetention < InboxRetention)
+            results.Add(new ValidationResult($"CallRetention ({CallRetention}) must not be below InboxRetention ({InboxRetention}): sagas last longer than the way of a message."));
         if (results.Count > 0)
             throw new OutboxConfigurationException($"Consumer '{Name}': {string.Join(" ", results.Select(r => r.ErrorMessage))}");
     }

@@ -28,6 +28,13 @@ internal sealed class MessageHandlerInvoker
             return scope.GetRequiredService<THandler>().HandleAsync((TMessage)message, context, cancellationToken);
         });
 
+    /// <summary>For a handler that is no class of the container.</summary>
+    public static MessageHandlerInvoker For(Type messageType, Func<IServiceProvider, object, MessageContext, CancellationToken, Task> handle) => new(messageType, takesMany: false, (scope, messages, _, cancellationToken) =>
+    {
+        var (message, context) = messages.Single();
+        return handle(scope, message, context, cancellationToken);
+    });
+
     public static MessageHandlerInvoker ForBatch<TMessage, THandler>()
         where TMessage : notnull
         where THandler : class, IBatchHandler<TMessage> => new(typeof(TMessage), takesMany: true, (scope, messages, batch, cancellationToken) =>

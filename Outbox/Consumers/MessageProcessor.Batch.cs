@@ -49,7 +49,7 @@ internal sealed partial class MessageProcessor
             {
                 return await WithStrategyAsync(token => InOneTransactionAsync(messages, aside, isCareful, token), cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception exception) when (quick < QuickRetries && SqlErrors.IsTransient(exception))
+            catch (Exception exception) when (quick < QuickRetries && IsTransient(exception))
             {
                 // Rolled back as a whole; the victim of a deadlock usually succeeds the next time.
             }
@@ -63,7 +63,7 @@ internal sealed partial class MessageProcessor
 
     /// <summary>Whether an error may be one message's own, and not the database's or the end of the service.</summary>
     private static bool IsOfMessage(Exception exception, CancellationToken cancellationToken) =>
-        !SqlErrors.IsTransient(exception) && !SqlErrors.IsUnavailable(exception) && !cancellationToken.IsCancellationRequested;
+        !IsTransient(exception) && !SqlErrors.IsUnavailable(exception) && !cancellationToken.IsCancellationRequested;
 
     /// <summary>One try at a batch. The execution strategy of a context may make another.</summary>
     private async Task<IReadOnlyList<BatchResult>> InOneTransactionAsync(List<ReadableMessage> messages, IReadOnlyList<BatchResult> aside, bool isCareful, CancellationToken cancellationToken)

@@ -3,6 +3,7 @@ using System.Data.Common;
 using Outbox.Diagnostics;
 using Outbox.Inbox;
 using Outbox.Messages;
+using Outbox.Sagas;
 using Outbox.Sql;
 
 namespace Outbox.Consumers;
@@ -124,6 +125,8 @@ internal sealed partial class MessageProcessor
             .With("attempts", attempts)
             .With("state", blocks ? "blocking" : "dead")
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        if (SagaHeaders.Read(incoming.Delivery.Headers) is { } call)
+            await _participant.FailedAsync(transaction, call, ReasonOf(error), cancellationToken).ConfigureAwait(false);
         await _receipts.RefusedAsync(transaction, incoming, ReasonOf(error), cancellationToken).ConfigureAwait(false);
         await _steps.ReachedAsync("dead letter written").ConfigureAwait(false);
     }

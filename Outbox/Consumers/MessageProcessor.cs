@@ -5,6 +5,7 @@ using Outbox.Diagnostics;
 using Outbox.Inbox;
 using Outbox.Messages;
 using Outbox.Receipts;
+using Outbox.Sagas;
 using Outbox.Sql;
 
 namespace Outbox.Consumers;
@@ -19,6 +20,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     private readonly IApplicationObserver? _observer = services.GetService<IApplicationObserver>();
     private readonly SqlDialect _dialect = outbox.Dialect(services);
     private readonly DeferredQueue _deferred = new(options.Name, outbox.Dialect(services));
+    private readonly SagaParticipant _participant = new(options.Name, outbox, services);
     private readonly ReceiptWriter _receipts = new(outbox, options.Name, services.GetService<TimeProvider>() ?? TimeProvider.System);
 
     private readonly Dictionary<string, (MessageHandlerInvoker Handler, Type ReadAs)> _readable = Readable(outbox.Options.MessageTypes, handlers);
@@ -69,12 +71,15 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             {
                 return await WithStrategyAsync(token => InOneTransactionAsync(message, worker, token), cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception exception) when (quick < QuickRetries && SqlErrors.IsTransient(exception))
+            catch (Exception exception) when (quick < QuickRetries && IsTransient(exception))
             {
                 // Rolled back as a whole; the victim of a deadlock usually succeeds the next time.
             }
         }
     }
+
+    /// <summary>Whether the same work may succeed at once if tried again.</summary>
+    private static bool IsTransient(Exception exception) => exception is SagaConflictException || SqlErrors.IsTransient(exception);
 
     /// <summary>Whether it is of a type that this consumer was told to pass over. A message that was deferred had a handler then, so losing it now is no answer.</summary>
     private bool IsIgnored(IncomingMessage incoming) => options.IgnoreUnknownTypes && incoming is { Row: null, Type: { } type } && !_readable.ContainsKey(type);
@@ -90,7 +95,8 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             throw new RejectMessageException("The message has no type (AMQP property type, or header cloudEvents:type).");
         if (!_readable.TryGetValue(type, out var readable))
             throw new RejectMessageException($"Consumer '{options.Name}' has no handler for message type '{IncomingMessage.Fit(type, MessageTypeRegistry.MaxNameLength)}'. It handles: {string.Join(", ", Types)}.");
-        var message = (options.Serializer ?? outbox.Options.Serializer).Deserialize(incoming.Delivery.Body, readable.ReadAs);
+        var serializer = readable.ReadAs.IsAssignableTo(typeof(SagaMessage)) ? SagaMessage.Json : options.Serializer ?? outbox.Options.Serializer;
+        var message = serializer.Deserialize(incoming.Delivery.Body, readable.ReadAs);
         return new ReadableMessage(incoming, messageId, readable.Handler, outbox.Options.MessageTypes.UpcastTo(readable.Handler.MessageType, readable.ReadAs, message));
     }
 
@@ -123,8 +129,12 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     }
 
     /// <summary>Forgets applied messages that are older than the retention, a few at a time.</summary>
-    public Task<long> ForgetOldAsync(TimeProvider time, CancellationToken cancellationToken) =>
-        new GradualDelete(time).RunAsync(outbox.DataSource(services), _dialect.DeleteOldInbox, options.InboxRetention, command => command.With("consumer", options.Name), cancellationToken);
+    public async Task<long> ForgetOldAsync(TimeProvider time, CancellationToken cancellationToken)
+    {
+        var (gradual, source) = (new GradualDelete(time), outbox.DataSource(services));
+        var messages = await gradual.RunAsync(source, _dialect.DeleteOldInbox, options.InboxRetention, command => command.With("consumer", options.Name), cancellationToken).ConfigureAwait(false);
+        return messages + await gradual.RunAsync(source, _dialect.DeleteOldCalls, options.CallRetention, command => command.With("consumer", options.Name), cancellationToken).ConfigureAwait(false);
+    }
 
     public static string ReasonOf(Exception exception) => exception is RejectMessageException or UnreadableMessageException ? exception.Message : $"{exception.GetType().Name}: {exception.Message}";
 
@@ -219,11 +229,25 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     /// <summary>Stage 7: the handler, and what it changed. The messages are of one type.</summary>
     private async Task RunHandlerAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
     {
-        await messages[0].Handler.InvokeAsync(
-            scope,
-            [.. messages.Select(m => (m.Message, ContextOf(m, session)))],
-            new BatchContext { Consumer = options.Name, Transaction = session.Transaction },
-            cancellationToken).ConfigureAwait(false);
+        var handled = messages.Select(m => (m.Message, Context: ContextOf(m, session))).ToList();
+        var toRun = handled;
+        if (handled.Exists(m => m.Context.Saga is not null))
+        {
+            toRun = [];
+            foreach (var message in handled)
+            {
+                if (message.Context.Saga is not { } call || await _participant.EnterAsync(session.Transaction, call, cancellationToken).ConfigureAwait(false))
+                    toRun.Add(message);
+            }
+            await _steps.ReachedAsync("calls entered").ConfigureAwait(false);
+        }
+        if (toRun.Count > 0)
+            await messages[0].Handler.InvokeAsync(scope, toRun, new BatchContext { Consumer = options.Name, Transaction = session.Transaction }, cancellationToken).ConfigureAwait(false);
+        foreach (var (_, context) in handled)
+        {
+            if (context.Saga is { } call)
+                await _participant.AnswerAsync(session.Transaction, call, toRun.Exists(m => m.Context == context), context, cancellationToken).ConfigureAwait(false);
+        }
         await _steps.ReachedAsync("handled").ConfigureAwait(false);
         await session.SaveAsync(cancellationToken).ConfigureAwait(false);
         foreach (var message in messages)
@@ -242,5 +266,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         Headers = message.Incoming.Delivery.Headers,
         Attempt = message.Incoming.Attempts + 1,
         Transaction = session.Transaction,
+        Saga = SagaHeaders.Read(message.Incoming.Delivery.Headers),
+        Participant = _participant,
     };
 }

@@ -74,6 +74,18 @@ internal static partial class Log
     [LoggerMessage(1019, LogLevel.Information, "Consumer '{Consumer}' has given up queue '{Queue}'.")]
     public static partial void PartitionEnded(ILogger logger, string consumer, string queue);
 
+    [LoggerMessage(1040, LogLevel.Error, "Saga '{Saga}' {Id} is parked at the {Operation} of step '{Step}': {Reason}. Look at it with 'broker sagas show', and then retry it or give it up.")]
+    public static partial void SagaParked(ILogger logger, string saga, string id, string step, string operation, string reason);
+
+    [LoggerMessage(1041, LogLevel.Debug, "Saga '{Saga}' {Id} is {Status}.")]
+    public static partial void SagaEnded(ILogger logger, string saga, string id, string status);
+
+    [LoggerMessage(1042, LogLevel.Debug, "Saga '{Saga}' {Id} passes over a '{Type}': {Why}.")]
+    public static partial void SagaPassedOver(ILogger logger, string saga, string id, string type, string why);
+
+    [LoggerMessage(1043, LogLevel.Warning, "Old sagas '{Saga}' of '{Source}' could not be deleted; that is tried again later. {Error}")]
+    public static partial void SagasNotDeleted(ILogger logger, string saga, string source, string error);
+
     [LoggerMessage(1100, LogLevel.Warning, "The leases of '{Group}' could not be looked after; that is tried again in {Delay:0.0} s. What is held is worked on until its own deadline. {Error}")]
     public static partial void SharingFailed(ILogger logger, string group, double delay, string error);
 

@@ -51,6 +51,13 @@ internal static class OutboxMetrics
     public static readonly Histogram<double> ConsumerLag = Meter.CreateHistogram("outbox.consumer.lag", "s", "From the row's time in the source's database to the commit of its effects, by the consumer's clock.", tags: null, Lags);
     public static readonly Histogram<int> ConsumerBatchSize = Meter.CreateHistogram("outbox.consumer.batch.size", "{message}", "Messages of one transaction.", tags: null, Sizes);
 
+    // ── Sagas ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    public static readonly Counter<long> SagaStarted = Meter.CreateCounter<long>("outbox.saga.started", "{saga}", "Sagas that were begun.");
+    public static readonly Counter<long> SagaEnded = Meter.CreateCounter<long>("outbox.saga.ended", "{saga}", "Sagas that have ended, by how.");
+    public static readonly Counter<long> SagaSteps = Meter.CreateCounter<long>("outbox.saga.steps", "{event}", "What happened to steps: sent, done, refused, failed, timed out, parked, retried, given up.");
+    public static readonly Counter<long> SagaStale = Meter.CreateCounter<long>("outbox.saga.stale", "{message}", "Messages that changed nothing: late, out of turn, or of no saga.");
+
     // ── Both ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     public static readonly Counter<long> DeadLetters = Meter.CreateCounter<long>("outbox.dead_letters", "{message}", "Messages set aside with a reason.");

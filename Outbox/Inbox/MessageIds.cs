@@ -13,8 +13,14 @@ internal static class MessageIds
             return null;
         if (Guid.TryParse(id, out var guid))
             return guid;
+        return NamedBy(id);
+    }
+
+    /// <summary>A name-based UUID (version 8, SHA-256).</summary>
+    public static Guid NamedBy(string name)
+    {
         Span<byte> hash = stackalloc byte[32];
-        SHA256.HashData(Encoding.UTF8.GetBytes(id), hash);
+        SHA256.HashData(Encoding.UTF8.GetBytes(name), hash);
         hash[6] = (byte)((hash[6] & 0x0F) | 0x80);
         hash[8] = (byte)((hash[8] & 0x3F) | 0x80);
         return new Guid(hash[..16], bigEndian: true);

@@ -54,5 +54,5 @@ internal sealed partial class MySqlDialect
 
     private protected override string IsOlder(string time) => $"{time} < utc_timestamp(6) - INTERVAL @seconds SECOND";
 
-    private string DeleteOld(string table, string time) => $"DELETE FROM {table} WHERE {IsOlder(time)} ORDER BY {time} LIMIT @limit";
+    private string DeleteOld(string table, string time, string where = "true") => $"DELETE FROM {table} WHERE {where} AND {IsOlder(time)} ORDER BY {time} LIMIT @limit";
 }

@@ -146,9 +146,11 @@ internal sealed partial class MySqlDialect : SqlDialect
     internal override string? FindInbox =>
         $"SELECT CAST(i.message_id AS char(64)) FROM {Messages} STRAIGHT_JOIN inbox_messages i FORCE INDEX (PRIMARY) ON i.consumer = @consumer AND i.message_id = message.id AND i.operation = @operation";
 
-    internal override string DeleteOldInbox =>
+    internal override string DeleteOldInbox => DeleteOldInboxOf("operation = ''");
+
+    private static string DeleteOldInboxOf(string operation) =>
         // Not by the primary key, which knows the consumer and not the age.
-        "DELETE FROM inbox_messages WHERE concat(consumer, '') = @consumer AND received_at < utc_timestamp(6) - INTERVAL @seconds SECOND ORDER BY received_at LIMIT @limit";
+        $"DELETE FROM inbox_messages WHERE concat(consumer, '') = @consumer AND {operation} AND received_at < utc_timestamp(6) - INTERVAL @seconds SECOND ORDER BY received_at LIMIT @limit";
 
     internal override string InsertDeadLetter =>
         """

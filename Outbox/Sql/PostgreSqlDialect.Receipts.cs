@@ -51,5 +51,5 @@ internal sealed partial class PostgreSqlDialect
 
     private protected override string IsOlder(string time) => $"{time} < clock_timestamp() - @seconds * interval '1 second'";
 
-    private string DeleteOld(string table, string time, string which = "") => $"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {which}{IsOlder(time)} ORDER BY {time} LIMIT @limit))";
+    private string DeleteOld(string table, string time, string where = "true") => $"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {where} AND {IsOlder(time)} ORDER BY {time} LIMIT @limit))";
 }

@@ -142,11 +142,13 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
 
     // By age, whatever the statistics say of the consumers: the planner must not take the primary key, or the whole table, for the shorter way.
     // What a crash brings back is forgotten again, so the locks need not wait for the disk.
-    internal override string DeleteOldInbox =>
-        """
+    internal override string DeleteOldInbox => DeleteOldInboxOf("operation = ''");
+
+    private static string DeleteOldInboxOf(string operation) =>
+        $"""
         SET LOCAL synchronous_commit TO off;
         DELETE FROM inbox_messages WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM inbox_messages WHERE CASE WHEN consumer = @consumer THEN true ELSE false END AND received_at < statement_timestamp() - @seconds * interval '1 second' ORDER BY received_at LIMIT @limit))
+            SELECT ctid FROM inbox_messages WHERE CASE WHEN consumer = @consumer AND {operation} THEN true ELSE false END AND received_at < statement_timestamp() - @seconds * interval '1 second' ORDER BY received_at LIMIT @limit))
         """;
 
     internal override string InsertDeadLetter =>

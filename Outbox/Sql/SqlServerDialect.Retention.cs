@@ -23,7 +23,7 @@ internal sealed partial class SqlServerDialect
         $"""
         {Plain}
         DELETE m
-        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE {IsOlder("received_at")} ORDER BY received_at) AS old
+        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE operation = N'' AND {IsOlder("received_at")} ORDER BY received_at) AS old
         INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
         """;
 

@@ -170,11 +170,13 @@ internal sealed partial class SqlServerDialect : SqlDialect
         WHERE NOT EXISTS (SELECT 1 FROM inbox_messages AS i WHERE i.consumer = @consumer AND i.message_id = message.id AND i.operation = @operation);
         """;
 
-    internal override string DeleteOldInbox =>
+    internal override string DeleteOldInbox => DeleteOldInboxOf("operation = N''");
+
+    private static string DeleteOldInboxOf(string operation) =>
         $"""
         {Plain}
         DELETE m
-        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND received_at < {Age} ORDER BY received_at) AS old
+        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND {operation} AND received_at < {Age} ORDER BY received_at) AS old
         INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
         """;
 

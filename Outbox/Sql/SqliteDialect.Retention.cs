@@ -9,7 +9,7 @@ internal sealed partial class SqliteDialect
     internal override string DeleteOldLetterActions =>
         $"DELETE FROM dead_letter_actions WHERE id IN (SELECT id FROM dead_letter_actions WHERE {IsOlder("acted_at")} ORDER BY id LIMIT @limit)";
 
-    internal override string DeleteOldInboxOfAnyone => DeleteOld("inbox_messages", "received_at");
+    internal override string DeleteOldInboxOfAnyone => DeleteOld("inbox_messages", "received_at", "operation = ''");
 
     internal override string CountRedrives =>
         $"""

@@ -156,6 +156,8 @@ internal sealed partial class SqliteDialect
 
         {TransactionTables}
 
+        {SagaTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
             partitions INTEGER NOT NULL DEFAULT 1,
@@ -187,12 +189,12 @@ internal sealed partial class SqliteDialect
     internal override string DescribeColumns =>
         """
         SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'outbox_settings', 'outbox_schema')
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
-        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'outbox_settings', 'outbox_schema')
+        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
         """;
 }

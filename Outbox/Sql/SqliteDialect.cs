@@ -99,10 +99,12 @@ internal sealed partial class SqliteDialect : SqlDialect
         ON CONFLICT DO NOTHING RETURNING message_id
         """;
 
-    internal override string DeleteOldInbox =>
-        """
+    internal override string DeleteOldInbox => DeleteOldInboxOf("operation = ''");
+
+    private static string DeleteOldInboxOf(string operation) =>
+        $"""
         DELETE FROM inbox_messages WHERE rowid IN (
-            SELECT rowid FROM inbox_messages WHERE +consumer = @consumer AND received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') ORDER BY received_at LIMIT @limit)
+            SELECT rowid FROM inbox_messages WHERE +consumer = @consumer AND {operation} AND received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') ORDER BY received_at LIMIT @limit)
         """;
 
     internal override string InsertDeadLetter =>

@@ -16,6 +16,8 @@ internal static class BrokerRoutes
         new PageRoute(Prefix + "/dead-letters/(?<Source>[^/]+)/(?<Id>[^/]+)", "Dead letter", _ => new DeadLetterPage()),
         new PageRoute(Prefix + "/jobs/(?<Id>[^/]+)", "Job", _ => new JobPage()),
         new PageRoute(Prefix + "/deferred", "Deferred", _ => new DeferredPage(), InMenu: true),
+        new PageRoute(Prefix + "/sagas", "Sagas", _ => new SagasPage(), InMenu: true),
+        new PageRoute(Prefix + "/sagas/(?<Source>[^/]+)/(?<Saga>[^/]+)", "Saga", _ => new SagaPage()),
         new PageRoute(Prefix + "/inbox", "Inbox", _ => new InboxPage(), InMenu: true),
         new PageRoute(Prefix + "/transactions", "Transactions", _ => new TransactionsPage(), InMenu: true),
         new PageRoute(Prefix + "/message", "Message", _ => new MessagePage(), InMenu: true),
@@ -25,6 +27,7 @@ internal static class BrokerRoutes
         new QueryRoute(Prefix + "/live/jobs/(?<Id>[^/]+)", JobPage.LiveAsync),
         new ActionRoute(Prefix + "/act/dead-letters/(?<Source>[^/]+)", LetterActions.ActAsync),
         new ActionRoute(Prefix + "/act/dead-letters/(?<Source>[^/]+)/(?<Id>[^/]+)", LetterActions.EditAsync, LetterActions.MostBytes),
+        new ActionRoute(Prefix + "/act/sagas/(?<Source>[^/]+)/(?<Saga>[^/]+)", SagaPage.ActAsync),
         new ActionRoute(Prefix + "/act/jobs/(?<Id>[^/]+)", JobPage.CancelAsync),
     ];
 

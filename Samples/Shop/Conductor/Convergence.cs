@@ -11,37 +11,45 @@ internal sealed class Convergence
 
     public Convergence(RunOptions options, ShopState state, MessageTap tap, long deadInQueues)
     {
-        var (placed, reserved) = (Types.NameOf(typeof(OrderPlaced)), Types.NameOf(typeof(StockReserved)));
+        var (placed, confirmed, rejected) = (Types.NameOf(typeof(OrderPlaced)), Types.NameOf(typeof(OrderConfirmed)), Types.NameOf(typeof(OrderRejected)));
         Checks =
         [
             new("orders",
                 ("placed by the clients", options.Orders),
                 ("in Orders", state.Orders.Placed),
-                ("reserved in Stock", state.Stock.Reservations),
-                ("marked reserved in Orders", state.Orders.Reserved),
-                ("counted in Customers", state.Customers.Orders)),
+                ("counted in Customers", state.Customers.Orders),
+                ("confirmed or rejected in Orders", state.Orders.Confirmed + state.Orders.Rejected),
+                ("checkouts that have ended", state.Orders.Completed + state.Orders.Compensated)),
+            new("confirmed orders",
+                ("in Orders", state.Orders.Confirmed),
+                ("completed checkouts", state.Orders.Completed),
+                ("payments in Customers", state.Customers.Payments),
+                ("reservations in Stock", state.Stock.Reservations)),
             new("cents", ("sum of the orders", state.Orders.Cents), ("sum of the customers' totals", state.Customers.Cents)),
-            new("units", ("sum of the orders", state.Orders.Units), ("sum of the stock reserved", state.Stock.Units)),
-            // An event is written in the transaction of its order or reservation (G1), so their rows count the events.
+            new("cents of confirmed orders", ("in Orders", state.Orders.ConfirmedCents), ("paid in Customers", state.Customers.PaidCents)),
+            new("units sold", ("of confirmed orders", state.Orders.ConfirmedUnits), ("in Stock", state.Stock.Sold)),
+            new("units in Stock", ("at the start", StockCatalogue.Skus.Count * StockCatalogue.PiecesEach), ("free, reserved and sold", state.Stock.Free + state.Stock.Reserved + state.Stock.Sold)),
+            // An event is written in the transaction of its order, or of its checkout's end (G1), so their rows count the events.
             new(placed,
                 ("written by Orders", state.Orders.Placed),
                 ("published, counted by the tap", tap.DistinctOf(placed)),
-                ("applied by Stock", state.Messaging["stock"].Applied),
                 ("applied by Customers", state.Messaging["customers"].Applied)),
-            new(reserved,
-                ("written by Stock", state.Stock.Reservations),
-                ("published, counted by the tap", tap.DistinctOf(reserved)),
+            new("the end of a checkout",
+                ("written by it", state.Orders.Completed + state.Orders.Compensated),
+                ("published, counted by the tap", tap.DistinctOf(confirmed) + tap.DistinctOf(rejected)),
                 ("applied by Orders", state.Messaging["orders"].Applied)),
+            Zero("orders shown as confirmed and rejected", state.Orders.Both),
+            Zero("units reserved for nobody", state.Stock.Reserved),
             Zero("orders of a customer applied out of order", state.Customers.OutOfOrder),
             Zero("outbox rows left", state.Backlog),
             Zero("dead letters", state.DeadLetters + deadInQueues),
         ];
-        Events = state.Orders.Placed + state.Stock.Reservations;
+        Events = tap.Distinct;
     }
 
     public IReadOnlyList<EqualNumbers> Checks { get; }
 
-    /// <summary>Events written.</summary>
+    /// <summary>Messages published.</summary>
     public long Events { get; }
 
     public bool IsReached => Checks.All(c => c.AreEqual);

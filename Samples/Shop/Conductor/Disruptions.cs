@@ -18,8 +18,8 @@ internal sealed class Disruptions(RunPlan plan, IDeployment deployment, MessageT
 
     private IEnumerable<(long After, Func<CancellationToken, Task> Cause)> Planned()
     {
-        // Each order becomes two events: OrderPlaced and StockReserved.
-        var events = plan.Options.Orders * 2L;
+        // An order that is refused at once becomes four messages, one that is confirmed eight. The last of these kills must come, too.
+        var events = plan.Options.Orders * 4L;
         for (var kill = 1; kill <= plan.Options.WorkerKills; kill++)
             yield return (events * kill / (plan.Options.WorkerKills + 1), KillWorkerAsync);
         if (plan.Options.RestartCommand is not null)

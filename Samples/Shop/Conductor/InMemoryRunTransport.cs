@@ -1,5 +1,6 @@
 using Outbox.Messages;
 using Outbox.Transport;
+using Shop.Customers;
 using Shop.Orders;
 using Shop.Stock;
 
@@ -13,10 +14,20 @@ internal sealed class InMemoryRunTransport : IRunTransport
     {
         _plan = plan;
         var types = new MessageTypeRegistry();
-        var (placed, reserved) = (types.NameOf(typeof(OrderPlaced)), types.NameOf(typeof(StockReserved)));
-        Memory.Bind(plan.Of("stock").Queue, plan.Exchange, placed);
-        Memory.Bind(plan.Of("customers").Queue, plan.Exchange, placed);
-        Memory.Bind(plan.Of("orders").Queue, plan.Exchange, reserved);
+        // A message that comes before its consumer has subscribed is to wait for it.
+        void Bind(string queue, params Type[] messages)
+        {
+            foreach (var message in messages)
+                Memory.Bind(queue, plan.Exchange, types.NameOf(message));
+        }
+
+        var (orders, customers) = (plan.Of("orders"), plan.Of("customers"));
+        Bind(plan.Of("stock").Queue, typeof(ReserveGoods), typeof(ReleaseGoods), typeof(SellGoods));
+        Bind(customers.Queue, typeof(OrderPlaced));
+        Bind(customers.QueueOf(CustomersService.Payments), typeof(TakePayment), typeof(RefundPayment));
+        Bind(orders.Queue, typeof(OrderConfirmed), typeof(OrderRejected));
+        Bind(orders.QueueOf(Checkout.Name), typeof(OrderPlaced));
+        Memory.Bind(orders.QueueOf(Checkout.Name), plan.Exchange, $"outbox.saga.{Checkout.Name}.v1");
     }
 
     public string Description => "in-memory transport, relays inside";
@@ -28,7 +39,7 @@ internal sealed class InMemoryRunTransport : IRunTransport
 
     public Task WaitForQueuesAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task<long> CountDeadAsync(CancellationToken cancellationToken) => Task.FromResult(_plan.Services.Sum(s => (long)Memory.Count(s.Queue + ".dead")));
+    public Task<long> CountDeadAsync(CancellationToken cancellationToken) => Task.FromResult(_plan.Services.SelectMany(s => s.Queues).Sum(queue => (long)Memory.Count(queue + ".dead")));
 
     public Task DeleteAsync() => Task.CompletedTask;
 

@@ -22,10 +22,10 @@ internal sealed class RabbitMqRunTransport(RunPlan plan) : IRunTransport
     public async Task WaitForQueuesAsync(CancellationToken cancellationToken)
     {
         await using var connection = await ConnectAsync(cancellationToken);
-        foreach (var service in plan.Services)
+        foreach (var queue in plan.Services.SelectMany(s => s.Queues))
         {
             // A queue is bound before it is consumed.
-            while (await ConsumersOfAsync(connection, service.Queue, cancellationToken) == 0)
+            while (await ConsumersOfAsync(connection, queue, cancellationToken) == 0)
                 await Task.Delay(50, cancellationToken);
         }
     }
@@ -39,8 +39,8 @@ internal sealed class RabbitMqRunTransport(RunPlan plan) : IRunTransport
                 await using var connection = await ConnectAsync(cancellationToken);
                 await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellationToken);
                 var dead = 0L;
-                foreach (var service in plan.Services)
-                    dead += await channel.MessageCountAsync(service.Queue + ".dead", cancellationToken);
+                foreach (var queue in plan.Services.SelectMany(s => s.Queues))
+                    dead += await channel.MessageCountAsync(queue + ".dead", cancellationToken);
                 return dead;
             }
             catch (RabbitMQClientException) when (Stopwatch.GetElapsedTime(began) < Patience)
@@ -55,7 +55,7 @@ internal sealed class RabbitMqRunTransport(RunPlan plan) : IRunTransport
     {
         await using var connection = await ConnectAsync(CancellationToken.None);
         await using var channel = await connection.CreateChannelAsync();
-        foreach (var queue in plan.Services.Select(s => s.Queue).Append(plan.TapQueue))
+        foreach (var queue in plan.Services.SelectMany(s => s.Queues).Append(plan.TapQueue))
         {
             await channel.QueueDeleteAsync(queue);
             await channel.QueueDeleteAsync(queue + ".dead");

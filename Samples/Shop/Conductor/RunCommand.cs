@@ -7,7 +7,7 @@ namespace Shop.Conductor;
 /// <summary><c>shop run</c>.</summary>
 internal static class RunCommand
 {
-    private static readonly Option<int?> Orders = AtLeast(1, new Option<int?>("--orders") { Description = "Orders to place. Default: 5,000, or 1,000 when embedded." });
+    private static readonly Option<int?> Orders = AtLeast(1, new Option<int?>("--orders") { Description = "Orders to place. Default: 2,000, or 500 when embedded." });
     private static readonly Option<int> Clients = Positive("--clients", 8, "Clients that place them at the same time.");
     private static readonly Option<int> Customers = Positive("--customers", 50, "Customers that they are placed for.");
     private static readonly Option<string> Database = new Option<string>("--database") { Description = "The engine of each service's own database. MySQL is MariaDB too.", DefaultValueFactory = _ => "sqlite" }
@@ -47,7 +47,7 @@ internal static class RunCommand
         var engine = EngineOf(parsed.GetRequiredValue(Database));
         return new RunOptions
         {
-            Orders = parsed.GetValue(Orders) ?? (isEmbedded ? 1_000 : 5_000),
+            Orders = parsed.GetValue(Orders) ?? (isEmbedded ? 500 : 2_000),
             Clients = parsed.GetValue(Clients),
             Customers = parsed.GetValue(Customers),
             Database = engine,

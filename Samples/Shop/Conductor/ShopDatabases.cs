@@ -24,14 +24,19 @@ internal sealed class ShopDatabases(RunPlan plan) : IAsyncDisposable
 
     public async Task<ShopState> ReadAsync(CancellationToken cancellationToken)
     {
-        var orders = await NumbersAsync("orders", "SELECT count(*), (SELECT count(*) FROM orders WHERE is_reserved = @yes), sum(quantity), sum(cents) FROM orders", cancellationToken);
-        var stock = await NumbersAsync("stock", "SELECT count(*), (SELECT sum(reserved) FROM items) FROM reservations", cancellationToken);
-        var customers = await NumbersAsync("customers", "SELECT sum(orders), sum(cents), sum(out_of_order) FROM accounts", cancellationToken);
+        var orders = await NumbersAsync("orders", 
+            """
+            SELECT count(*), sum(CASE WHEN is_confirmed = @yes THEN 1 ELSE 0 END), sum(CASE WHEN is_rejected = @yes THEN 1 ELSE 0 END), sum(CASE WHEN is_confirmed = @yes AND is_rejected = @yes THEN 1 ELSE 0 END), sum(cents),
+                sum(CASE WHEN is_confirmed = @yes THEN quantity ELSE 0 END), sum(CASE WHEN is_confirmed = @yes THEN cents ELSE 0 END),
+                (SELECT count(*) FROM sagas WHERE status = 'completed'), (SELECT count(*) FROM sagas WHERE status = 'compensated') FROM orders
+            """, cancellationToken);
+        var stock = await NumbersAsync("stock", "SELECT count(*), (SELECT sum(free) FROM items), (SELECT sum(reserved) FROM items), (SELECT sum(sold) FROM items) FROM reservations", cancellationToken);
+        var customers = await NumbersAsync("customers", "SELECT sum(orders), sum(cents), sum(out_of_order), (SELECT count(*) FROM payments), (SELECT sum(cents) FROM payments) FROM accounts", cancellationToken);
         return new ShopState
         {
-            Orders = new OrdersState(Placed: orders[0], Reserved: orders[1], Units: orders[2], Cents: orders[3]),
-            Stock = new StockState(Reservations: stock[0], Units: stock[1]),
-            Customers = new CustomersState(Orders: customers[0], Cents: customers[1], OutOfOrder: customers[2]),
+            Orders = new OrdersState(orders[0], orders[1], orders[2], orders[3], orders[4], orders[5], orders[6], orders[7], orders[8]),
+            Stock = new StockState(Reservations: stock[0], Free: stock[1], Reserved: stock[2], Sold: stock[3]),
+            Customers = new CustomersState(Orders: customers[0], Cents: customers[1], OutOfOrder: customers[2], Payments: customers[3], PaidCents: customers[4]),
             Messaging = new Dictionary<string, MessagingState>
             {
                 ["orders"] = await MessagingOfAsync("orders", cancellationToken),
@@ -57,7 +62,7 @@ internal sealed class ShopDatabases(RunPlan plan) : IAsyncDisposable
 
     private async Task<MessagingState> MessagingOfAsync(string service, CancellationToken cancellationToken)
     {
-        var rows = await NumbersAsync(service, "SELECT (SELECT count(*) FROM inbox_messages), (SELECT count(*) FROM outbox_messages), (SELECT count(*) FROM dead_letters)", cancellationToken);
+        var rows = await NumbersAsync(service, $"SELECT (SELECT count(*) FROM inbox_messages WHERE consumer = '{service}' AND operation = ''), (SELECT count(*) FROM outbox_messages), (SELECT count(*) FROM dead_letters)", cancellationToken);
         return new MessagingState(Applied: rows[0], Backlog: rows[1], DeadLetters: rows[2]);
     }
 

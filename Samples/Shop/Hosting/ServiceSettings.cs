@@ -1,3 +1,7 @@
+using System.Text.Json.Serialization;
+using Shop.Customers;
+using Shop.Orders;
+
 namespace Shop.Hosting;
 
 /// <summary>What one service has to be told.</summary>
@@ -17,6 +21,18 @@ internal sealed record ServiceSettings
 
     /// <summary>The queue of its consumer.</summary>
     public required string Queue { get; init; }
+
+    /// <summary>The queues of all its consumers.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string> Queues => Service switch
+    {
+        "orders" => [Queue, QueueOf(Checkout.Name)],
+        "customers" => [Queue, QueueOf(CustomersService.Payments)],
+        _ => [Queue],
+    };
+
+    /// <summary>The queue of a further consumer.</summary>
+    public string QueueOf(string consumer) => $"{Queue}-{consumer}";
 
     /// <summary>Where it says that it is up, and what it has counted.</summary>
     public required string StatusFile { get; init; }

@@ -20,7 +20,13 @@ internal sealed class Order
 
     public required long Cents { get; init; }
 
-    public bool IsReserved { get; private set; }
+    /// <summary>It is sold and paid.</summary>
+    public bool IsConfirmed { get; private set; }
 
-    public void MarkReserved() => IsReserved = true;
+    /// <summary>Somebody has refused it, and nothing of it is left.</summary>
+    public bool IsRejected { get; private set; }
+
+    public void Confirm() => IsConfirmed = true;
+
+    public void Reject() => IsRejected = true;
 }

@@ -7,11 +7,10 @@ using Outbox;
 using Outbox.Consumers;
 using Shop.Hosting;
 using Shop.Orders.EntityFramework;
-using Shop.Stock;
 
 namespace Shop.Orders;
 
-/// <summary>Takes orders over HTTP, says so, and learns which of them are reserved.</summary>
+/// <summary>Takes orders over HTTP, says so, and leads each through its checkout.</summary>
 internal static class OrdersService
 {
     public static IServiceCollection AddOrders(this IServiceCollection services, ServiceSettings settings, Action<OutboxBuilder> connect)
@@ -20,21 +19,23 @@ internal static class OrdersService
             ? services
                 .AddScoped<IOrderDesk, EntityFramework.OrderDesk>()
                 .AddDbContext<OrdersContext>(db => db.UseDatabase(settings))
-                .AddOutbox<OrdersContext>(Configure<EntityFramework.MarkOrderReserved>)
+                .AddOutbox<OrdersContext>(Configure<EntityFramework.MarkOrder>)
             : services
                 .AddScoped<IOrderDesk, PlainSql.OrderDesk>()
                 .AddSingleton(_ => settings.CreateDataSource())
-                .AddOutbox("orders", provider => provider.GetRequiredService<DbDataSource>(), Configure<PlainSql.MarkOrderReserved>);
+                .AddOutbox("orders", provider => provider.GetRequiredService<DbDataSource>(), Configure<PlainSql.MarkOrder>);
 
-        void Configure<TMarkOrderReserved>(OutboxBuilder outbox)
-            where TMarkOrderReserved : class, IMessageHandler<StockReserved>
+        void Configure<TMarkOrder>(OutboxBuilder outbox)
+            where TMarkOrder : class, IMessageHandler<OrderConfirmed>, IMessageHandler<OrderRejected>
         {
             outbox.Options.Exchange = settings.Exchange;
             connect(outbox);
             outbox.AddConsumer("orders", consumer => consumer
-                .Handle<StockReserved, TMarkOrderReserved>()
+                .Handle<OrderConfirmed, TMarkOrder>()
+                .Handle<OrderRejected, TMarkOrder>()
                 .InOrderPerKey(settings.Concurrency)
                 .Options.Queue = settings.Queue);
+            outbox.AddSaga<Checkout>(Checkout.Name, saga => (saga.Consumer.Queue, saga.Consumer.Concurrency) = (settings.QueueOf(Checkout.Name), settings.Concurrency));
         }
     }
 

@@ -1,4 +1,4 @@
 namespace Shop.Orders;
 
 /// <summary>What <c>GET /summary</c> answers.</summary>
-internal sealed record OrdersSummary(long Orders, long Reserved, long Cents);
+internal sealed record OrdersSummary(long Orders, long Confirmed, long Rejected, long Cents);

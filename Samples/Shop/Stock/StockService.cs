@@ -3,12 +3,11 @@ using Microsoft.Extensions.DependencyInjection;
 using Outbox;
 using Outbox.Consumers;
 using Shop.Hosting;
-using Shop.Orders;
 using Shop.Stock.EntityFramework;
 
 namespace Shop.Stock;
 
-/// <summary>Reserves the goods of every order, and says so.</summary>
+/// <summary>A participant of the checkout: reserves the goods of an order, and then sells or releases them.</summary>
 internal static class StockService
 {
     public static IServiceCollection AddStock(this IServiceCollection services, ServiceSettings settings, Action<OutboxBuilder> connect)
@@ -16,19 +15,22 @@ internal static class StockService
         return settings.UsesEntityFramework
             ? services
                 .AddDbContext<StockContext>(db => db.UseDatabase(settings))
-                .AddOutbox<StockContext>(Configure<EntityFramework.ReserveStock>)
+                .AddOutbox<StockContext>(Configure<EntityFramework.GoodsDesk>)
             : services
                 .AddSingleton(_ => settings.CreateDataSource())
-                .AddOutbox("stock", provider => provider.GetRequiredService<DbDataSource>(), Configure<PlainSql.ReserveStock>);
+                .AddOutbox("stock", provider => provider.GetRequiredService<DbDataSource>(), Configure<PlainSql.GoodsDesk>);
 
-        void Configure<TReserveStock>(OutboxBuilder outbox)
-            where TReserveStock : class, IMessageHandler<OrderPlaced>
+        void Configure<TGoodsDesk>(OutboxBuilder outbox)
+            where TGoodsDesk : class, IMessageHandler<ReserveGoods>, IMessageHandler<ReleaseGoods>, IMessageHandler<SellGoods>
         {
             outbox.Options.Exchange = settings.Exchange;
             connect(outbox);
+            // One consumer for a command and its compensation: its inbox tells that one is undone before it was done.
             outbox.AddConsumer("stock", consumer => consumer
-                .Handle<OrderPlaced, TReserveStock>()
-                .InOrderPerKey(settings.Concurrency)
+                .Handle<ReserveGoods, TGoodsDesk>()
+                .Handle<ReleaseGoods, TGoodsDesk>()
+                .Handle<SellGoods, TGoodsDesk>()
+                .InAnyOrder(settings.Concurrency)
                 .Options.Queue = settings.Queue);
         }
     }

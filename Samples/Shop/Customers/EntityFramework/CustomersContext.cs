@@ -17,9 +17,12 @@ internal class CustomersContext : DbContext
 
     public DbSet<CustomerAccount> Accounts => Set<CustomerAccount>();
 
+    public DbSet<Payment> Payments => Set<Payment>();
+
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
         modelBuilder.UseOutbox();
+        modelBuilder.Entity<Payment>().Property(p => p.OrderId).ValueGeneratedNever();
         modelBuilder.UseLowerCaseNames();
     }
 }

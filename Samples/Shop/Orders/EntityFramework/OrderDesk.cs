@@ -27,7 +27,8 @@ internal sealed class OrderDesk(OrdersContext db) : IOrderDesk
 
     public async Task<OrdersSummary> SummarizeAsync(CancellationToken cancellationToken) => new(
         Orders: await db.Orders.LongCountAsync(cancellationToken),
-        Reserved: await db.Orders.LongCountAsync(o => o.IsReserved, cancellationToken),
+        Confirmed: await db.Orders.LongCountAsync(o => o.IsConfirmed, cancellationToken),
+        Rejected: await db.Orders.LongCountAsync(o => o.IsRejected, cancellationToken),
         Cents: await db.Orders.SumAsync(o => o.Cents, cancellationToken));
 
     private async Task<Order> TryPlaceAsync(PlaceOrder command, CancellationToken cancellationToken)

@@ -31,7 +31,7 @@ internal sealed class OrderDesk(DbDataSource database, IOutbox outbox) : IOrderD
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         return await connection.QuerySingleAsync<OrdersSummary>(
-            "SELECT count(*) AS Orders, CAST(coalesce(sum(is_reserved), 0) AS signed) AS Reserved, CAST(coalesce(sum(cents), 0) AS signed) AS Cents FROM orders");
+            "SELECT count(*) AS Orders, CAST(coalesce(sum(is_confirmed), 0) AS signed) AS Confirmed, CAST(coalesce(sum(is_rejected), 0) AS signed) AS Rejected, CAST(coalesce(sum(cents), 0) AS signed) AS Cents FROM orders");
     }
 
     private async Task<Order> TryPlaceAsync(PlaceOrder command, CancellationToken cancellationToken)
@@ -45,7 +45,7 @@ internal sealed class OrderDesk(DbDataSource database, IOutbox outbox) : IOrderD
 
         // The client did not get our answer and asks again. The number that was just taken is given back with the transaction.
         if (await connection.QuerySingleOrDefaultAsync<Order>(
-            "SELECT id AS Id, customer_id AS CustomerId, number AS Number, sku AS Sku, quantity AS Quantity, cents AS Cents, is_reserved AS IsReserved FROM orders WHERE id = @OrderId",
+            "SELECT id AS Id, customer_id AS CustomerId, number AS Number, sku AS Sku, quantity AS Quantity, cents AS Cents, is_confirmed AS IsConfirmed, is_rejected AS IsRejected FROM orders WHERE id = @OrderId",
             command, transaction) is { } placed)
             return placed;
 

@@ -12,7 +12,8 @@ internal static class OrdersTables
             sku varchar(100) NOT NULL,
             quantity int NOT NULL,
             cents bigint NOT NULL,
-            is_reserved boolean NOT NULL DEFAULT false,
+            is_confirmed boolean NOT NULL DEFAULT false,
+            is_rejected boolean NOT NULL DEFAULT false,
             UNIQUE KEY ix_orders_customer_id_number (customer_id, number)
         );
         CREATE TABLE IF NOT EXISTS numbers (

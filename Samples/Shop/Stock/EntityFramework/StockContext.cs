@@ -23,7 +23,7 @@ internal class StockContext : DbContext
     {
         modelBuilder.UseOutbox();
         modelBuilder.Entity<Reservation>().Property(r => r.OrderId).ValueGeneratedNever();
-        modelBuilder.Entity<StockItem>().HasData(StockCatalogue.Skus.Select(sku => new StockItem { Sku = sku }));
+        modelBuilder.Entity<StockItem>().HasData(StockCatalogue.Skus.Select(sku => new StockItem { Sku = sku, Free = StockCatalogue.PiecesEach }));
         modelBuilder.UseLowerCaseNames();
     }
 }

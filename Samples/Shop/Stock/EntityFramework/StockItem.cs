@@ -2,12 +2,16 @@ using System.ComponentModel.DataAnnotations;
 
 namespace Shop.Stock.EntityFramework;
 
-/// <summary>A thing on the shelf. These shelves never run empty.</summary>
+/// <summary>A thing on the shelf: each piece is free, reserved or sold.</summary>
 internal sealed class StockItem
 {
     [Key]
     [MaxLength(100)]
     public required string Sku { get; init; }
 
+    public long Free { get; init; }
+
     public long Reserved { get; private set; }
+
+    public long Sold { get; private set; }
 }

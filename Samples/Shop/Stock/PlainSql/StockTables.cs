@@ -7,13 +7,15 @@ internal static class StockTables
         $"""
         CREATE TABLE IF NOT EXISTS items (
             sku varchar(100) NOT NULL PRIMARY KEY,
-            reserved bigint NOT NULL
+            free bigint NOT NULL,
+            reserved bigint NOT NULL,
+            sold bigint NOT NULL
         );
         CREATE TABLE IF NOT EXISTS reservations (
             order_id char(36) CHARACTER SET ascii NOT NULL PRIMARY KEY,
             sku varchar(100) NOT NULL,
             quantity int NOT NULL
         );
-        INSERT IGNORE INTO items (sku, reserved) VALUES {string.Join(", ", StockCatalogue.Skus.Select(sku => $"('{sku}', 0)"))};
+        INSERT IGNORE INTO items (sku, free, reserved, sold) VALUES {string.Join(", ", StockCatalogue.Skus.Select(sku => $"('{sku}', {StockCatalogue.PiecesEach}, 0, 0)"))};
         """;
 }

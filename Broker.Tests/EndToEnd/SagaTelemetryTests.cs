@@ -1,0 +1,45 @@
+using System.Diagnostics;
+using Broker.Tests.Conformance;
+using Broker.Tests.Support;
+using Newtonsoft.Json.Linq;
+using Outbox.Sql;
+
+namespace Broker.Tests.EndToEnd;
+
+/// <summary>What sagas tell of themselves: counts with bounded tags, and one trace from the message that starts one to its end.</summary>
+[NonParallelizable]
+internal sealed class SagaTelemetryTests
+{
+    [Test]
+    public async Task A_trace_goes_on_through_all_steps_and_back()
+    {
+        using var listener = new ActivityListener { ShouldListenTo = source => source.Name == "Outbox", Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded };
+        ActivitySource.AddActivityListener(listener);
+        await using var stage = await SagaStage.CreateAsync(SqlDialect.Sqlite);
+        stage.Script.Answers["Ship"] = "refuse";
+        var trace = ActivityTraceId.CreateRandom().ToHexString();
+
+        await stage.PlaceAsync("1", $$"""{"traceparent":"00-{{trace}}-{{ActivitySpanId.CreateRandom().ToHexString()}}-01"}""");
+        await stage.RunAsync();
+
+        Assert.That(await stage.StatusAsync("1"), Is.EqualTo("compensated"));
+        Assert.That(stage.Written, Has.Count.GreaterThan(10));
+        Assert.That(stage.Written.Select(m => (string?)JObject.Parse(m.Headers!)["traceparent"]), Is.All.Contains(trace), "commands, answers, time-outs and the end");
+    }
+
+    [Test]
+    public async Task What_happens_is_counted_by_names_and_never_by_ids()
+    {
+        using var recorder = new MetricRecorder("checkout");
+        await using var stage = await SagaStage.CreateAsync(SqlDialect.Sqlite);
+        stage.Script.Answers["TakePayment"] = "refuse";
+        await stage.PlaceAsync("the-id");
+        await stage.RunAsync();
+        await stage.PlaceAsync("the-id");
+
+        Assert.That(recorder.Sum("outbox.saga.started", ("saga", "checkout")), Is.GreaterThanOrEqualTo(1));
+        Assert.That(recorder.Sum("outbox.saga.ended", ("saga", "checkout"), ("status", "compensated")), Is.GreaterThanOrEqualTo(1));
+        Assert.That(recorder.Sum("outbox.saga.steps", ("step", "payment"), ("operation", "action"), ("event", "refused")), Is.GreaterThanOrEqualTo(1));
+        Assert.That(recorder.Sum("outbox.saga.stale", ("saga", "checkout")), Is.GreaterThanOrEqualTo(1));
+    }
+}

@@ -1,0 +1,66 @@
+namespace Outbox.Sql;
+
+/// <summary>Sagas.</summary>
+internal sealed partial class SqliteDialect
+{
+    private const string SagaTables =
+        $"""
+        CREATE TABLE IF NOT EXISTS sagas (
+            type TEXT NOT NULL,
+            id TEXT NOT NULL,
+            version INTEGER NOT NULL DEFAULT 1,
+            status TEXT NOT NULL,
+            step TEXT NULL,
+            operation TEXT NOT NULL,
+            round INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            entries INTEGER NOT NULL,
+            given_up INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL,
+            reason TEXT NULL,
+            trouble TEXT NULL,
+            created_at TEXT NOT NULL DEFAULT ({Now}),
+            updated_at TEXT NOT NULL DEFAULT ({Now}),
+            deadline TEXT NULL,
+            CONSTRAINT pk_sagas PRIMARY KEY (type, id)
+        );
+        CREATE INDEX IF NOT EXISTS ix_sagas_status ON sagas (status, updated_at);
+        CREATE INDEX IF NOT EXISTS ix_sagas_updated_at ON sagas (updated_at);
+
+        CREATE TABLE IF NOT EXISTS saga_steps (
+            type TEXT NOT NULL,
+            id TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            step TEXT NULL,
+            operation TEXT NULL,
+            event TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            message_id TEXT NULL,
+            actor TEXT NULL,
+            reason TEXT NULL,
+            happened_at TEXT NOT NULL DEFAULT ({Now}),
+            CONSTRAINT pk_saga_steps PRIMARY KEY (type, id, number)
+        );
+        CREATE INDEX IF NOT EXISTS ix_saga_steps_happened_at ON saga_steps (happened_at);
+        """;
+
+    internal override string InsertSaga =>
+        $"""
+        INSERT INTO sagas (type, id, status, step, operation, round, attempt, entries, state, deadline)
+        VALUES (@type, @id, @status, @step, @operation, @round, @attempt, @entries, @state, {After("@wait")}) ON CONFLICT DO NOTHING
+        """;
+
+    internal override string DeleteOldCalls => DeleteOldInboxOf("operation <> ''");
+
+    internal override string DeleteOldSagas =>
+        $"""
+        DELETE FROM sagas WHERE rowid IN (
+            SELECT rowid FROM sagas WHERE type = @type AND status IN ('completed', 'compensated', 'failed') AND {IsOlder("updated_at")} ORDER BY updated_at LIMIT @limit)
+        """;
+
+    internal override string DeleteOldSagaSteps =>
+        $"""
+        DELETE FROM saga_steps WHERE rowid IN (
+            SELECT e.rowid FROM saga_steps AS e WHERE e.type = @type AND {IsOlder("e.happened_at")} AND NOT EXISTS (SELECT 1 FROM sagas AS s WHERE s.type = e.type AND s.id = e.id) ORDER BY e.happened_at LIMIT @limit)
+        """;
+}
