@@ -18,6 +18,10 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
 
     private static readonly TimeSpan ActiveFor = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Those that fail together come back together, with one look. Each look costs the database more than the retry that it finds.</summary>
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(100);
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
@@ -98,12 +102,12 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
         }
     }
 
-    /// <summary>Hands over what is due, and tells how long nothing else will be.</summary>
+    /// <summary>Hands over what is due, and tells how long nothing else will be: zero when there may be more.</summary>
     private async Task<TimeSpan> LookAsync(CancellationToken cancellationToken)
     {
         var room = Room - _inMemory.Count;
         if (room <= 0)
-            return BetweenLooks;
+            return TimeSpan.Zero;
         var connection = await processor.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         if (!_unparked)
@@ -119,7 +123,7 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
         var limit = room + 1;
         var rows = await processor.Deferred.ListAsync(connection, [.. _inMemory.Keys], limit, cancellationToken).ConfigureAwait(false);
         var late = IsActive ? TimeSpan.Zero : Patience;
-        var (wait, behind) = (rows.Count == limit ? BetweenLooks : options.RetryLook, new List<DeferredQueue.Listed>());
+        var (wait, behind) = (rows.Count == limit ? TimeSpan.Zero : options.RetryLook, new List<DeferredQueue.Listed>());
         foreach (var row in rows)
         {
             if (row.Due + late > TimeSpan.Zero)
@@ -158,8 +162,8 @@ internal sealed class RetryLoop(ConsumerOptions options, MessageProcessor proces
     /// <summary>Waits, or until something is due earlier.</summary>
     private async Task WaitAsync(TimeSpan longest, CancellationToken stoppingToken)
     {
-        // Those that fail together come back together, with one look.
-        await Task.Delay(BetweenLooks, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // When there is more than a look takes, nothing is gathered.
+        await Task.Delay(longest == TimeSpan.Zero ? BetweenLooks : Gathering, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         var until = time.GetTimestamp() + (long)(longest.TotalSeconds * time.TimestampFrequency);
         while (!stoppingToken.IsCancellationRequested)
         {
