@@ -240,6 +240,45 @@ CREATE TABLE consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY CLUSTERED (consumer, owner)
 );
 
+IF OBJECT_ID(N'transaction_decisions', N'U') IS NULL
+CREATE TABLE transaction_decisions (
+    transaction_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    coordinator nvarchar(16) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    decision nvarchar(20) NOT NULL,
+    reason nvarchar(max) NULL,
+    decided_by nvarchar(200) NOT NULL,
+    branches nvarchar(max) NOT NULL,
+    decided_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    outcome nvarchar(20) NULL,
+    finished_at datetime2(7) NULL,
+    CONSTRAINT pk_transaction_decisions PRIMARY KEY CLUSTERED (transaction_id)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_decisions', N'U') AND name = N'ix_transaction_decisions_outcome')
+    CREATE INDEX ix_transaction_decisions_outcome ON transaction_decisions (outcome, decided_at);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_decisions', N'U') AND name = N'ix_transaction_decisions_coordinator')
+    CREATE INDEX ix_transaction_decisions_coordinator ON transaction_decisions (coordinator, decided_at);
+
+IF OBJECT_ID(N'transaction_markers', N'U') IS NULL
+CREATE TABLE transaction_markers (
+    transaction_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    branch nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    created_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
+    CONSTRAINT pk_transaction_markers PRIMARY KEY CLUSTERED (transaction_id, branch)
+);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'transaction_markers', N'U') AND name = N'ix_transaction_markers_created_at')
+    CREATE INDEX ix_transaction_markers_created_at ON transaction_markers (created_at);
+
+IF OBJECT_ID(N'transaction_coordinators', N'U') IS NULL
+CREATE TABLE transaction_coordinators (
+    name nvarchar(16) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    origin nvarchar(6) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    incarnation int NOT NULL,
+    raised_at datetime2(7) NULL,
+    raised_by nvarchar(200) NULL,
+    reason nvarchar(max) NULL,
+    CONSTRAINT pk_transaction_coordinators PRIMARY KEY CLUSTERED (name)
+);
+
 IF OBJECT_ID(N'sagas', N'U') IS NULL
 CREATE TABLE sagas (
     type nvarchar(100) COLLATE Latin1_General_100_BIN2 NOT NULL,
@@ -328,6 +367,9 @@ SELECT message_id, type, requested_at FROM receipt_requests WHERE 1 = 0;
 SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
 SELECT consumer, source, partition_key, last_sequence, skipped FROM inbox_keys WHERE 1 = 0;
 SELECT consumer, owner, started_at, expires_at, status FROM consumer_status WHERE 1 = 0;
+SELECT transaction_id, coordinator, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE 1 = 0;
+SELECT transaction_id, branch, created_at FROM transaction_markers WHERE 1 = 0;
+SELECT name, origin, incarnation, raised_at, raised_by, reason FROM transaction_coordinators WHERE 1 = 0;
 SELECT type, id, version, status, step, operation, round, attempt, entries, given_up, state, reason, trouble, created_at, updated_at, deadline FROM sagas WHERE 1 = 0;
 SELECT type, id, number, step, operation, event, attempt, message_id, actor, reason, happened_at FROM saga_steps WHERE 1 = 0;
 SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
@@ -343,12 +385,12 @@ INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
 LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
 LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'transaction_decisions', N'U'), OBJECT_ID(N'transaction_markers', N'U'), OBJECT_ID(N'transaction_coordinators', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- DescribeIndexes
 SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'transaction_decisions', N'U'), OBJECT_ID(N'transaction_markers', N'U'), OBJECT_ID(N'transaction_coordinators', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- PrepareRelayConnection
@@ -563,8 +605,8 @@ SELECT (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messa
 GO
 
 -- ReadAside
-SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state = N'blocking'),
-    (SELECT COUNT_BIG(*) FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state IN (N'dead', N'blocking')),
+SELECT (SELECT COUNT_BIG(DISTINCT partition_key) FROM (SELECT TOP (@limit) partition_key FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state = N'blocking') AS blocking),
+    (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM dead_letters WITH (NOLOCK) WHERE side IN (N'relay', N'consumer') AND state IN (N'dead', N'blocking')) AS letters),
     (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_scheduled WITH (NOLOCK)) AS scheduled),
     (SELECT COUNT_BIG(*) FROM (SELECT TOP (@limit) 1 AS one FROM outbox_messages WITH (NOLOCK) WHERE partition < 0
         UNION ALL SELECT TOP (@limit) 1 FROM outbox_messages WITH (NOLOCK) WHERE partition >= CAST(@partitions AS smallint)) AS stray),
@@ -1107,6 +1149,69 @@ GO
 -- ListActions
 SELECT TOP (@limit) a.id, a.acted_at, a.dead_letter_id, a.side, a.consumer, a.message_id AS message_id, a.action, a.actor, a.reason, CASE WHEN a.previous_body IS NULL THEN 0 ELSE 1 END AS keeps
 FROM dead_letter_actions AS a WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE a.id < @before AND (@actor IS NULL OR a.actor = @actor) AND (@action IS NULL OR a.action = @action) ORDER BY a.id DESC
+GO
+
+-- InsertMarker
+INSERT INTO transaction_markers (transaction_id, branch) VALUES (@transaction_id, @branch)
+GO
+
+-- FindMarker
+SELECT 1 FROM transaction_markers WHERE transaction_id = @transaction_id AND branch = @branch
+GO
+
+-- ReadCoordinator
+SELECT origin, incarnation, SYSUTCDATETIME() FROM transaction_coordinators WHERE name = @name
+GO
+
+-- InsertCoordinator
+INSERT INTO transaction_coordinators (name, origin, incarnation) VALUES (@name, @origin, 1)
+GO
+
+-- RaiseIncarnation
+UPDATE transaction_coordinators SET incarnation = incarnation + 1, raised_at = SYSUTCDATETIME(), raised_by = @actor, reason = @reason WHERE name = @name
+GO
+
+-- InsertDecision
+INSERT INTO transaction_decisions (transaction_id, coordinator, decision, reason, decided_by, branches)
+VALUES (@transaction_id, @coordinator, @decision, @reason, @decided_by, @branches)
+GO
+
+-- FindDecision
+SELECT transaction_id, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE transaction_id = @transaction_id
+GO
+
+-- ListUnfinished
+SELECT TOP (@limit) transaction_id, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE outcome IS NULL AND coordinator = @coordinator AND decided_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY decided_at
+GO
+
+-- ListDecisions
+SELECT TOP (@limit) transaction_id, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE coordinator = @coordinator ORDER BY decided_at DESC
+GO
+
+-- ListHeuristic
+SELECT TOP (@limit) transaction_id, decision, reason, decided_by, branches, decided_at, outcome, finished_at FROM transaction_decisions WHERE coordinator = @coordinator AND outcome = 'heuristic' ORDER BY decided_at DESC
+GO
+
+-- FinishDecision
+UPDATE transaction_decisions SET outcome = CASE decision WHEN 'commit' THEN 'committed' ELSE 'rolled-back' END, finished_at = SYSUTCDATETIME() WHERE transaction_id = @transaction_id AND (outcome IS NULL OR outcome = 'heuristic')
+GO
+
+-- RecordOutcome
+UPDATE transaction_decisions SET outcome = @outcome, branches = @branches, finished_at = SYSUTCDATETIME() WHERE transaction_id = @transaction_id AND outcome IS NULL
+GO
+
+-- DeleteOldDecisions
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) transaction_id FROM transaction_decisions WHERE outcome IN (N'committed', N'rolled-back') AND decided_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY decided_at) AS old
+INNER LOOP JOIN transaction_decisions AS m WITH (ROWLOCK) ON m.transaction_id = old.transaction_id
+GO
+
+-- DeleteOldMarkers
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+DELETE m
+FROM (SELECT TOP (@limit) transaction_id, branch FROM transaction_markers WHERE created_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY created_at) AS old
+INNER LOOP JOIN transaction_markers AS m WITH (ROWLOCK) ON m.transaction_id = old.transaction_id AND m.branch = old.branch
 GO
 
 -- ListSequences(spans)

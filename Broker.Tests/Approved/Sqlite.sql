@@ -185,6 +185,37 @@ CREATE TABLE IF NOT EXISTS consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
 );
 
+CREATE TABLE IF NOT EXISTS transaction_decisions (
+    transaction_id TEXT NOT NULL CONSTRAINT pk_transaction_decisions PRIMARY KEY,
+    coordinator TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    reason TEXT NULL,
+    decided_by TEXT NOT NULL,
+    branches TEXT NOT NULL,
+    decided_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    outcome TEXT NULL,
+    finished_at TEXT NULL
+);
+CREATE INDEX IF NOT EXISTS ix_transaction_decisions_outcome ON transaction_decisions (outcome, decided_at);
+CREATE INDEX IF NOT EXISTS ix_transaction_decisions_coordinator ON transaction_decisions (coordinator, decided_at);
+
+CREATE TABLE IF NOT EXISTS transaction_markers (
+    transaction_id TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
+    CONSTRAINT pk_transaction_markers PRIMARY KEY (transaction_id, branch)
+);
+CREATE INDEX IF NOT EXISTS ix_transaction_markers_created_at ON transaction_markers (created_at);
+
+CREATE TABLE IF NOT EXISTS transaction_coordinators (
+    name TEXT NOT NULL CONSTRAINT pk_transaction_coordinators PRIMARY KEY,
+    origin TEXT NOT NULL,
+    incarnation INTEGER NOT NULL,
+    raised_at TEXT NULL,
+    raised_by TEXT NULL,
+    reason TEXT NULL
+);
+
 CREATE TABLE IF NOT EXISTS sagas (
     type TEXT NOT NULL,
     id TEXT NOT NULL,
