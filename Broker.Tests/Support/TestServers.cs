@@ -29,6 +29,20 @@ internal static class TestServers
         return Variable("BROKER_TEST_MARIADB")!;
     }
 
+    /// <summary>Address of the Redis server. Skips the test when there is none; on CI that is a failure.</summary>
+    public static string Redis()
+    {
+        Require("BROKER_TEST_REDIS", "Redis");
+        return Variable("BROKER_TEST_REDIS")!;
+    }
+
+    /// <summary>Endpoints of the etcd cluster. Skips the test when there is none; on CI that is a failure.</summary>
+    public static string[] Etcd()
+    {
+        Require("BROKER_TEST_ETCD", "etcd");
+        return Variable("BROKER_TEST_ETCD")!.Split(',');
+    }
+
     /// <summary>Connection string of the SQL Server. Skips the test when there is none, on CI too: not every machine can have one.</summary>
     public static string SqlServer()
     {

@@ -106,6 +106,7 @@ internal static class ChildCommand
         ChildKind.Inbox => new InboxChild(task),
         ChildKind.Late => new LateChild(task),
         ChildKind.NaiveConsume => new NaiveConsumeChild(task),
+        ChildKind.Locks => new LockChild(task),
         _ => throw new NotSupportedException($"There is no process for {task.Kind}."),
     };
 }

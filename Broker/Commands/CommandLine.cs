@@ -19,6 +19,7 @@ internal static class CommandLine
             MessageCommand.Create(),
             DeadLettersCommand.Create(),
             DeferredCommand.Create(),
+            LocksCommand.Create(),
             SchemaCommand.Create(),
             ReplayCommand.Create(),
             HealthCommand.Create(),

@@ -17,6 +17,7 @@ internal static class BrokerRoutes
         new PageRoute(Prefix + "/jobs/(?<Id>[^/]+)", "Job", _ => new JobPage()),
         new PageRoute(Prefix + "/deferred", "Deferred", _ => new DeferredPage(), InMenu: true),
         new PageRoute(Prefix + "/inbox", "Inbox", _ => new InboxPage(), InMenu: true),
+        new PageRoute(Prefix + "/locks", "Locks", _ => new LocksPage(), InMenu: true),
         new PageRoute(Prefix + "/message", "Message", _ => new MessagePage(), InMenu: true),
         new PageRoute(Prefix + "/audit", "Audit log", _ => new AuditPage(), InMenu: true),
         new QueryRoute(Prefix + "/live/overview", OverviewPage.LiveAsync),
@@ -24,6 +25,7 @@ internal static class BrokerRoutes
         new QueryRoute(Prefix + "/live/jobs/(?<Id>[^/]+)", JobPage.LiveAsync),
         new ActionRoute(Prefix + "/act/dead-letters/(?<Source>[^/]+)", LetterActions.ActAsync),
         new ActionRoute(Prefix + "/act/dead-letters/(?<Source>[^/]+)/(?<Id>[^/]+)", LetterActions.EditAsync, LetterActions.MostBytes),
+        new ActionRoute(Prefix + "/act/locks/(?<Source>[^/]+)", LocksPage.StealAsync),
         new ActionRoute(Prefix + "/act/jobs/(?<Id>[^/]+)", JobPage.CancelAsync),
     ];
 
