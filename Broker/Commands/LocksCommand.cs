@@ -4,6 +4,7 @@ using Broker.Relay;
 using Outbox.Etcd;
 using Outbox.Locks;
 using Outbox.Redis;
+using Spectre.Console;
 using StackExchange.Redis;
 
 namespace Broker.Commands;

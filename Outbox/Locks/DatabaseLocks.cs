@@ -91,13 +91,14 @@ internal sealed class DatabaseLocks(DbDataSource dataSource, SqlDialect dialect,
     internal static async Task<IReadOnlyList<LockStanding>> ListAsync(DbConnection connection, string prefix, CancellationToken cancellationToken, DbTransaction? transaction = null)
     {
         var found = new List<LockStanding>();
-        var command = connection.Command(SqlDialect.Of(connection).ListLocks, transaction).With("pattern", prefix + "%");
+        // What means something in a pattern stands for any character: the rest is told below.
+        var pattern = string.Concat(prefix.Select(c => c is '%' or '[' or ']' or '^' or '\\' ? '_' : c)) + "%";
+        var command = connection.Command(SqlDialect.Of(connection).ListLocks, transaction).With("pattern", pattern);
         await using var _ = command.ConfigureAwait(false);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
         {
-            // What is a wildcard in the pattern is a character in a name.
             if (reader.GetString(0) is var name && name.StartsWith(prefix, StringComparison.Ordinal))
             {
                 found.Add(new LockStanding(name, reader.GetString(1), Convert.ToInt64(reader.GetValue(2), CultureInfo.InvariantCulture), reader.UtcOrNull(4),

@@ -48,7 +48,7 @@ internal sealed class EtcdCluster : IDisposable
             var node = Volatile.Read(ref _current);
             try
             {
-                return await callAsync(_nodes[node].CreateCallInvoker(), new CallOptions(deadline: _time.GetUtcNow().UtcDateTime + Patience, cancellationToken: cancellationToken)).ConfigureAwait(false);
+                return await callAsync(_nodes[node].CreateCallInvoker(), new CallOptions(deadline: TimeProvider.System.GetUtcNow().UtcDateTime + Patience, cancellationToken: cancellationToken)).ConfigureAwait(false);
             }
             catch (RpcException exception) when (exception.StatusCode == StatusCode.Cancelled && cancellationToken.IsCancellationRequested)
             {

@@ -3,7 +3,7 @@ namespace Outbox.PartitionedWork;
 /// <summary>Work that is cut into partitions, each done by one live process at a time: a large table, a stream, a set of customers. Added by <c>services.AddPartitionedWorker&lt;T&gt;(partitions: 32)</c>.</summary>
 /// <remarks>
 /// One instance, in a scope of its own, for each run of a partition; several run at once in one process. A lease says who is to do what, and is for efficiency: a process that sleeps may go on working for a moment beside the one that has taken over.
-/// <see cref="PartitionRun.GuardAsync"/> makes what it writes then fail.
+/// <see cref="PartitionRun.GuardAsync(System.Data.Common.DbTransaction, CancellationToken)"/> makes what it writes then fail.
 /// </remarks>
 public interface IPartitionedWorker
 {
