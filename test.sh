@@ -5,7 +5,7 @@ set -uo pipefail
 unset CDPATH
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
-SERVERS=(rabbitmq postgres mariadb)
+SERVERS=(rabbitmq postgres mariadb redis etcd)
 RESULTS=$PWD/artifacts/test-results
 STARTED=()
 BESIDE=

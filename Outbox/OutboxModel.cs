@@ -14,7 +14,7 @@ namespace Outbox;
 /// <summary>Maps the outbox's tables into a service's own model.</summary>
 public static class OutboxModel
 {
-    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>inbox_keys</c>, <c>consumer_status</c>, <c>transaction_decisions</c>, <c>transaction_markers</c>, <c>transaction_coordinators</c>, <c>sagas</c>, <c>saga_steps</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
+    /// <summary>Adds the tables <c>outbox_messages</c>, <c>outbox_archive</c>, <c>outbox_scheduled</c>, <c>inbox_messages</c>, <c>dead_letters</c>, <c>dead_letter_actions</c>, <c>deferred_messages</c>, <c>leases</c>, <c>relays</c>, <c>consumers</c>, <c>receipt_requests</c>, <c>receipts</c>, <c>inbox_keys</c>, <c>consumer_status</c>, <c>transaction_decisions</c>, <c>transaction_markers</c>, <c>transaction_coordinators</c>, <c>sagas</c>, <c>saga_steps</c>, <c>fences</c>, <c>outbox_settings</c> and <c>outbox_schema</c> to the model, and so to its migrations. Call it in <c>OnModelCreating</c>.</summary>
     /// <returns>The same builder.</returns>
     public static ModelBuilder UseOutbox(this ModelBuilder modelBuilder)
     {
@@ -32,6 +32,13 @@ public static class OutboxModel
             entity.Property(l => l.Owner).HasColumnName("owner").HasMaxLength(200);
             entity.Property(l => l.Token).HasColumnName("token");
             entity.Property(l => l.ExpiresAt).HasColumnName("expires_at");
+            entity.Property(l => l.AcquiredAt).HasColumnName("acquired_at");
+        });
+        modelBuilder.Entity<FenceRow>(entity =>
+        {
+            entity.ToTable("fences").HasKey(f => f.Name).HasName("pk_fences");
+            engine.Exact(entity.Property(f => f.Name).HasColumnName("name").HasMaxLength(200));
+            entity.Property(f => f.Token).HasColumnName("token");
         });
         modelBuilder.Entity<InboxMessage>(entity =>
         {

@@ -41,6 +41,9 @@ public sealed class OutboxOptions
     [Required]
     public IMessageSerializer Serializer { get; set; } = new JsonMessageSerializer();
 
+    /// <summary>Settings of the locks that are kept in this database.</summary>
+    public Locks.LockOptions Locks { get; } = new();
+
     /// <summary>Settings of the receipts that come back, if they are wanted.</summary>
     internal ReceiptOptions? Receipts { get; set; }
 

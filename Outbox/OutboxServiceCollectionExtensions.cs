@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Outbox.Inbox;
+using Outbox.Locks;
 using Outbox.Receipts;
 using Outbox.Transport;
 
@@ -62,6 +63,7 @@ public static partial class OutboxServiceCollectionExtensions
         if (registration.Announced.Count > 0)
             services.AddSingleton<IHostedService>(provider => new ConsumerAnnouncer(registration, provider.TransportOf(registration), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ConsumerAnnouncer>>()));
         services.AddKeyedSingleton<IOutbox>(registration.Source, (provider, _) => new DbTransactionOutbox(registration, provider));
+        LocksServiceCollectionExtensions.AddDatabaseLocks(services, registration);
         services.TryAddSingleton<IOutbox>(provider =>
         {
             var all = provider.GetServices<OutboxRegistration>().ToList();

@@ -14,7 +14,7 @@ usage: docker/servers.sh start|stop|restart|status|env [NAME…]
        docker/servers.sh install PACKAGE…    Debian packages, without starting what they bring
        docker/servers.sh cluster …           three RabbitMQ nodes, and what can happen to them; 'cluster help' tells more
 
-NAME is rabbitmq, postgres, mariadb, redis or etcd; all of them when none is given.
+NAME is rabbitmq, postgres, mariadb, redis or etcd; all of them when none is given. etcd are three nodes, each also by itself: etcd-n1, etcd-n2, etcd-n3.
 Data and logs: ${BROKER_SERVERS_DIR:-/tmp/broker-servers}. Ports: BROKER_RABBITMQ_PORT, BROKER_POSTGRES_PORT and so on.
 USAGE
 }
@@ -25,6 +25,7 @@ SELF=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/servers.sh
 ROOT=${BROKER_SERVERS_DIR:-/tmp/broker-servers}
 [[ $ROOT == /* ]] || ROOT=$PWD/$ROOT
 ALL=(rabbitmq postgres mariadb redis etcd)
+ETCD=(etcd-n1 etcd-n2 etcd-n3)
 
 port_of() {
     case $1 in
@@ -33,6 +34,7 @@ port_of() {
         mariadb) echo "${BROKER_MARIADB_PORT:-43306}" ;;
         redis) echo "${BROKER_REDIS_PORT:-46379}" ;;
         etcd) echo "${BROKER_ETCD_PORT:-42379}" ;;
+        etcd-n*) echo $(($(port_of etcd) + 2 * (${1#etcd-n} - 1))) ;;
         epmd) echo "${BROKER_EPMD_PORT:-44369}" ;;
         cluster-*) cluster_port_of "$1" ;;
     esac
@@ -41,17 +43,17 @@ port_of() {
 # The port between nodes of one kind: RabbitMQ's distribution, etcd's peers.
 inner_port_of() {
     case $1 in
-        rabbitmq | etcd) echo $(($(port_of "$1") + 1)) ;;
+        rabbitmq | etcd-n*) echo $(($(port_of "$1") + 1)) ;;
         cluster-*) cluster_inner_port_of "$1" ;;
     esac
 }
 
 package_of() {
-    case $1 in postgres) echo postgresql ;; *) echo "$1-server" ;; esac
+    case $1 in postgres) echo postgresql ;; etcd-*) echo etcd-server ;; *) echo "$1-server" ;; esac
 }
 
 user_of() {
-    case $1 in epmd | cluster-*) echo rabbitmq ;; mariadb) echo mysql ;; *) echo "$1" ;; esac
+    case $1 in epmd | cluster-*) echo rabbitmq ;; mariadb) echo mysql ;; etcd-*) echo etcd ;; *) echo "$1" ;; esac
 }
 
 complain() { printf '%-9s %s\n' "$1" "$2" >&2; }
@@ -71,13 +73,13 @@ is_installed() {
         postgres) [[ -x $(postgres_bin)/postgres ]] ;;
         mariadb) command -v mariadbd mariadb-install-db >/dev/null ;;
         redis) command -v redis-server >/dev/null ;;
-        etcd) command -v etcd >/dev/null ;;
+        etcd-*) command -v etcd >/dev/null ;;
     esac
 }
 
 install_missing() {
     local name packages=()
-    for name; do is_installed "$name" || packages+=("$(package_of "$name")"); done
+    for name; do is_installed "$name" || [[ " ${packages[*]} " == *" $(package_of "$name") "* ]] || packages+=("$(package_of "$name")"); done
     ((${#packages[@]} == 0)) || install_packages "${packages[@]}"
 }
 
@@ -204,7 +206,7 @@ answers() {
         postgres) "$(postgres_bin)/pg_isready" -q -t 2 -h 127.0.0.1 -p "$port" ;;
         mariadb) mariadb-admin --no-defaults -h 127.0.0.1 -P "$port" -u broker -pbroker --connect-timeout=2 ping >/dev/null 2>&1 ;;
         redis) [[ $(exchange "$port" 'PING\r\n' 5) == +PONG ]] ;;
-        etcd) [[ $(exchange "$port" 'GET /health HTTP/1.0\r\n\r\n' 1000) == *'"true"'* ]] ;;
+        etcd-*) [[ $(exchange "$port" 'GET /health HTTP/1.0\r\n\r\n' 1000) == *'"true"'* ]] ;;
     esac
 }
 
@@ -278,12 +280,19 @@ launch_redis() {
     spawn redis redis-server --bind 127.0.0.1 --port "$(port_of redis)" --dir "$ROOT/redis" --save '' --appendonly yes
 }
 
-launch_etcd() {
-    local client peer
-    client=http://127.0.0.1:$(port_of etcd)
-    peer=http://127.0.0.1:$(inner_port_of etcd)
-    spawn etcd etcd --name broker --data-dir "$ROOT/etcd/data" --listen-client-urls "$client" --advertise-client-urls "$client" \
-        --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" --initial-cluster "broker=$peer" --logger zap --log-outputs stderr
+# Three nodes, so that a majority decides and each may be away. A node alone has no leader and is not up.
+launch_etcd-n1() { launch_etcd_node etcd-n1; }
+launch_etcd-n2() { launch_etcd_node etcd-n2; }
+launch_etcd-n3() { launch_etcd_node etcd-n3; }
+
+launch_etcd_node() {
+    local client peer node members=()
+    client=http://127.0.0.1:$(port_of "$1")
+    peer=http://127.0.0.1:$(inner_port_of "$1")
+    for node in "${ETCD[@]}"; do members+=("$node=http://127.0.0.1:$(inner_port_of "$node")"); done
+    spawn "$1" etcd --name "$1" --data-dir "$ROOT/$1/data" --listen-client-urls "$client" --advertise-client-urls "$client" \
+        --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" --initial-cluster "$(IFS=,; echo "${members[*]}")" \
+        --initial-cluster-token "broker-$(port_of etcd)" --logger zap --log-outputs stderr
 }
 
 # A data folder appears whole or not at all, also when its creation is interrupted.
@@ -383,15 +392,21 @@ status() {
     [[ $state == up ]]
 }
 
+etcd_exports() {
+    local node endpoints=()
+    for node in "${ETCD[@]}"; do is_up "$node" && endpoints+=("http://127.0.0.1:$(port_of "$node")"); done
+    ((${#endpoints[@]} == 0)) || echo "export BROKER_TEST_ETCD='$(IFS=,; echo "${endpoints[*]}")'"
+}
+
 exports() {
     local port; port=$(port_of "$1")
+    [[ $1 != etcd ]] || { etcd_exports; return 0; }
     is_up "$1" || return 0
     case $1 in
         rabbitmq) echo "export BROKER_TEST_RABBITMQ='amqp://guest:guest@127.0.0.1:$port/'" ;;
         postgres) echo "export BROKER_TEST_POSTGRES='Host=127.0.0.1;Port=$port;Username=postgres;Database=postgres'" ;;
         mariadb) echo "export BROKER_TEST_MARIADB='Server=127.0.0.1;Port=$port;User ID=broker;Password=broker;Database=mysql'" ;;
         redis) echo "export BROKER_TEST_REDIS='127.0.0.1:$port'" ;;
-        etcd) echo "export BROKER_TEST_ETCD='http://127.0.0.1:$port'" ;;
     esac
 }
 
@@ -434,12 +449,18 @@ own_root() {
 known() {
     local name
     for name; do
-        case " ${ALL[*]} " in *" $name "*) ;; *) fail servers "does not know '$name'; known: ${ALL[*]}" ;; esac
+        case " ${ALL[*]} ${ETCD[*]} " in *" $name "*) ;; *) fail servers "does not know '$name'; known: ${ALL[*]}" ;; esac
     done
 }
 
+# etcd stands for its nodes.
+processes_of() {
+    local name
+    for name; do if [[ $name == etcd ]]; then printf '%s\n' "${ETCD[@]}"; else echo "$name"; fi; done
+}
+
 main() {
-    local command=${1:-}
+    local command=${1:-} names=()
     (($# == 0)) || shift
     case $command in
         ctl | login | install | cluster) ;;
@@ -449,6 +470,12 @@ main() {
         *) usage >&2; return 2 ;;
     esac
     [[ $command == login ]] || own_root
+    case $command in
+        start | stop | restart | kill | status)
+            mapfile -t names < <(processes_of "$@")
+            set -- "${names[@]}"
+            ;;
+    esac
     case $command in
         start) install_missing "$@"; in_parallel start "$@" ;;
         stop) in_parallel stop "$@" ;;

@@ -5,17 +5,19 @@ namespace Broker.Tests.Architecture;
 /// <summary>References go Broker → Broker.Dashboard → Broker.Relay → Outbox ← Outbox.RabbitMQ, and a driver is named only where DESIGN.md §4 allows it.</summary>
 internal sealed class LayerTests
 {
-    private static readonly string[] Drivers = ["Npgsql", "Microsoft.Data.Sqlite", "Microsoft.Data.SqlClient", "MySqlConnector", "RabbitMQ.Client", "Hangfire", "StackExchange.Redis", "dotnet-etcd"];
+    private static readonly string[] Drivers = ["Npgsql", "Microsoft.Data.Sqlite", "Microsoft.Data.SqlClient", "MySqlConnector", "RabbitMQ.Client", "Hangfire", "StackExchange.Redis", "Grpc"];
 
     private static readonly Assembly Outbox = typeof(global::Outbox.IOutbox).Assembly;
     private static readonly Assembly RabbitMq = typeof(global::Outbox.RabbitMQ.RabbitMqTransport).Assembly;
+    private static readonly Assembly Redis = typeof(global::Outbox.Redis.RedisLocks).Assembly;
+    private static readonly Assembly Etcd = typeof(global::Outbox.Etcd.EtcdLocks).Assembly;
     private static readonly Assembly Testing = typeof(global::Outbox.Testing.OutboxHarness).Assembly;
     private static readonly Assembly Relay = typeof(Broker.Relay.RelaySource).Assembly;
 
     private static readonly Assembly Dashboard = typeof(Broker.Dashboard.IDashboardSources).Assembly;
 
     /// <summary>The product's own assemblies, as far as the tests reference them.</summary>
-    public static IReadOnlyList<Assembly> Product => [Outbox, RabbitMq, Relay, Dashboard, Testing, Assembly.Load("Broker")];
+    public static IReadOnlyList<Assembly> Product => [Outbox, RabbitMq, Redis, Etcd, Relay, Dashboard, Testing, Assembly.Load("Broker")];
 
     [Test]
     public void The_library_names_no_driver() => Assert.That(References(Outbox).Where(IsDriver), Is.Empty);
@@ -37,6 +39,15 @@ internal sealed class LayerTests
     [Test]
     public void The_transport_knows_the_library_alone() =>
         Assert.That(References(RabbitMq).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.EqualTo(new[] { "Outbox" }));
+
+    [Test]
+    public void Each_place_for_locks_names_its_own_driver_and_knows_the_library_alone()
+    {
+        Assert.That(References(Redis).Where(IsDriver), Is.EqualTo(new[] { "StackExchange.Redis" }));
+        Assert.That(References(Etcd).Where(IsDriver), Is.Not.Empty.And.All.StartsWith("Grpc."));
+        foreach (var place in new[] { Redis, Etcd })
+            Assert.That(References(place).Where(r => r.StartsWith("Broker", StringComparison.Ordinal) || r.StartsWith("Outbox", StringComparison.Ordinal)), Is.EqualTo(new[] { "Outbox" }));
+    }
 
     [Test]
     public void The_relay_knows_the_library_alone() =>

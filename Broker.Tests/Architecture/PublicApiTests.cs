@@ -8,7 +8,7 @@ namespace Broker.Tests.Architecture;
 internal sealed class PublicApiTests
 {
     [Test]
-    public void The_public_API_is_approved([Values("Outbox", "Outbox.RabbitMQ", "Outbox.Testing", "Broker.Relay")] string assembly)
+    public void The_public_API_is_approved([Values("Outbox", "Outbox.RabbitMQ", "Outbox.Redis", "Outbox.Etcd", "Outbox.Testing", "Broker.Relay")] string assembly)
     {
         var api = Assembly.Load(assembly).GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false, DenyNamespacePrefixes = [] });
 

@@ -9,6 +9,8 @@ if (args is [TransferWorker.Verb])
     return await TransferWorker.RunAsync();
 if (args is [SagaService.Verb])
     return await SagaService.RunAsync();
+if (args is [LockHolder.Verb])
+    return await LockHolder.RunAsync();
 var root = new RootCommand("Tries workers, for as long as you like, under what happens to them in production. The exit code is 1 if a promise was broken.")
 {
     CampaignCommands.Nodes(),

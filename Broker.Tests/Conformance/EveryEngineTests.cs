@@ -6,7 +6,7 @@ namespace Broker.Tests.Conformance;
 /// <summary>A new engine has to pass what the others pass.</summary>
 internal sealed class EveryEngineTests
 {
-    private static readonly Type[] Suites = [typeof(OutboxStoreSuite), typeof(LeaseSuite), typeof(InboxSuite), typeof(RetentionSuite), typeof(ReceiptSuite), typeof(SchemaSuite), typeof(RepartitionSuite), typeof(SurveySuite), typeof(InspectionSuite), typeof(SagaSuite)];
+    private static readonly Type[] Suites = [typeof(OutboxStoreSuite), typeof(LeaseSuite), typeof(InboxSuite), typeof(RetentionSuite), typeof(ReceiptSuite), typeof(SchemaSuite), typeof(RepartitionSuite), typeof(SurveySuite), typeof(InspectionSuite), typeof(SagaSuite), typeof(LockSuite)];
 
     [Test]
     public void Every_engine_has_every_suite([ValueSource(typeof(SqlDialect), nameof(SqlDialect.All))] SqlDialect dialect)

@@ -105,7 +105,7 @@ internal abstract partial class LeaseSuite
     {
         // By a clock that runs: what is promised here are waits between processes.
         var leases = new DatabaseLeases(_dataSource, dialect, TimeProvider.System);
-        var shared = new LeasedPartitions(leases, "shared", partitions, owner, TimeSpan.FromSeconds(10), work ?? ((partition, stop) => WorkAsync(owner, partition, stop)), TimeProvider.System, NullLogger.Instance)
+        var shared = new LeasedPartitions(leases, "shared", partitions, owner, TimeSpan.FromSeconds(10), (partition, _, stop) => work is null ? WorkAsync(owner, partition, stop) : work(partition, stop), TimeProvider.System, NullLogger.Instance)
         {
             Released = () => _sharers.ForEach(s => s.Partitions.Wake()),
         };

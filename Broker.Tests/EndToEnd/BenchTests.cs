@@ -22,9 +22,12 @@ internal sealed class BenchTests
     [TestCase("retention", "--rows", "3000", "--inserts", "500", "--pairs", "1", "--seconds", "3", "--database", "Sqlite")]
     [TestCase("saga", "--seconds", "1", "--pairs", "1", "--concurrency", "2", "--database", "PostgreSql")]
     [TestCase("idle", "--seconds", "3", "--nodes", "2", "--sources", "2", "--database", "Sqlite")]
+    [TestCase("locks", "--seconds", "1", "--pairs", "1", "--database", "PostgreSql")]
     public async Task A_measurement_writes_its_results_and_leaves_nothing_behind(string verb, params string[] arguments)
     {
         var folder = TestServers.Folder;
+        if (verb == "locks")
+            _ = (TestServers.Redis(), TestServers.Etcd());
         await using var bench = WorkerProcess.Run(folder, ["bench", verb, .. arguments, .. await ServersAsync(arguments[^1], folder), "--json", Path.Combine(folder, "out.json"), "--chart", Path.Combine(folder, "out.svg")]);
 
         Assert.That(await bench.ExitAsync(TimeSpan.FromSeconds(120)), Is.Zero, bench.Output);
@@ -33,7 +36,7 @@ internal sealed class BenchTests
         Assert.That((string?)json["bench"], Is.EqualTo(verb));
         Assert.That((int?)json["machine"]!["cores"], Is.EqualTo(Environment.ProcessorCount));
         Assert.That((string?)json["parameters"]!["database"], Is.EqualTo(arguments[^1]));
-        if (verb != "retention")
+        if (verb is not ("retention" or "locks"))
             Assert.That((string?)json["versions"]!["rabbitmq"], Does.StartWith("RabbitMQ "));
         Assert.That(json["results"]!.Children<JProperty>().Select(r => (double)r.Value), Is.Not.Empty.And.All.GreaterThan(verb == "latency" ? -1 : 0));
         Assert.That(json["samples"]!.Select(s => (double)s["result"]!["seconds"]!), Is.Not.Empty.And.All.Positive);

@@ -29,6 +29,13 @@ internal static class TestServers
         return Variable("BROKER_TEST_MARIADB")!;
     }
 
+    /// <summary>Address of the Redis server. Skips the test when there is none; on CI that is a failure.</summary>
+    public static string Redis()
+    {
+        Require("BROKER_TEST_REDIS", "Redis");
+        return Variable("BROKER_TEST_REDIS")!;
+    }
+
     /// <summary>Endpoints of the etcd cluster. Skips the test when there is none; on CI that is a failure.</summary>
     public static string[] Etcd()
     {

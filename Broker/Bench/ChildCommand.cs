@@ -107,6 +107,7 @@ internal static class ChildCommand
         ChildKind.Late => new LateChild(task),
         ChildKind.Sagas or ChildKind.LocalTransactions => new SagaChild(task),
         ChildKind.NaiveConsume => new NaiveConsumeChild(task),
+        ChildKind.Locks => new LockChild(task),
         _ => throw new NotSupportedException($"There is no process for {task.Kind}."),
     };
 }

@@ -44,4 +44,7 @@ internal enum ChildKind
 
     /// <summary>The popular consumer: look, insert, apply, commit, accept, one after another.</summary>
     NaiveConsume,
+
+    /// <summary>Takes and releases locks that nobody else wants, as fast as it can.</summary>
+    Locks,
 }

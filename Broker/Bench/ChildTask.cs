@@ -47,6 +47,15 @@ internal sealed record ChildTask
     /// <summary>CPU to use, in cores.</summary>
     public double Cores { get; init; }
 
+    /// <summary>Whose locks are taken, and where they are kept.</summary>
+    public LockKind Lock { get; init; }
+
+    /// <summary>Redis, for locks.</summary>
+    public string Redis { get; init; } = "";
+
+    /// <summary>The nodes of etcd, for locks.</summary>
+    public string Etcd { get; init; } = "";
+
     /// <summary>Whether the relay runs in the same process.</summary>
     public bool InProcess { get; init; }
 }

@@ -15,7 +15,7 @@ internal static class BenchCommand
     }
 
     /// <summary>The measurements.</summary>
-    public static IReadOnlyList<Command> Verbs() => [RelayBench.Create(), InboxBench.Create(), EndToEndBench.Create(), LatencyBench.Create(), CommitsBench.Create(), RetentionBench.Create(), SagaBench.Create(), IdleBench.Create(), TwoPhaseBench.Create()];
+    public static IReadOnlyList<Command> Verbs() => [RelayBench.Create(), InboxBench.Create(), EndToEndBench.Create(), LatencyBench.Create(), CommitsBench.Create(), RetentionBench.Create(), SagaBench.Create(), IdleBench.Create(), TwoPhaseBench.Create(), LockBench.Create()];
 
     /// <summary>The hidden verb by which a measured process is started; both programs have it at their root.</summary>
     public static Command Child() => ChildCommand.Create();

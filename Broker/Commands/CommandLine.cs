@@ -21,6 +21,7 @@ internal static class CommandLine
             DeferredCommand.Create(),
             InDoubtCommand.Create(),
             SagasCommand.Create(),
+            LocksCommand.Create(),
             SchemaCommand.Create(),
             ReplayCommand.Create(),
             HealthCommand.Create(),

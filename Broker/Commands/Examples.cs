@@ -43,6 +43,10 @@ internal static class Examples
         ["bench saga"] = ["broker bench saga", "broker bench saga --concurrency 1 --database MySql"],
         ["bench idle"] = ["broker bench idle"],
         ["bench two-phase"] = ["broker bench two-phase", "broker bench two-phase --database Sqlite --second MySql"],
+        ["bench locks"] = ["broker bench locks", "broker bench locks --database MySql --workers 8"],
+        ["locks"] = ["broker locks list --source orders"],
+        ["locks list"] = ["broker locks list --source orders", "broker locks list --source orders --all --json", "broker locks list --source orders --redis redis.internal:6379", "broker locks list --source orders --json | jq '.locks[] | select(.waiters > 0).name'"],
+        ["locks steal"] = ["broker locks steal nightly-settlement --source orders --reason 'its host is gone'"],
     };
 
     /// <summary>The commands that have examples, as they are typed after the program's name.</summary>

@@ -23,7 +23,7 @@ internal sealed partial class ConsumerService
     private async Task ShareQueuesAsync(CancellationToken stoppingToken)
     {
         var bell = LeaseGroup + "/leases";
-        var share = new LeasedPartitions(processor.Leases(time), string.Create(CultureInfo.InvariantCulture, $"{LeaseGroup}/{options.Partitions}"), options.Partitions, LeasedPartitions.NewOwner(), options.LeaseDuration, ReadAsync, time, logger)
+        var share = new LeasedPartitions(processor.Leases(time), string.Create(CultureInfo.InvariantCulture, $"{LeaseGroup}/{options.Partitions}"), options.Partitions, LeasedPartitions.NewOwner(), options.LeaseDuration, (partition, _, giveUp) => ReadAsync(partition, giveUp), time, logger)
         {
             Released = () => transport.Doorbell.Ring(bell),
         };

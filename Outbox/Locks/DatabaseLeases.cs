@@ -5,7 +5,7 @@ using Outbox.Sql;
 namespace Outbox.Locks;
 
 /// <summary>Leases as rows of the table <c>leases</c>: expiry by the database's clock, and a fencing token that rises with each new holder.</summary>
-internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect, TimeProvider time)
+internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect, TimeProvider time) : ILeaseStore
 {
     /// <summary>Takes the lease if it is free or has expired; null if another holds it.</summary>
     /// <param name="name">Its name.</param>
@@ -13,7 +13,8 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
     /// <param name="duration">How long it lasts without being renewed.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <param name="renews">Whether it renews itself; otherwise its holder does (<see cref="Lease.Extend"/>).</param>
-    public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken, bool renews = true)
+    /// <param name="isFenced">Whether its token also goes into the table <c>fences</c>, for transactions that are guarded by it (<see cref="Fence"/>).</param>
+    public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken, bool renews = true, bool isFenced = false)
     {
         // Counted from before the request: the database's expiry can only be later than the holder's own deadline.
         var asked = time.GetTimestamp();
@@ -22,9 +23,9 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
         object? token;
         try
         {
-            token = await connection.Command(dialect.AcquireLease)
-                .With("name", name).With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds)
-                .ScalarAsync(cancellationToken).ConfigureAwait(false);
+            token = isFenced
+                ? await AcquireFencedAsync(connection, name, owner, duration, cancellationToken).ConfigureAwait(false)
+                : await AcquireAsync(connection, dialect.AcquireLease, null, name, owner, duration, cancellationToken).ConfigureAwait(false);
         }
         catch (DbException exception) when (SqlErrors.IsDuplicateKey(exception))
         {
@@ -33,6 +34,49 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
         }
         return token is long value ? new Lease(this, name, value, duration, asked, time, renews) : null;
     }
+
+    private async Task<object?> AcquireFencedAsync(DbConnection connection, string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        if (dialect.AcquiresLockAtOnce)
+        {
+            try
+            {
+                return await AcquireAsync(connection, dialect.AcquireLock, null, name, owner, duration, cancellationToken).ConfigureAwait(false);
+            }
+            catch (DbException) when (dialect.UndoAcquireLock is not null)
+            {
+                await UndoAsync(connection).ConfigureAwait(false);
+                throw;
+            }
+        }
+        if (dialect.PrepareAcquireLock is { } prepare)
+            await connection.Command(prepare).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = transaction.ConfigureAwait(false);
+        if (await AcquireAsync(connection, dialect.AcquireLock, transaction, name, owner, duration, cancellationToken).ConfigureAwait(false) is not long token)
+            return null;
+        await connection.Command(dialect.RaiseFence, transaction).With("name", name).With("token", token).ScalarAsync(cancellationToken).ConfigureAwait(false);
+        await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+        return token;
+    }
+
+    private static Task<object?> AcquireAsync(DbConnection connection, string sql, DbTransaction? transaction, string name, string owner, TimeSpan duration, CancellationToken cancellationToken) =>
+        connection.Command(sql, transaction).With("name", name).With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds).ScalarAsync(cancellationToken);
+
+    private async Task UndoAsync(DbConnection connection)
+    {
+        try
+        {
+            await connection.Command(dialect.UndoAcquireLock!).ExecuteAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is DbException or InvalidOperationException)
+        {
+            // The connection is gone, and its transaction with it.
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool IsOutage(Exception exception) => exception is DbException or InvalidOperationException or IOException or TimeoutException;
 
     public async Task<bool> RenewAsync(string name, long token, TimeSpan duration, CancellationToken cancellationToken)
     {
@@ -81,6 +125,14 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
             }
         }
         return standings;
+    }
+
+    /// <summary>Deletes a lease of this holder whose token fences nothing.</summary>
+    public async Task DeleteAsync(string name, long token, CancellationToken cancellationToken)
+    {
+        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        await using var _ = connection.ConfigureAwait(false);
+        await connection.Command(dialect.DeleteLease).With("name", name).With("token", token).ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Deletes leases of a group that ended long ago. Only for those whose tokens fence nothing.</summary>

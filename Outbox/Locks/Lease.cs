@@ -1,5 +1,3 @@
-using System.Data.Common;
-
 namespace Outbox.Locks;
 
 /// <summary>A held lease, renewed in the background, or together with others by whoever holds it, until it is disposed or lost.</summary>
@@ -8,7 +6,7 @@ namespace Outbox.Locks;
 /// </remarks>
 internal sealed class Lease : IAsyncDisposable
 {
-    private readonly DatabaseLeases _leases;
+    private readonly ILeaseStore _leases;
     private readonly TimeSpan _duration;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _lost = new();
@@ -16,12 +14,12 @@ internal sealed class Lease : IAsyncDisposable
     private readonly ITimer _deadline;
     private readonly Task _renewing;
 
-    public Lease(DatabaseLeases leases, string name, long token, TimeSpan duration, long asked, TimeProvider time, bool renews = true)
+    public Lease(ILeaseStore leases, string name, long token, TimeSpan duration, long asked, TimeProvider time, bool renews = true)
     {
         (_leases, Name, Token, _duration, _time) = (leases, name, token, duration, time);
         LostToken = _lost.Token;
         _deadline = time.CreateTimer(static lost => ((CancellationTokenSource)lost!).Cancel(), _lost, Remaining(asked), Timeout.InfiniteTimeSpan);
-        _renewing = renews ? Task.Run(RenewAsync) : Task.CompletedTask;
+        _renewing = renews ? RenewAsync() : Task.CompletedTask;
     }
 
     public string Name { get; }
@@ -32,7 +30,7 @@ internal sealed class Lease : IAsyncDisposable
     /// <summary>Cancelled when the lease may have expired by the holder's own monotonic clock, or another has taken it.</summary>
     public CancellationToken LostToken { get; }
 
-    /// <summary>The database has extended the lease in answer to a request that was sent at <paramref name="asked"/>.</summary>
+    /// <summary>The lease has been extended in answer to a request that was sent at <paramref name="asked"/>.</summary>
     public void Extend(long asked)
     {
         if (!_stop.IsCancellationRequested && !_lost.IsCancellationRequested)
@@ -57,7 +55,7 @@ internal sealed class Lease : IAsyncDisposable
             {
                 await _leases.ReleaseAsync(Name, Token, limit.Token).ConfigureAwait(false);
             }
-            catch (Exception exception) when (exception is DbException or OperationCanceledException or InvalidOperationException)
+            catch (Exception exception) when (exception is OperationCanceledException || _leases.IsOutage(exception))
             {
                 // It expires by itself.
             }
@@ -85,7 +83,9 @@ internal sealed class Lease : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested && !_lost.IsCancellationRequested)
         {
-            await Task.Delay(_duration / 3, _time, _stop.Token).ConfigureAwait(false);
+            await Task.Delay(_duration / 3, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (_stop.IsCancellationRequested || _lost.IsCancellationRequested)
+                return;
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, LostToken);
             var asked = _time.GetTimestamp();
             try
@@ -97,9 +97,9 @@ internal sealed class Lease : IAsyncDisposable
                 }
                 _deadline.Change(Remaining(asked), Timeout.InfiniteTimeSpan);
             }
-            catch (Exception exception) when (exception is DbException or InvalidOperationException or IOException or TimeoutException)
+            catch (Exception exception) when (_leases.IsOutage(exception))
             {
-                // The database is away. The deadline stands; the next round tries again.
+                // It is away. The deadline stands; the next round tries again.
             }
         }
     }

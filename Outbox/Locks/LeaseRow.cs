@@ -10,4 +10,6 @@ internal sealed class LeaseRow
     public long Token { get; set; }
 
     public DateTime ExpiresAt { get; set; }
+
+    public DateTime? AcquiredAt { get; set; }
 }

@@ -18,11 +18,11 @@ namespace Outbox.Locks;
 /// <param name="partitions">How many there are.</param>
 /// <param name="owner">This process, unlike any other's.</param>
 /// <param name="duration">How long a lease lasts without being renewed: the longest time that a dead process's work lies idle, give or take a second.</param>
-/// <param name="work">Runs one partition until it is told to stop; then it finishes what is in hand and returns, and the lease is released. An error is logged, and the partition is tried again later.</param>
+/// <param name="work">Runs one partition, under its lease, until it is told to stop; then it finishes what is in hand and returns, and the lease is released. An error is logged, and the partition is tried again later.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">The log.</param>
 [SuppressMessage("Reliability", "CA1001", Justification = "RunAsync disposes of them at its end.")]
-internal sealed class LeasedPartitions(DatabaseLeases leases, string group, int partitions, string owner, TimeSpan duration, Func<short, CancellationToken, Task> work, TimeProvider time, ILogger logger)
+internal sealed class LeasedPartitions(DatabaseLeases leases, string group, int partitions, string owner, TimeSpan duration, Func<short, Lease, CancellationToken, Task> work, TimeProvider time, ILogger logger)
 {
     /// <summary>With one renewal for two looks: about one statement a second for each process.</summary>
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(1_500);
@@ -43,6 +43,9 @@ internal sealed class LeasedPartitions(DatabaseLeases leases, string group, int 
     private string PartitionPrefix => group + "/partition/";
 
     private string MemberPrefix => group + "/member/";
+
+    /// <summary>Whether the partitions' tokens go into the table <c>fences</c>, for transactions that are guarded by them.</summary>
+    public bool IsFenced { get; init; }
 
     /// <summary>Called after leases of this process have become free, so that others may be told to look. Must not throw.</summary>
     public Action? Released { get; init; }
@@ -163,7 +166,7 @@ internal sealed class LeasedPartitions(DatabaseLeases leases, string group, int 
         {
             if (_held.ContainsKey(partition) || (_failures.TryGetValue(partition, out var failed) && failed.NotBefore > now))
                 continue;
-            if (await leases.TryAcquireAsync(FormattableString.Invariant($"{PartitionPrefix}{partition}"), owner, duration, cancellationToken, renews: false).ConfigureAwait(false) is not { } lease)
+            if (await leases.TryAcquireAsync(FormattableString.Invariant($"{PartitionPrefix}{partition}"), owner, duration, cancellationToken, renews: false, IsFenced).ConfigureAwait(false) is not { } lease)
                 continue;
             var giveUp = new CancellationTokenSource();
             _held.Add(partition, new Held(lease, giveUp, Task.Run(() => HoldAsync(partition, lease, giveUp.Token), CancellationToken.None)));
@@ -178,7 +181,7 @@ internal sealed class LeasedPartitions(DatabaseLeases leases, string group, int 
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(giveUp, lease.LostToken);
             try
             {
-                await work(partition, stop.Token).ConfigureAwait(false);
+                await work(partition, lease, stop.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {

@@ -67,6 +67,7 @@ internal sealed partial class MySqlDialect
             owner varchar(200) NOT NULL,
             token bigint NOT NULL,
             expires_at datetime(6) NOT NULL,
+            acquired_at datetime(6) NULL,
             CONSTRAINT pk_leases PRIMARY KEY (name)
         ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
@@ -163,6 +164,8 @@ internal sealed partial class MySqlDialect
 
         {SagaTables}
 
+        {LockTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id smallint NOT NULL,
             partitions smallint NOT NULL DEFAULT 1,
@@ -184,6 +187,7 @@ internal sealed partial class MySqlDialect
     internal override IReadOnlyList<(string Table, string Column, string Statement)> AddedColumns =>
     [
         ("outbox_archive", "outcome", "ALTER TABLE outbox_archive ADD COLUMN outcome varchar(20) NOT NULL DEFAULT 'published'"),
+        ("leases", "acquired_at", "ALTER TABLE leases ADD COLUMN acquired_at datetime(6) NULL"),
         ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN `partition` smallint NULL, ADD COLUMN sequence bigint NULL, ADD COLUMN key_sequence bigint NULL, ADD COLUMN created_at datetime(6) NULL, ADD COLUMN expires_at datetime(6) NULL, ADD KEY ix_dead_letters_state (side, state, `partition`)"),
     ];
 
@@ -197,12 +201,12 @@ internal sealed partial class MySqlDialect
             CASE WHEN c.is_nullable = 'NO' THEN 1 ELSE 0 END, coalesce(k.ordinal_position, 0)
         FROM information_schema.columns c
         LEFT JOIN information_schema.key_column_usage k ON k.constraint_name = 'PRIMARY' AND k.table_schema = c.table_schema AND k.table_name = c.table_name AND k.column_name = c.column_name
-        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
+        WHERE c.table_schema = database() AND c.table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'fences', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT DISTINCT table_name, index_name FROM information_schema.statistics
-        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
+        WHERE table_schema = database() AND index_name <> 'PRIMARY' AND table_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'fences', 'outbox_settings', 'outbox_schema')
         """;
 }

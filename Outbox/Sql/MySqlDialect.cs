@@ -125,16 +125,17 @@ internal sealed partial class MySqlDialect : SqlDialect
 
     internal override string AcquireLease =>
         $"""
-        INSERT INTO leases (name, owner, token, expires_at) VALUES (@name, @owner, LAST_INSERT_ID(1), {Expiry})
+        INSERT INTO leases (name, owner, token, expires_at, acquired_at) VALUES (@name, @owner, LAST_INSERT_ID(1), {Expiry}, utc_timestamp(6))
         ON DUPLICATE KEY UPDATE token = IF(expires_at <= utc_timestamp(6), LAST_INSERT_ID(token + 1), token + 0 * LAST_INSERT_ID(0)),
             owner = IF(expires_at <= utc_timestamp(6), @owner, owner),
+            acquired_at = IF(expires_at <= utc_timestamp(6), utc_timestamp(6), acquired_at),
             expires_at = IF(expires_at <= utc_timestamp(6), {Expiry}, expires_at);
         SELECT CAST(LAST_INSERT_ID() AS SIGNED) FROM DUAL WHERE LAST_INSERT_ID() > 0
         """;
 
     internal override string RenewLease => $"UPDATE leases SET expires_at = {Expiry} WHERE name = @name AND token = @token";
 
-    internal override string ReleaseLease => "UPDATE leases SET expires_at = '1970-01-01' WHERE name = @name AND token = @token";
+    internal override string ReleaseLease => $"UPDATE leases SET expires_at = {Ended} WHERE name = @name AND token = @token";
 
     internal override string InsertInbox => "INSERT IGNORE INTO inbox_messages (consumer, message_id, operation) VALUES (@consumer, @message_id, @operation)";
 

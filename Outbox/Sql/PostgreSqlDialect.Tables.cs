@@ -71,8 +71,10 @@ internal sealed partial class PostgreSqlDialect
             owner character varying(200) NOT NULL,
             token bigint NOT NULL,
             expires_at timestamp with time zone NOT NULL,
+            acquired_at timestamp with time zone,
             CONSTRAINT pk_leases PRIMARY KEY (name)
         );
+        ALTER TABLE leases ADD COLUMN IF NOT EXISTS acquired_at timestamp with time zone;
         CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_name_token ON leases (name, token);
 
         CREATE TABLE IF NOT EXISTS inbox_messages (
@@ -170,6 +172,8 @@ internal sealed partial class PostgreSqlDialect
 
         {SagaTables}
 
+        {LockTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id smallint NOT NULL,
             partitions smallint NOT NULL DEFAULT 1,
@@ -195,12 +199,12 @@ internal sealed partial class PostgreSqlDialect
         FROM pg_class c
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p'
-        WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid) AND c.relname IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
+        WHERE c.relkind IN ('r', 'p') AND pg_table_is_visible(c.oid) AND c.relname IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'fences', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT t.relname::text, i.relname::text FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
-        WHERE NOT x.indisprimary AND x.indisvalid AND pg_table_is_visible(t.oid) AND t.relname IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
+        WHERE NOT x.indisprimary AND x.indisvalid AND pg_table_is_visible(t.oid) AND t.relname IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'fences', 'outbox_settings', 'outbox_schema')
         """;
 }

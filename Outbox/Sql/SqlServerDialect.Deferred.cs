@@ -111,6 +111,6 @@ internal sealed partial class SqlServerDialect
     internal override string ListDeadLetterActions =>
         """
         SELECT TOP (@limit) acted_at, dead_letter_id, side, consumer, CAST(message_id AS nvarchar(36)), action, actor, reason, CASE WHEN previous_body IS NULL THEN 0 ELSE 1 END
-        FROM dead_letter_actions WHERE dead_letter_id = coalesce(@id, dead_letter_id) ORDER BY id DESC
+        FROM dead_letter_actions WHERE side <> 'lock' AND dead_letter_id = coalesce(@id, dead_letter_id) ORDER BY id DESC
         """;
 }

@@ -89,8 +89,11 @@ internal sealed partial class SqlServerDialect
             owner nvarchar(200) NOT NULL,
             token bigint NOT NULL,
             expires_at datetime2(7) NOT NULL,
+            acquired_at datetime2(7) NULL,
             CONSTRAINT pk_leases PRIMARY KEY CLUSTERED (name)
         );
+        IF COL_LENGTH(N'leases', N'acquired_at') IS NULL
+            ALTER TABLE leases ADD acquired_at datetime2(7) NULL;
 
         IF OBJECT_ID(N'inbox_messages', N'U') IS NULL
         CREATE TABLE inbox_messages (
@@ -203,6 +206,8 @@ internal sealed partial class SqlServerDialect
 
         {SagaTables}
 
+        {LockTables}
+
         IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
         CREATE TABLE outbox_settings (
             id smallint NOT NULL,
@@ -236,12 +241,12 @@ internal sealed partial class SqlServerDialect
         INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
         LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
         LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'transaction_decisions', N'U'), OBJECT_ID(N'transaction_markers', N'U'), OBJECT_ID(N'transaction_coordinators', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'transaction_decisions', N'U'), OBJECT_ID(N'transaction_markers', N'U'), OBJECT_ID(N'transaction_coordinators', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'fences', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'transaction_decisions', N'U'), OBJECT_ID(N'transaction_markers', N'U'), OBJECT_ID(N'transaction_coordinators', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+        WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'transaction_decisions', N'U'), OBJECT_ID(N'transaction_markers', N'U'), OBJECT_ID(N'transaction_coordinators', N'U'), OBJECT_ID(N'sagas', N'U'), OBJECT_ID(N'saga_steps', N'U'), OBJECT_ID(N'fences', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
         """;
 }

@@ -131,20 +131,20 @@ internal sealed partial class SqlServerDialect : SqlDialect
         SET XACT_ABORT ON;
         DECLARE @taken TABLE (token bigint NOT NULL);
         BEGIN TRANSACTION;
-        UPDATE leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET owner = @owner, token = token + 1, expires_at = {Expiry}
+        UPDATE leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET owner = @owner, token = token + 1, expires_at = {Expiry}, acquired_at = SYSUTCDATETIME()
         OUTPUT inserted.token INTO @taken (token)
         WHERE name = @name AND expires_at <= SYSUTCDATETIME();
         IF @@ROWCOUNT = 0
-            INSERT INTO leases (name, owner, token, expires_at)
+            INSERT INTO leases (name, owner, token, expires_at, acquired_at)
             OUTPUT inserted.token INTO @taken (token)
-            SELECT @name, @owner, 1, {Expiry} WHERE NOT EXISTS (SELECT 1 FROM leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name);
+            SELECT @name, @owner, 1, {Expiry}, SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name);
         COMMIT TRANSACTION;
         SELECT token FROM @taken;
         """;
 
     internal override string RenewLease => $"{Plain} UPDATE leases WITH (ROWLOCK) SET expires_at = {Expiry} WHERE name = @name AND token = @token";
 
-    internal override string ReleaseLease => $"{Plain} UPDATE leases WITH (ROWLOCK) SET expires_at = '19700101' WHERE name = @name AND token = @token";
+    internal override string ReleaseLease => $"{Plain} UPDATE leases WITH (ROWLOCK) SET expires_at = {Ended} WHERE name = @name AND token = @token";
 
     // A plain insert waits for another copy's transaction and then fails; a check beforehand with range locks would make consumers wait for each other's handlers.
     // With XACT_ABORT off a duplicate ends the statement and leaves the transaction as it was. G4: the row count tells "new" from "known",

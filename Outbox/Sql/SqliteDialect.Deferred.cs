@@ -72,6 +72,6 @@ internal sealed partial class SqliteDialect
     internal override string ListDeadLetterActions =>
         """
         SELECT acted_at, dead_letter_id, side, consumer, message_id, action, actor, reason, CASE WHEN previous_body IS NULL THEN 0 ELSE 1 END
-        FROM dead_letter_actions WHERE dead_letter_id = coalesce(@id, dead_letter_id) ORDER BY id DESC LIMIT @limit
+        FROM dead_letter_actions WHERE side <> 'lock' AND dead_letter_id = coalesce(@id, dead_letter_id) ORDER BY id DESC LIMIT @limit
         """;
 }

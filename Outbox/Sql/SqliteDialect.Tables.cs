@@ -65,7 +65,8 @@ internal sealed partial class SqliteDialect
             name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
             owner TEXT NOT NULL,
             token INTEGER NOT NULL,
-            expires_at TEXT NOT NULL
+            expires_at TEXT NOT NULL,
+            acquired_at TEXT NULL
         );
         CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_name_token ON leases (name, token);
 
@@ -158,6 +159,8 @@ internal sealed partial class SqliteDialect
 
         {SagaTables}
 
+        {LockTables}
+
         CREATE TABLE IF NOT EXISTS outbox_settings (
             id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,
             partitions INTEGER NOT NULL DEFAULT 1,
@@ -179,6 +182,7 @@ internal sealed partial class SqliteDialect
     internal override IReadOnlyList<(string Table, string Column, string Statement)> AddedColumns =>
     [
         ("outbox_archive", "outcome", "ALTER TABLE outbox_archive ADD COLUMN outcome TEXT NOT NULL DEFAULT 'published'"),
+        ("leases", "acquired_at", "ALTER TABLE leases ADD COLUMN acquired_at TEXT NULL"),
         ("dead_letters", "partition", "ALTER TABLE dead_letters ADD COLUMN partition INTEGER NULL"),
         ("dead_letters", "sequence", "ALTER TABLE dead_letters ADD COLUMN sequence INTEGER NULL"),
         ("dead_letters", "key_sequence", "ALTER TABLE dead_letters ADD COLUMN key_sequence INTEGER NULL"),
@@ -189,12 +193,12 @@ internal sealed partial class SqliteDialect
     internal override string DescribeColumns =>
         """
         SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master t, pragma_table_info(t.name) c
-        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
+        WHERE t.type = 'table' AND t.name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'fences', 'outbox_settings', 'outbox_schema')
         """;
 
     internal override string DescribeIndexes =>
         """
         SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
-        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'outbox_settings', 'outbox_schema')
+        AND tbl_name IN ('outbox_messages', 'outbox_archive', 'outbox_scheduled', 'leases', 'inbox_messages', 'dead_letters', 'dead_letter_actions', 'deferred_messages', 'relays', 'consumers', 'receipt_requests', 'receipts', 'inbox_keys', 'consumer_status', 'transaction_decisions', 'transaction_markers', 'transaction_coordinators', 'sagas', 'saga_steps', 'fences', 'outbox_settings', 'outbox_schema')
         """;
 }

@@ -80,15 +80,15 @@ internal sealed partial class SqliteDialect : SqlDialect
 
     internal override string AcquireLease =>
         $"""
-        INSERT INTO leases (name, owner, token, expires_at) VALUES (@name, @owner, 1, {Expiry})
-        ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, token = leases.token + 1, expires_at = {Expiry}
+        INSERT INTO leases (name, owner, token, expires_at, acquired_at) VALUES (@name, @owner, 1, {Expiry}, {Now})
+        ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, token = leases.token + 1, expires_at = {Expiry}, acquired_at = {Now}
         WHERE leases.expires_at <= {Now}
         RETURNING token
         """;
 
     internal override string RenewLease => $"{Patience}; UPDATE leases SET expires_at = {Expiry} WHERE name = @name AND token = @token";
 
-    internal override string ReleaseLease => $"{Patience}; UPDATE leases SET expires_at = '' WHERE name = @name AND token = @token";
+    internal override string ReleaseLease => $"{Patience}; UPDATE leases SET expires_at = {Ended} WHERE name = @name AND token = @token";
 
     internal override string InsertInbox => "INSERT INTO inbox_messages (consumer, message_id, operation) VALUES (@consumer, @message_id, @operation) ON CONFLICT DO NOTHING";
 

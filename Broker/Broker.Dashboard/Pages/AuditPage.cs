@@ -10,7 +10,7 @@ internal sealed class AuditPage : DataPage
 {
     private const int PageSize = 50;
 
-    private static readonly (string Value, string Text)[] Actions = [("", "any"), ("redriven", "redriven"), ("edited", "edited"), ("discarded", "discarded")];
+    private static readonly (string Value, string Text)[] Actions = [("", "any"), ("redriven", "redriven"), ("edited", "edited"), ("discarded", "discarded"), ("stolen", "stolen")];
 
     protected override async Task WriteAsync(HtmlWriter html, BrokerRequest request)
     {
@@ -65,14 +65,17 @@ internal sealed class AuditPage : DataPage
         foreach (var action in actions)
         {
             html.Write($"""
-                <tr><td data-label="When">{Parts.Time(action.At)}</td><td data-label="Who" class="b-long">{action.Actor}</td><td data-label="What">{Parts.Label(action.What, action.What == "discarded" ? "b-slow" : "b-quiet")}{(action.KeepsBody ? " body kept" : "")}</td>
-                <td data-label="Source">{action.Source.Name}{(action.Consumer is { } consumer ? $", consumer {consumer}" : ", relay")}</td>
-                <td class="n" data-label="Letter"><a href="{request.Link(DeadLetterPage.PathOf(action.Source.Name, action.DeadLetterId))}">{action.DeadLetterId}</a></td>
+                <tr><td data-label="When">{Parts.Time(action.At)}</td><td data-label="Who" class="b-long">{action.Actor}</td><td data-label="What">{Parts.Label(action.What, action.What is "discarded" or "stolen" ? "b-slow" : "b-quiet")}{(action.KeepsBody ? " body kept" : "")}</td>
+                <td data-label="Source">{action.Source.Name}{(action.LockName is { } name ? $", lock {name}" : action.Consumer is { } consumer ? $", consumer {consumer}" : ", relay")}</td>
+                <td class="n" data-label="Letter">{(action.LockName is null ? Letter(request, action) : default)}</td>
                 """);
             html.Write($"""<td data-label="Message">{(action.MessageId is { } id ? Message(request, id) : default)}</td><td data-label="Reason" class="b-long">{action.Reason}</td></tr>""");
         }
         html.Write($"</tbody></table>");
     }
+
+    private static HtmlText Letter(BrokerRequest request, SourceQueries.Action action) =>
+        new HtmlWriter().Write($"""<a href="{request.Link(DeadLetterPage.PathOf(action.Source.Name, action.DeadLetterId))}">{action.DeadLetterId}</a>""").ToHtml();
 
     private static HtmlText Message(BrokerRequest request, string id) => new HtmlWriter().Write($"""<a class="b-mono" href="{request.Link(MessagePage.PathOf(id))}" title="{id}">{Words.Cut(id, 13)}</a>""").ToHtml();
 

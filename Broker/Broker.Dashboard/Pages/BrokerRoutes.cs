@@ -20,6 +20,7 @@ internal static class BrokerRoutes
         new PageRoute(Prefix + "/sagas/(?<Source>[^/]+)/(?<Saga>[^/]+)", "Saga", _ => new SagaPage()),
         new PageRoute(Prefix + "/inbox", "Inbox", _ => new InboxPage(), InMenu: true),
         new PageRoute(Prefix + "/transactions", "Transactions", _ => new TransactionsPage(), InMenu: true),
+        new PageRoute(Prefix + "/locks", "Locks", _ => new LocksPage(), InMenu: true),
         new PageRoute(Prefix + "/message", "Message", _ => new MessagePage(), InMenu: true),
         new PageRoute(Prefix + "/audit", "Audit log", _ => new AuditPage(), InMenu: true),
         new QueryRoute(Prefix + "/live/overview", OverviewPage.LiveAsync),
@@ -28,6 +29,7 @@ internal static class BrokerRoutes
         new ActionRoute(Prefix + "/act/dead-letters/(?<Source>[^/]+)", LetterActions.ActAsync),
         new ActionRoute(Prefix + "/act/dead-letters/(?<Source>[^/]+)/(?<Id>[^/]+)", LetterActions.EditAsync, LetterActions.MostBytes),
         new ActionRoute(Prefix + "/act/sagas/(?<Source>[^/]+)/(?<Saga>[^/]+)", SagaPage.ActAsync),
+        new ActionRoute(Prefix + "/act/locks/(?<Source>[^/]+)", LocksPage.StealAsync),
         new ActionRoute(Prefix + "/act/jobs/(?<Id>[^/]+)", JobPage.CancelAsync),
     ];
 

@@ -28,7 +28,7 @@ internal sealed class SourceQueries(TimeProvider time)
     internal sealed record Gap(string Consumer, string Source, string Key, long Missing, TimeSpan Since, long Waiting);
 
     /// <summary>Something that an operator did.</summary>
-    internal sealed record Action(DashboardSource Source, long Id, DateTime At, long DeadLetterId, string? Consumer, string? MessageId, string What, string Actor, string? Reason, bool KeepsBody);
+    internal sealed record Action(DashboardSource Source, long Id, DateTime At, long DeadLetterId, string? Consumer, string? LockName, string? MessageId, string What, string Actor, string? Reason, bool KeepsBody);
 
     /// <summary>Whose actions are meant, and which.</summary>
     internal sealed record ActionFilter(string? Actor, string? What);
@@ -73,7 +73,7 @@ internal sealed class SourceQueries(TimeProvider time)
         AskAsync<IReadOnlyList<Action>>(source, (connection, token) => ListAsync(
             connection.Command(source.Dialect.ListActions).With("before", before ?? long.MaxValue).With("limit", limit).With("actor", filter.Actor, DbType.String).With("action", filter.What, DbType.String),
             row => new Action(
-                source, row.GetInt64(0), row.Utc(1), row.GetInt64(2), row.GetString(3) == "consumer" ? row.GetString(4) : null, row.IdTextOrNull(5), row.GetString(6), row.GetString(7), row.TextOrNull(8),
+                source, row.GetInt64(0), row.Utc(1), row.GetInt64(2), row.GetString(3) == "consumer" ? row.GetString(4) : null, row.GetString(3) == "lock" ? row.GetString(4) : null, row.IdTextOrNull(5), row.GetString(6), row.GetString(7), row.TextOrNull(8),
                 Convert.ToInt64(row.GetValue(9), CultureInfo.InvariantCulture) != 0), token), cancellationToken);
 
     /// <summary>Asks a source something, with a limit to the wait.</summary>

@@ -1,0 +1,5 @@
+using Broker.Tests.Support;
+
+namespace Broker.Tests.Conformance;
+
+internal sealed class EtcdLockTests() : LockSuite(EtcdLockPlace.CreateAsync);

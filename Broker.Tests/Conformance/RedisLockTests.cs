@@ -1,0 +1,5 @@
+using Broker.Tests.Support;
+
+namespace Broker.Tests.Conformance;
+
+internal sealed class RedisLockTests() : LockSuite(RedisLockPlace.CreateAsync);
