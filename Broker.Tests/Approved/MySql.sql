@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS leases (
     owner varchar(200) NOT NULL,
     token bigint NOT NULL,
     expires_at datetime(6) NOT NULL,
+    acquired_at datetime(6) NULL,
     CONSTRAINT pk_leases PRIMARY KEY (name)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
@@ -259,6 +260,12 @@ CREATE TABLE IF NOT EXISTS saga_steps (
     happened_at datetime(6) NOT NULL DEFAULT (utc_timestamp(6)),
     CONSTRAINT pk_saga_steps PRIMARY KEY (type, id, number),
     KEY ix_saga_steps_happened_at (happened_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS fences (
+    name varchar(200) NOT NULL,
+    token bigint NOT NULL,
+    CONSTRAINT pk_fences PRIMARY KEY (name)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS outbox_settings (

@@ -80,8 +80,11 @@ CREATE TABLE leases (
     owner nvarchar(200) NOT NULL,
     token bigint NOT NULL,
     expires_at datetime2(7) NOT NULL,
+    acquired_at datetime2(7) NULL,
     CONSTRAINT pk_leases PRIMARY KEY CLUSTERED (name)
 );
+IF COL_LENGTH(N'leases', N'acquired_at') IS NULL
+    ALTER TABLE leases ADD acquired_at datetime2(7) NULL;
 
 IF OBJECT_ID(N'inbox_messages', N'U') IS NULL
 CREATE TABLE inbox_messages (
@@ -318,6 +321,13 @@ CREATE TABLE saga_steps (
 );
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'saga_steps', N'U') AND name = N'ix_saga_steps_happened_at')
     CREATE INDEX ix_saga_steps_happened_at ON saga_steps (happened_at);
+
+IF OBJECT_ID(N'fences', N'U') IS NULL
+CREATE TABLE fences (
+    name nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    token bigint NOT NULL,
+    CONSTRAINT pk_fences PRIMARY KEY CLUSTERED (name)
+);
 
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (

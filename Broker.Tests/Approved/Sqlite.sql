@@ -57,7 +57,8 @@ CREATE TABLE IF NOT EXISTS leases (
     name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
     owner TEXT NOT NULL,
     token INTEGER NOT NULL,
-    expires_at TEXT NOT NULL
+    expires_at TEXT NOT NULL,
+    acquired_at TEXT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_name_token ON leases (name, token);
 
@@ -253,6 +254,11 @@ CREATE TABLE IF NOT EXISTS saga_steps (
     CONSTRAINT pk_saga_steps PRIMARY KEY (type, id, number)
 );
 CREATE INDEX IF NOT EXISTS ix_saga_steps_happened_at ON saga_steps (happened_at);
+
+CREATE TABLE IF NOT EXISTS fences (
+    name TEXT NOT NULL CONSTRAINT pk_fences PRIMARY KEY,
+    token INTEGER NOT NULL
+);
 
 CREATE TABLE IF NOT EXISTS outbox_settings (
     id INTEGER NOT NULL CONSTRAINT pk_outbox_settings PRIMARY KEY,

@@ -504,6 +504,24 @@ namespace Shop.Migrations.SqlServer.Orders
                     b.ToTable("inbox_messages", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.Locks.FenceRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("name")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<long>("Token")
+                        .HasColumnType("bigint")
+                        .HasColumnName("token");
+
+                    b.HasKey("Name")
+                        .HasName("pk_fences");
+
+                    b.ToTable("fences", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.Locks.LeaseRow", b =>
                 {
                     b.Property<string>("Name")
@@ -511,6 +529,10 @@ namespace Shop.Migrations.SqlServer.Orders
                         .HasColumnType("nvarchar(200)")
                         .HasColumnName("name")
                         .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<DateTime?>("AcquiredAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("acquired_at");
 
                     b.Property<DateTime>("ExpiresAt")
                         .HasColumnType("datetime2")
@@ -760,6 +782,168 @@ namespace Shop.Migrations.SqlServer.Orders
                     b.ToTable("receipts", (string)null);
                 });
 
+            modelBuilder.Entity("Outbox.Sagas.SagaRow", b =>
+                {
+                    b.Property<string>("Type")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("type")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("Id")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("id")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<int>("Attempt")
+                        .HasColumnType("int")
+                        .HasColumnName("attempt");
+
+                    b.Property<DateTime>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<DateTime?>("Deadline")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("deadline");
+
+                    b.Property<int>("Entries")
+                        .HasColumnType("int")
+                        .HasColumnName("entries");
+
+                    b.Property<int>("GivenUp")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("int")
+                        .HasColumnName("given_up")
+                        .HasDefaultValueSql("0");
+
+                    b.Property<string>("Operation")
+                        .IsRequired()
+                        .HasMaxLength(20)
+                        .HasColumnType("nvarchar(20)")
+                        .HasColumnName("operation");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("reason");
+
+                    b.Property<int>("Round")
+                        .HasColumnType("int")
+                        .HasColumnName("round");
+
+                    b.Property<string>("State")
+                        .IsRequired()
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("state");
+
+                    b.Property<string>("Status")
+                        .IsRequired()
+                        .HasMaxLength(20)
+                        .HasColumnType("nvarchar(20)")
+                        .HasColumnName("status");
+
+                    b.Property<string>("Step")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("step");
+
+                    b.Property<string>("Trouble")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("trouble");
+
+                    b.Property<DateTime>("UpdatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("updated_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<long>("Version")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("version")
+                        .HasDefaultValueSql("1");
+
+                    b.HasKey("Type", "Id")
+                        .HasName("pk_sagas");
+
+                    b.HasIndex("UpdatedAt")
+                        .HasDatabaseName("ix_sagas_updated_at");
+
+                    b.HasIndex("Status", "UpdatedAt")
+                        .HasDatabaseName("ix_sagas_status");
+
+                    b.ToTable("sagas", (string)null);
+                });
+
+            modelBuilder.Entity("Outbox.Sagas.SagaStepRow", b =>
+                {
+                    b.Property<string>("Type")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("type")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("Id")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("id")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("int")
+                        .HasColumnName("number");
+
+                    b.Property<string>("Actor")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("actor");
+
+                    b.Property<int>("Attempt")
+                        .HasColumnType("int")
+                        .HasColumnName("attempt");
+
+                    b.Property<string>("Event")
+                        .IsRequired()
+                        .HasMaxLength(20)
+                        .HasColumnType("nvarchar(20)")
+                        .HasColumnName("event");
+
+                    b.Property<DateTime>("HappenedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("happened_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<Guid?>("MessageId")
+                        .HasColumnType("uniqueidentifier")
+                        .HasColumnName("message_id");
+
+                    b.Property<string>("Operation")
+                        .HasMaxLength(20)
+                        .HasColumnType("nvarchar(20)")
+                        .HasColumnName("operation");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("reason");
+
+                    b.Property<string>("Step")
+                        .HasMaxLength(100)
+                        .HasColumnType("nvarchar(100)")
+                        .HasColumnName("step");
+
+                    b.HasKey("Type", "Id", "Number")
+                        .HasName("pk_saga_steps");
+
+                    b.HasIndex("HappenedAt")
+                        .HasDatabaseName("ix_saga_steps_happened_at");
+
+                    b.ToTable("saga_steps", (string)null);
+                });
+
             modelBuilder.Entity("Outbox.ScheduledMessage", b =>
                 {
                     b.Property<long>("Id")
@@ -854,8 +1038,138 @@ namespace Shop.Migrations.SqlServer.Orders
                     b.HasData(
                         new
                         {
-                            Version = 5
+                            Version = 6
                         });
+                });
+
+            modelBuilder.Entity("Outbox.TwoPhaseCommit.CoordinatorRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasMaxLength(16)
+                        .HasColumnType("nvarchar(16)")
+                        .HasColumnName("name")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<int>("Incarnation")
+                        .HasColumnType("int")
+                        .HasColumnName("incarnation");
+
+                    b.Property<string>("Origin")
+                        .IsRequired()
+                        .HasMaxLength(6)
+                        .HasColumnType("nvarchar(6)")
+                        .HasColumnName("origin")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<DateTime?>("RaisedAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("raised_at");
+
+                    b.Property<string>("RaisedBy")
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("raised_by");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("reason");
+
+                    b.HasKey("Name")
+                        .HasName("pk_transaction_coordinators");
+
+                    b.ToTable("transaction_coordinators", (string)null);
+                });
+
+            modelBuilder.Entity("Outbox.TwoPhaseCommit.TransactionDecisionRow", b =>
+                {
+                    b.Property<string>("TransactionId")
+                        .HasMaxLength(64)
+                        .HasColumnType("nvarchar(64)")
+                        .HasColumnName("transaction_id")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("Branches")
+                        .IsRequired()
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("branches");
+
+                    b.Property<string>("Coordinator")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("nvarchar(16)")
+                        .HasColumnName("coordinator")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<DateTime>("DecidedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("decided_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.Property<string>("DecidedBy")
+                        .IsRequired()
+                        .HasMaxLength(200)
+                        .HasColumnType("nvarchar(200)")
+                        .HasColumnName("decided_by");
+
+                    b.Property<string>("Decision")
+                        .IsRequired()
+                        .HasMaxLength(20)
+                        .HasColumnType("nvarchar(20)")
+                        .HasColumnName("decision");
+
+                    b.Property<DateTime?>("FinishedAt")
+                        .HasColumnType("datetime2")
+                        .HasColumnName("finished_at");
+
+                    b.Property<string>("Outcome")
+                        .HasMaxLength(20)
+                        .HasColumnType("nvarchar(20)")
+                        .HasColumnName("outcome");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("nvarchar(max)")
+                        .HasColumnName("reason");
+
+                    b.HasKey("TransactionId")
+                        .HasName("pk_transaction_decisions");
+
+                    b.HasIndex("Coordinator", "DecidedAt")
+                        .HasDatabaseName("ix_transaction_decisions_coordinator");
+
+                    b.HasIndex("Outcome", "DecidedAt")
+                        .HasDatabaseName("ix_transaction_decisions_outcome");
+
+                    b.ToTable("transaction_decisions", (string)null);
+                });
+
+            modelBuilder.Entity("Outbox.TwoPhaseCommit.TransactionMarker", b =>
+                {
+                    b.Property<string>("TransactionId")
+                        .HasMaxLength(64)
+                        .HasColumnType("nvarchar(64)")
+                        .HasColumnName("transaction_id")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<string>("Branch")
+                        .HasMaxLength(64)
+                        .HasColumnType("nvarchar(64)")
+                        .HasColumnName("branch")
+                        .UseCollation("Latin1_General_100_BIN2");
+
+                    b.Property<DateTime>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("datetime2")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("SYSUTCDATETIME()");
+
+                    b.HasKey("TransactionId", "Branch")
+                        .HasName("pk_transaction_markers");
+
+                    b.HasIndex("CreatedAt")
+                        .HasDatabaseName("ix_transaction_markers_created_at");
+
+                    b.ToTable("transaction_markers", (string)null);
                 });
 
             modelBuilder.Entity("Shop.Orders.EntityFramework.CustomerNumbers", b =>
@@ -891,9 +1205,13 @@ namespace Shop.Migrations.SqlServer.Orders
                         .HasColumnType("nvarchar(100)")
                         .HasColumnName("customer_id");
 
-                    b.Property<bool>("IsReserved")
+                    b.Property<bool>("IsConfirmed")
                         .HasColumnType("bit")
-                        .HasColumnName("is_reserved");
+                        .HasColumnName("is_confirmed");
+
+                    b.Property<bool>("IsRejected")
+                        .HasColumnType("bit")
+                        .HasColumnName("is_rejected");
 
                     b.Property<int>("Number")
                         .HasColumnType("int")

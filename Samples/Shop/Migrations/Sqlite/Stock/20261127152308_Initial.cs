@@ -3,7 +3,9 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace Shop.Migrations.Sqlite.Orders
+#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
+
+namespace Shop.Migrations.Sqlite.Stock
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -123,6 +125,18 @@ namespace Shop.Migrations.Sqlite.Orders
                 });
 
             migrationBuilder.CreateTable(
+                name: "fences",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    token = table.Column<long>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_fences", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "inbox_keys",
                 columns: table => new
                 {
@@ -152,46 +166,32 @@ namespace Shop.Migrations.Sqlite.Orders
                 });
 
             migrationBuilder.CreateTable(
+                name: "items",
+                columns: table => new
+                {
+                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    free = table.Column<long>(type: "INTEGER", nullable: false),
+                    reserved = table.Column<long>(type: "INTEGER", nullable: false),
+                    sold = table.Column<long>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_items", x => x.sku);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "leases",
                 columns: table => new
                 {
                     name = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
                     owner = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
                     token = table.Column<long>(type: "INTEGER", nullable: false),
-                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: false)
+                    expires_at = table.Column<DateTime>(type: "TEXT", nullable: false),
+                    acquired_at = table.Column<DateTime>(type: "TEXT", nullable: true)
                 },
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_leases", x => x.name);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "numbers",
-                columns: table => new
-                {
-                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    last = table.Column<int>(type: "INTEGER", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_numbers", x => x.customer_id);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "orders",
-                columns: table => new
-                {
-                    id = table.Column<Guid>(type: "TEXT", nullable: false),
-                    customer_id = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    number = table.Column<int>(type: "INTEGER", nullable: false),
-                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
-                    quantity = table.Column<int>(type: "INTEGER", nullable: false),
-                    cents = table.Column<long>(type: "INTEGER", nullable: false),
-                    is_reserved = table.Column<bool>(type: "INTEGER", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_orders", x => x.id);
                 });
 
             migrationBuilder.CreateTable(
@@ -334,10 +334,135 @@ namespace Shop.Migrations.Sqlite.Orders
                     table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "reservations",
+                columns: table => new
+                {
+                    order_id = table.Column<Guid>(type: "TEXT", nullable: false),
+                    sku = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "saga_steps",
+                columns: table => new
+                {
+                    type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    id = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    number = table.Column<int>(type: "INTEGER", nullable: false),
+                    step = table.Column<string>(type: "TEXT", maxLength: 100, nullable: true),
+                    operation = table.Column<string>(type: "TEXT", maxLength: 20, nullable: true),
+                    @event = table.Column<string>(name: "event", type: "TEXT", maxLength: 20, nullable: false),
+                    attempt = table.Column<int>(type: "INTEGER", nullable: false),
+                    message_id = table.Column<Guid>(type: "TEXT", nullable: true),
+                    actor = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    reason = table.Column<string>(type: "TEXT", nullable: true),
+                    happened_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_saga_steps", x => new { x.type, x.id, x.number });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "sagas",
+                columns: table => new
+                {
+                    type = table.Column<string>(type: "TEXT", maxLength: 100, nullable: false),
+                    id = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    version = table.Column<long>(type: "INTEGER", nullable: false, defaultValue: 1L),
+                    status = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false),
+                    step = table.Column<string>(type: "TEXT", maxLength: 100, nullable: true),
+                    operation = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false),
+                    round = table.Column<int>(type: "INTEGER", nullable: false),
+                    attempt = table.Column<int>(type: "INTEGER", nullable: false),
+                    entries = table.Column<int>(type: "INTEGER", nullable: false),
+                    given_up = table.Column<int>(type: "INTEGER", nullable: false, defaultValue: 0),
+                    state = table.Column<string>(type: "TEXT", nullable: false),
+                    reason = table.Column<string>(type: "TEXT", nullable: true),
+                    trouble = table.Column<string>(type: "TEXT", nullable: true),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    updated_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    deadline = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_sagas", x => new { x.type, x.id });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_coordinators",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
+                    origin = table.Column<string>(type: "TEXT", maxLength: 6, nullable: false),
+                    incarnation = table.Column<int>(type: "INTEGER", nullable: false),
+                    raised_at = table.Column<DateTime>(type: "TEXT", nullable: true),
+                    raised_by = table.Column<string>(type: "TEXT", maxLength: 200, nullable: true),
+                    reason = table.Column<string>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_coordinators", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_decisions",
+                columns: table => new
+                {
+                    transaction_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
+                    coordinator = table.Column<string>(type: "TEXT", maxLength: 16, nullable: false),
+                    decision = table.Column<string>(type: "TEXT", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "TEXT", nullable: true),
+                    decided_by = table.Column<string>(type: "TEXT", maxLength: 200, nullable: false),
+                    branches = table.Column<string>(type: "TEXT", nullable: false),
+                    decided_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')"),
+                    outcome = table.Column<string>(type: "TEXT", maxLength: 20, nullable: true),
+                    finished_at = table.Column<DateTime>(type: "TEXT", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_decisions", x => x.transaction_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_markers",
+                columns: table => new
+                {
+                    transaction_id = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
+                    branch = table.Column<string>(type: "TEXT", maxLength: 64, nullable: false),
+                    created_at = table.Column<DateTime>(type: "TEXT", nullable: false, defaultValueSql: "strftime('%Y-%m-%d %H:%M:%f', 'now')")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_markers", x => new { x.transaction_id, x.branch });
+                });
+
+            migrationBuilder.InsertData(
+                table: "items",
+                columns: new[] { "sku", "free", "reserved", "sold" },
+                values: new object[,]
+                {
+                    { "apple", 100000L, 0L, 0L },
+                    { "bread", 100000L, 0L, 0L },
+                    { "cheese", 100000L, 0L, 0L },
+                    { "coffee", 100000L, 0L, 0L },
+                    { "egg", 100000L, 0L, 0L },
+                    { "honey", 100000L, 0L, 0L },
+                    { "milk", 100000L, 0L, 0L },
+                    { "olive", 100000L, 0L, 0L },
+                    { "rice", 100000L, 0L, 0L },
+                    { "tea", 100000L, 0L, 0L }
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 5);
+                value: 6);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -388,12 +513,6 @@ namespace Shop.Migrations.Sqlite.Orders
                 unique: true);
 
             migrationBuilder.CreateIndex(
-                name: "IX_orders_customer_id_number",
-                table: "orders",
-                columns: new[] { "customer_id", "number" },
-                unique: true);
-
-            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_message_id",
                 table: "outbox_archive",
                 column: "message_id");
@@ -417,6 +536,36 @@ namespace Shop.Migrations.Sqlite.Orders
                 name: "ix_receipts_received_at",
                 table: "receipts",
                 column: "received_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_saga_steps_happened_at",
+                table: "saga_steps",
+                column: "happened_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_sagas_status",
+                table: "sagas",
+                columns: new[] { "status", "updated_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_sagas_updated_at",
+                table: "sagas",
+                column: "updated_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_decisions_coordinator",
+                table: "transaction_decisions",
+                columns: new[] { "coordinator", "decided_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_decisions_outcome",
+                table: "transaction_decisions",
+                columns: new[] { "outcome", "decided_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_markers_created_at",
+                table: "transaction_markers",
+                column: "created_at");
         }
 
         /// <inheritdoc />
@@ -438,19 +587,19 @@ namespace Shop.Migrations.Sqlite.Orders
                 name: "deferred_messages");
 
             migrationBuilder.DropTable(
+                name: "fences");
+
+            migrationBuilder.DropTable(
                 name: "inbox_keys");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
 
             migrationBuilder.DropTable(
+                name: "items");
+
+            migrationBuilder.DropTable(
                 name: "leases");
-
-            migrationBuilder.DropTable(
-                name: "numbers");
-
-            migrationBuilder.DropTable(
-                name: "orders");
 
             migrationBuilder.DropTable(
                 name: "outbox_archive");
@@ -475,6 +624,24 @@ namespace Shop.Migrations.Sqlite.Orders
 
             migrationBuilder.DropTable(
                 name: "relays");
+
+            migrationBuilder.DropTable(
+                name: "reservations");
+
+            migrationBuilder.DropTable(
+                name: "saga_steps");
+
+            migrationBuilder.DropTable(
+                name: "sagas");
+
+            migrationBuilder.DropTable(
+                name: "transaction_coordinators");
+
+            migrationBuilder.DropTable(
+                name: "transaction_decisions");
+
+            migrationBuilder.DropTable(
+                name: "transaction_markers");
         }
     }
 }

@@ -139,6 +139,18 @@ namespace Shop.Migrations.PostgreSql.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "fences",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    token = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_fences", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "inbox_keys",
                 columns: table => new
                 {
@@ -174,7 +186,8 @@ namespace Shop.Migrations.PostgreSql.Customers
                     name = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
                     owner = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
                     token = table.Column<long>(type: "bigint", nullable: false),
-                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false)
+                    expires_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false),
+                    acquired_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -280,6 +293,19 @@ namespace Shop.Migrations.PostgreSql.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "payments",
+                columns: table => new
+                {
+                    order_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    customer_id = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    cents = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_payments", x => x.order_id);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "receipt_requests",
                 columns: table => new
                 {
@@ -322,10 +348,105 @@ namespace Shop.Migrations.PostgreSql.Customers
                     table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "saga_steps",
+                columns: table => new
+                {
+                    type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    id = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    number = table.Column<int>(type: "integer", nullable: false),
+                    step = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: true),
+                    operation = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: true),
+                    @event = table.Column<string>(name: "event", type: "character varying(20)", maxLength: 20, nullable: false),
+                    attempt = table.Column<int>(type: "integer", nullable: false),
+                    message_id = table.Column<Guid>(type: "uuid", nullable: true),
+                    actor = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: true),
+                    reason = table.Column<string>(type: "text", nullable: true),
+                    happened_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_saga_steps", x => new { x.type, x.id, x.number });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "sagas",
+                columns: table => new
+                {
+                    type = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: false),
+                    id = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    version = table.Column<long>(type: "bigint", nullable: false, defaultValue: 1L),
+                    status = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false),
+                    step = table.Column<string>(type: "character varying(100)", maxLength: 100, nullable: true),
+                    operation = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false),
+                    round = table.Column<int>(type: "integer", nullable: false),
+                    attempt = table.Column<int>(type: "integer", nullable: false),
+                    entries = table.Column<int>(type: "integer", nullable: false),
+                    given_up = table.Column<int>(type: "integer", nullable: false, defaultValue: 0),
+                    state = table.Column<string>(type: "text", nullable: false),
+                    reason = table.Column<string>(type: "text", nullable: true),
+                    trouble = table.Column<string>(type: "text", nullable: true),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    updated_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    deadline = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_sagas", x => new { x.type, x.id });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_coordinators",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
+                    origin = table.Column<string>(type: "character varying(6)", maxLength: 6, nullable: false),
+                    incarnation = table.Column<int>(type: "integer", nullable: false),
+                    raised_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true),
+                    raised_by = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: true),
+                    reason = table.Column<string>(type: "text", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_coordinators", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_decisions",
+                columns: table => new
+                {
+                    transaction_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    coordinator = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
+                    decision = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "text", nullable: true),
+                    decided_by = table.Column<string>(type: "character varying(200)", maxLength: 200, nullable: false),
+                    branches = table.Column<string>(type: "text", nullable: false),
+                    decided_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()"),
+                    outcome = table.Column<string>(type: "character varying(20)", maxLength: 20, nullable: true),
+                    finished_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_decisions", x => x.transaction_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_markers",
+                columns: table => new
+                {
+                    transaction_id = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    branch = table.Column<string>(type: "character varying(64)", maxLength: 64, nullable: false),
+                    created_at = table.Column<DateTime>(type: "timestamp with time zone", nullable: false, defaultValueSql: "clock_timestamp()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_markers", x => new { x.transaction_id, x.branch });
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 5);
+                value: 6);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -399,6 +520,36 @@ namespace Shop.Migrations.PostgreSql.Customers
                 name: "ix_receipts_received_at",
                 table: "receipts",
                 column: "received_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_saga_steps_happened_at",
+                table: "saga_steps",
+                column: "happened_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_sagas_status",
+                table: "sagas",
+                columns: new[] { "status", "updated_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_sagas_updated_at",
+                table: "sagas",
+                column: "updated_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_decisions_coordinator",
+                table: "transaction_decisions",
+                columns: new[] { "coordinator", "decided_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_decisions_outcome",
+                table: "transaction_decisions",
+                columns: new[] { "outcome", "decided_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_markers_created_at",
+                table: "transaction_markers",
+                column: "created_at");
         }
 
         /// <inheritdoc />
@@ -421,6 +572,9 @@ namespace Shop.Migrations.PostgreSql.Customers
 
             migrationBuilder.DropTable(
                 name: "deferred_messages");
+
+            migrationBuilder.DropTable(
+                name: "fences");
 
             migrationBuilder.DropTable(
                 name: "inbox_keys");
@@ -447,6 +601,9 @@ namespace Shop.Migrations.PostgreSql.Customers
                 name: "outbox_settings");
 
             migrationBuilder.DropTable(
+                name: "payments");
+
+            migrationBuilder.DropTable(
                 name: "receipt_requests");
 
             migrationBuilder.DropTable(
@@ -454,6 +611,21 @@ namespace Shop.Migrations.PostgreSql.Customers
 
             migrationBuilder.DropTable(
                 name: "relays");
+
+            migrationBuilder.DropTable(
+                name: "saga_steps");
+
+            migrationBuilder.DropTable(
+                name: "sagas");
+
+            migrationBuilder.DropTable(
+                name: "transaction_coordinators");
+
+            migrationBuilder.DropTable(
+                name: "transaction_decisions");
+
+            migrationBuilder.DropTable(
+                name: "transaction_markers");
         }
     }
 }

@@ -3,7 +3,9 @@ using Microsoft.EntityFrameworkCore.Migrations;
 
 #nullable disable
 
-namespace Shop.Migrations.SqlServer.Customers
+#pragma warning disable CA1814 // Prefer jagged arrays over multidimensional
+
+namespace Shop.Migrations.SqlServer.Stock
 {
     /// <inheritdoc />
     public partial class Initial : Migration
@@ -11,21 +13,6 @@ namespace Shop.Migrations.SqlServer.Customers
         /// <inheritdoc />
         protected override void Up(MigrationBuilder migrationBuilder)
         {
-            migrationBuilder.CreateTable(
-                name: "accounts",
-                columns: table => new
-                {
-                    customer_id = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
-                    orders = table.Column<int>(type: "int", nullable: false),
-                    cents = table.Column<long>(type: "bigint", nullable: false),
-                    last_number = table.Column<int>(type: "int", nullable: false),
-                    out_of_order = table.Column<int>(type: "int", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("PK_accounts", x => x.customer_id);
-                });
-
             migrationBuilder.CreateTable(
                 name: "consumer_status",
                 columns: table => new
@@ -138,6 +125,18 @@ namespace Shop.Migrations.SqlServer.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "fences",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    token = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_fences", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "inbox_keys",
                 columns: table => new
                 {
@@ -167,13 +166,28 @@ namespace Shop.Migrations.SqlServer.Customers
                 });
 
             migrationBuilder.CreateTable(
+                name: "items",
+                columns: table => new
+                {
+                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    free = table.Column<long>(type: "bigint", nullable: false),
+                    reserved = table.Column<long>(type: "bigint", nullable: false),
+                    sold = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_items", x => x.sku);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "leases",
                 columns: table => new
                 {
                     name = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
                     owner = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false),
                     token = table.Column<long>(type: "bigint", nullable: false),
-                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false)
+                    expires_at = table.Column<DateTime>(type: "datetime2", nullable: false),
+                    acquired_at = table.Column<DateTime>(type: "datetime2", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -320,10 +334,135 @@ namespace Shop.Migrations.SqlServer.Customers
                     table.PrimaryKey("pk_relays", x => x.owner);
                 });
 
+            migrationBuilder.CreateTable(
+                name: "reservations",
+                columns: table => new
+                {
+                    order_id = table.Column<Guid>(type: "uniqueidentifier", nullable: false),
+                    sku = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false),
+                    quantity = table.Column<int>(type: "int", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_reservations", x => x.order_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "saga_steps",
+                columns: table => new
+                {
+                    type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    id = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    number = table.Column<int>(type: "int", nullable: false),
+                    step = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: true),
+                    operation = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: true),
+                    @event = table.Column<string>(name: "event", type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    attempt = table.Column<int>(type: "int", nullable: false),
+                    message_id = table.Column<Guid>(type: "uniqueidentifier", nullable: true),
+                    actor = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    happened_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_saga_steps", x => new { x.type, x.id, x.number });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "sagas",
+                columns: table => new
+                {
+                    type = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    id = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    version = table.Column<long>(type: "bigint", nullable: false, defaultValueSql: "1"),
+                    status = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    step = table.Column<string>(type: "nvarchar(100)", maxLength: 100, nullable: true),
+                    operation = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    round = table.Column<int>(type: "int", nullable: false),
+                    attempt = table.Column<int>(type: "int", nullable: false),
+                    entries = table.Column<int>(type: "int", nullable: false),
+                    given_up = table.Column<int>(type: "int", nullable: false, defaultValueSql: "0"),
+                    state = table.Column<string>(type: "nvarchar(max)", nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    trouble = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    updated_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    deadline = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_sagas", x => new { x.type, x.id });
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_coordinators",
+                columns: table => new
+                {
+                    name = table.Column<string>(type: "nvarchar(16)", maxLength: 16, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    origin = table.Column<string>(type: "nvarchar(6)", maxLength: 6, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    incarnation = table.Column<int>(type: "int", nullable: false),
+                    raised_at = table.Column<DateTime>(type: "datetime2", nullable: true),
+                    raised_by = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: true),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_coordinators", x => x.name);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_decisions",
+                columns: table => new
+                {
+                    transaction_id = table.Column<string>(type: "nvarchar(64)", maxLength: 64, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    coordinator = table.Column<string>(type: "nvarchar(16)", maxLength: 16, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    decision = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: false),
+                    reason = table.Column<string>(type: "nvarchar(max)", nullable: true),
+                    decided_by = table.Column<string>(type: "nvarchar(200)", maxLength: 200, nullable: false),
+                    branches = table.Column<string>(type: "nvarchar(max)", nullable: false),
+                    decided_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()"),
+                    outcome = table.Column<string>(type: "nvarchar(20)", maxLength: 20, nullable: true),
+                    finished_at = table.Column<DateTime>(type: "datetime2", nullable: true)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_decisions", x => x.transaction_id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "transaction_markers",
+                columns: table => new
+                {
+                    transaction_id = table.Column<string>(type: "nvarchar(64)", maxLength: 64, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    branch = table.Column<string>(type: "nvarchar(64)", maxLength: 64, nullable: false, collation: "Latin1_General_100_BIN2"),
+                    created_at = table.Column<DateTime>(type: "datetime2", nullable: false, defaultValueSql: "SYSUTCDATETIME()")
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_transaction_markers", x => new { x.transaction_id, x.branch });
+                });
+
+            migrationBuilder.InsertData(
+                table: "items",
+                columns: new[] { "sku", "free", "reserved", "sold" },
+                values: new object[,]
+                {
+                    { "apple", 100000L, 0L, 0L },
+                    { "bread", 100000L, 0L, 0L },
+                    { "cheese", 100000L, 0L, 0L },
+                    { "coffee", 100000L, 0L, 0L },
+                    { "egg", 100000L, 0L, 0L },
+                    { "honey", 100000L, 0L, 0L },
+                    { "milk", 100000L, 0L, 0L },
+                    { "olive", 100000L, 0L, 0L },
+                    { "rice", 100000L, 0L, 0L },
+                    { "tea", 100000L, 0L, 0L }
+                });
+
             migrationBuilder.InsertData(
                 table: "outbox_schema",
                 column: "version",
-                value: 5);
+                value: 6);
 
             migrationBuilder.InsertData(
                 table: "outbox_settings",
@@ -392,14 +531,41 @@ namespace Shop.Migrations.SqlServer.Customers
                 name: "ix_receipts_received_at",
                 table: "receipts",
                 column: "received_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_saga_steps_happened_at",
+                table: "saga_steps",
+                column: "happened_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_sagas_status",
+                table: "sagas",
+                columns: new[] { "status", "updated_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_sagas_updated_at",
+                table: "sagas",
+                column: "updated_at");
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_decisions_coordinator",
+                table: "transaction_decisions",
+                columns: new[] { "coordinator", "decided_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_decisions_outcome",
+                table: "transaction_decisions",
+                columns: new[] { "outcome", "decided_at" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_transaction_markers_created_at",
+                table: "transaction_markers",
+                column: "created_at");
         }
 
         /// <inheritdoc />
         protected override void Down(MigrationBuilder migrationBuilder)
         {
-            migrationBuilder.DropTable(
-                name: "accounts");
-
             migrationBuilder.DropTable(
                 name: "consumer_status");
 
@@ -416,10 +582,16 @@ namespace Shop.Migrations.SqlServer.Customers
                 name: "deferred_messages");
 
             migrationBuilder.DropTable(
+                name: "fences");
+
+            migrationBuilder.DropTable(
                 name: "inbox_keys");
 
             migrationBuilder.DropTable(
                 name: "inbox_messages");
+
+            migrationBuilder.DropTable(
+                name: "items");
 
             migrationBuilder.DropTable(
                 name: "leases");
@@ -447,6 +619,24 @@ namespace Shop.Migrations.SqlServer.Customers
 
             migrationBuilder.DropTable(
                 name: "relays");
+
+            migrationBuilder.DropTable(
+                name: "reservations");
+
+            migrationBuilder.DropTable(
+                name: "saga_steps");
+
+            migrationBuilder.DropTable(
+                name: "sagas");
+
+            migrationBuilder.DropTable(
+                name: "transaction_coordinators");
+
+            migrationBuilder.DropTable(
+                name: "transaction_decisions");
+
+            migrationBuilder.DropTable(
+                name: "transaction_markers");
         }
     }
 }
