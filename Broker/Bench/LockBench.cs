@@ -65,7 +65,7 @@ internal static class LockBench
         var report = new BenchReport
         {
             Name = "locks",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}; {settings.Workers} workers for {settings.Seconds} s, each taking and releasing a lock of its own; medians of {settings.Pairs} (lowest–highest), times of all of them. Each of ours has a fencing token, which the database's keeps on disk before it is given."),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}; {settings.Workers} workers for {settings.Seconds} s, each taking and releasing a lock of its own; medians of {settings.Pairs} (lowest–highest), times of all of them. Ours come with a fencing token."),
             Columns = ["", "locks/s", "÷ DistributedLock", "p50 ms", "p99 ms", "CPU", "allocated B"],
             Unit = "locks a second",
         };

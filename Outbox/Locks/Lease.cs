@@ -3,23 +3,31 @@ namespace Outbox.Locks;
 /// <summary>A held lease, renewed in the background, or together with others by whoever holds it, until it is disposed or lost.</summary>
 /// <remarks>
 /// A lease is for efficiency: its holder can sleep past its end. Safety comes from <see cref="Token"/>, checked by the statement that writes (G5).
+/// One timer does all: it fires when a renewal is due, and, while one is on its way, at the deadline. A lease that is given up before costs no task and no thread.
 /// </remarks>
 internal sealed class Lease : IAsyncDisposable
 {
+    private readonly Lock _lock = new();
     private readonly ILeaseStore _leases;
     private readonly TimeSpan _duration;
     private readonly TimeProvider _time;
+    private readonly bool _renews;
     private readonly CancellationTokenSource _lost = new();
-    private readonly CancellationTokenSource _stop = new();
-    private readonly ITimer _deadline;
-    private readonly Task _renewing;
+    private readonly ITimer _timer;
+    private CancellationTokenSource? _stop;
+    private Task _renewing = Task.CompletedTask;
+    private long _asked;
+    private bool _isStopped;
 
     public Lease(ILeaseStore leases, string name, long token, TimeSpan duration, long asked, TimeProvider time, bool renews = true)
     {
-        (_leases, Name, Token, _duration, _time) = (leases, name, token, duration, time);
+        (_leases, Name, Token, _duration, _asked, _time, _renews) = (leases, name, token, duration, asked, time, renews);
         LostToken = _lost.Token;
-        _deadline = time.CreateTimer(static lost => ((CancellationTokenSource)lost!).Cancel(), _lost, Remaining(asked), Timeout.InfiniteTimeSpan);
-        _renewing = renews ? RenewAsync() : Task.CompletedTask;
+        lock (_lock)
+        {
+            _timer = time.CreateTimer(static lease => ((Lease)lease!).Fire(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            Arm(renews ? duration / 3 : Remaining);
+        }
     }
 
     public string Name { get; }
@@ -30,24 +38,37 @@ internal sealed class Lease : IAsyncDisposable
     /// <summary>Cancelled when the lease may have expired by the holder's own monotonic clock, or another has taken it.</summary>
     public CancellationToken LostToken { get; }
 
+    // A tenth of the lease covers clocks that run at different speeds.
+    private TimeSpan Remaining => (_duration * 0.9) - _time.GetElapsedTime(_asked);
+
     /// <summary>The lease has been extended in answer to a request that was sent at <paramref name="asked"/>.</summary>
     public void Extend(long asked)
     {
-        if (!_stop.IsCancellationRequested && !_lost.IsCancellationRequested)
-            _deadline.Change(Remaining(asked), Timeout.InfiniteTimeSpan);
+        lock (_lock)
+        {
+            if (_isStopped || _lost.IsCancellationRequested)
+                return;
+            _asked = asked;
+            Arm(Remaining);
+        }
     }
 
     /// <summary>Another has the lease.</summary>
-    public Task LoseAsync() => _stop.IsCancellationRequested ? Task.CompletedTask : _lost.CancelAsync();
+    public Task LoseAsync()
+    {
+        lock (_lock)
+        {
+            if (_isStopped)
+                return Task.CompletedTask;
+        }
+        return _lost.CancelAsync();
+    }
 
     /// <summary>Gives the lease up, so that another node can take it at once.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_stop.IsCancellationRequested)
+        if (!await StopAsync().ConfigureAwait(false))
             return;
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _deadline.DisposeAsync().ConfigureAwait(false);
         if (!_lost.IsCancellationRequested)
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), _time);
@@ -60,47 +81,83 @@ internal sealed class Lease : IAsyncDisposable
                 // It expires by itself.
             }
         }
-        _stop.Dispose();
         _lost.Dispose();
     }
 
     /// <summary>Stops renewing and keeps the row as it is: what a killed process leaves behind, or a holder who renews several together.</summary>
-    internal async Task AbandonAsync()
-    {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _deadline.DisposeAsync().ConfigureAwait(false);
-    }
+    internal Task AbandonAsync() => StopAsync();
 
-    private TimeSpan Remaining(long asked)
+    /// <summary>Ends what goes on in the background. False if that was done before.</summary>
+    private async Task<bool> StopAsync()
     {
-        // A tenth of the lease covers clocks that run at different speeds.
-        var left = (_duration * 0.9) - _time.GetElapsedTime(asked);
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
-    }
-
-    private async Task RenewAsync()
-    {
-        while (!_stop.IsCancellationRequested && !_lost.IsCancellationRequested)
+        lock (_lock)
         {
-            await Task.Delay(_duration / 3, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (_stop.IsCancellationRequested || _lost.IsCancellationRequested)
+            if (_isStopped)
+                return false;
+            _isStopped = true;
+            _stop?.Cancel();
+        }
+        if (!_renewing.IsCompleted)
+            await _renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _timer.DisposeAsync().ConfigureAwait(false);
+        _stop?.Dispose();
+        return true;
+    }
+
+    private void Arm(TimeSpan due) => _timer.Change(due > TimeSpan.Zero ? due : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+
+    private void Fire()
+    {
+        lock (_lock)
+        {
+            if (_isStopped || _lost.IsCancellationRequested)
                 return;
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, LostToken);
-            var asked = _time.GetTimestamp();
-            try
+            if (_renews && Remaining > TimeSpan.Zero && _renewing.IsCompleted)
             {
-                if (!await _leases.RenewAsync(Name, Token, _duration, limit.Token).ConfigureAwait(false))
-                {
-                    await _lost.CancelAsync().ConfigureAwait(false);
-                    return;
-                }
-                _deadline.Change(Remaining(asked), Timeout.InfiniteTimeSpan);
+                Arm(Remaining);
+                _stop ??= new CancellationTokenSource();
+                _renewing = Task.Run(() => RenewAsync(_stop.Token));
+                return;
             }
-            catch (Exception exception) when (_leases.IsOutage(exception))
+            if (Remaining > TimeSpan.Zero)
             {
-                // It is away. The deadline stands; the next round tries again.
+                Arm(Remaining);
+                return;
             }
+        }
+        // Outside of the lock: whoever hears of it may do as they like.
+        _lost.Cancel();
+    }
+
+    private async Task RenewAsync(CancellationToken stop)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop, LostToken);
+        var asked = _time.GetTimestamp();
+        var isMine = true;
+        try
+        {
+            isMine = await _leases.RenewAsync(Name, Token, _duration, limit.Token).ConfigureAwait(false);
+            if (isMine)
+            {
+                lock (_lock)
+                    _asked = asked;
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException || _leases.IsOutage(exception))
+        {
+            // It is away. The deadline stands; the next round tries again.
+        }
+        if (!isMine)
+        {
+            await _lost.CancelAsync().ConfigureAwait(false);
+            return;
+        }
+        lock (_lock)
+        {
+            if (_isStopped || _lost.IsCancellationRequested)
+                return;
+            var next = _duration / 3;
+            Arm(next < Remaining ? next : Remaining);
         }
     }
 }

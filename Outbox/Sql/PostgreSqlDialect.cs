@@ -129,7 +129,7 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
     internal override string RenewLease => $"UPDATE leases SET expires_at = {Expiry} WHERE name = @name AND token = @token";
 
     // A release that a crash forgets runs out by itself, so nobody waits for the disk.
-    internal override string ReleaseLease => $"SET LOCAL synchronous_commit TO off; UPDATE leases SET expires_at = {Ended} WHERE name = @name AND token = @token";
+    internal override string ReleaseLease => $"UPDATE leases SET expires_at = {Ended} WHERE name = @name AND token = @token RETURNING {WithoutWaitingForTheDisk}";
 
     internal override string InsertInbox => "INSERT INTO inbox_messages (consumer, message_id, operation) VALUES (@consumer, @message_id, @operation) ON CONFLICT DO NOTHING";
 
