@@ -70,8 +70,9 @@ internal sealed class LostReplyTests
         Assert.That(await transfers.BalancesAsync(), Is.EqualTo((TestTransfers.Balance - 10, TestTransfers.Balance + 10)));
     }
 
-    [Test]
-    public async Task A_vote_whose_reply_is_lost_counts_as_none_and_what_was_prepared_is_rolled_back([Values("first", "second")] string participant)
+    // Of PostgreSQL's, which is one statement; on MariaDB the reply to XA END would be lost before it.
+    [TestCase("second")]
+    public async Task A_vote_whose_reply_is_lost_counts_as_none_and_what_was_prepared_is_rolled_back(string participant)
     {
         await using var network = new Network();
         TestTransfers? transfers = null;
