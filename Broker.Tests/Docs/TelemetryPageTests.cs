@@ -55,7 +55,7 @@ internal sealed partial class TelemetryPageTests
     public void Every_metric_and_every_state_is_named_by_a_test_that_causes_it()
     {
         var tests = Directory.EnumerateFiles(Path.Combine(Approved.Root, "Broker.Tests"), "*Tests.cs", SearchOption.AllDirectories).Where(f => Path.GetFileName(Path.GetDirectoryName(f)!) is "EndToEnd" or "Unit").ToLookup(f => Path.GetFileName(f)[..^"Tests.cs".Length], File.ReadAllText);
-        var metrics = tests.Where(t => t.Key.EndsWith("Metric", StringComparison.Ordinal)).SelectMany(t => t).ToList();
+        var metrics = tests.Where(t => t.Key.EndsWith("Metric", StringComparison.Ordinal) || t.Key == "SagaTelemetry").SelectMany(t => t).ToList();
         var health = tests.Where(t => t.Key.Contains("Health", StringComparison.Ordinal) || t.Key is "WorkerTelemetry" or "JobStorage" or "RecurringJob").SelectMany(t => t).ToList();
 
         foreach (var name in TelemetryScrape.Table.Select(r => MarkdownPage.Code(r["Instrument"])))

@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Outbox.TwoPhaseCommit;
 
 namespace Transfer.TwoPhase;
