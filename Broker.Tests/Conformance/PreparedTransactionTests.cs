@@ -66,7 +66,7 @@ internal sealed class PreparedTransactionTests
             await go.Task;
         });
         await using var transaction = await transfers.Coordinator.BeginAsync(TimeSpan.FromSeconds(1));
-        TransactionId.TryParse(transaction.Id, out var id);
+        _ = TransactionId.TryParse(transaction.Id, out var id);
         await TestTransfers.MoveAsync(transaction);
         var committing = transaction.CommitAsync();
         await reached.Task;

@@ -105,7 +105,7 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
     {
         await using var transfers = await TestTransfers.CreateAsync(pairing);
         await using var transaction = await transfers.Coordinator.BeginAsync(TimeSpan.FromSeconds(60));
-        TransactionId.TryParse(transaction.Id, out var id);
+        _ = TransactionId.TryParse(transaction.Id, out var id);
         // Somebody who holds the coordinator for dead, before the last resource has the only writer's lock.
         if (pairing.Second != SqlDialect.Sqlite)
             await TestTransfers.MoveAsync(transaction);
@@ -136,7 +136,7 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
         await using var _ = transfers;
         await using (var transaction = await transfers.Coordinator.BeginAsync(TimeSpan.FromSeconds(1)))
         {
-            TransactionId.TryParse(transaction.Id, out id);
+            _ = TransactionId.TryParse(transaction.Id, out id);
             await TestTransfers.MoveAsync(transaction);
             Assert.That(async () => await transaction.CommitAsync(), Throws.InstanceOf<CoordinatorDiedException>());
         }
@@ -158,7 +158,7 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
             await TestTransfers.MoveAsync(transaction);
             Assert.That(async () => await transaction.CommitAsync(), Throws.InstanceOf<CoordinatorDiedException>());
         }
-        TransactionId.TryParse(text, out var id);
+        _ = TransactionId.TryParse(text, out var id);
         // Recovery has seen it wait. What a person finishes unseen, without a decision and a branch that is left, only its marker tells.
         await transfers.Recovery.RunAsync(CancellationToken.None);
         await Eventually.IsTrueAsync(
@@ -201,7 +201,7 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
             await TestTransfers.MoveAsync(transaction);
             Assert.That(async () => await transaction.CommitAsync(), Throws.InstanceOf<CoordinatorDiedException>());
         }
-        TransactionId.TryParse(text, out var id);
+        _ = TransactionId.TryParse(text, out var id);
         dies = false;
 
         await transfers.Coordination.Store.RaiseIncarnationAsync("operator", "restored", CancellationToken.None);

@@ -1,5 +1,4 @@
 using Broker.Tests.Support;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox;
 using Outbox.Sql;
