@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS leases (
     owner varchar(200) NOT NULL,
     token bigint NOT NULL,
     expires_at datetime(6) NOT NULL,
+    acquired_at datetime(6) NULL,
     CONSTRAINT pk_leases PRIMARY KEY (name)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
@@ -188,6 +189,12 @@ CREATE TABLE IF NOT EXISTS consumer_status (
     expires_at datetime(6) NOT NULL,
     status longtext NULL,
     CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS fences (
+    name varchar(200) NOT NULL,
+    token bigint NOT NULL,
+    CONSTRAINT pk_fences PRIMARY KEY (name)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS outbox_settings (

@@ -63,8 +63,10 @@ CREATE TABLE IF NOT EXISTS leases (
     owner character varying(200) NOT NULL,
     token bigint NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    acquired_at timestamp with time zone,
     CONSTRAINT pk_leases PRIMARY KEY (name)
 );
+ALTER TABLE leases ADD COLUMN IF NOT EXISTS acquired_at timestamp with time zone;
 CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_name_token ON leases (name, token);
 
 CREATE TABLE IF NOT EXISTS inbox_messages (
@@ -196,6 +198,12 @@ CREATE TABLE IF NOT EXISTS consumer_status (
     expires_at timestamp with time zone NOT NULL,
     status text,
     CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
+);
+
+CREATE TABLE IF NOT EXISTS fences (
+    name character varying(200) NOT NULL,
+    token bigint NOT NULL,
+    CONSTRAINT pk_fences PRIMARY KEY (name)
 );
 
 CREATE TABLE IF NOT EXISTS outbox_settings (

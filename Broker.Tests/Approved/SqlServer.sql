@@ -80,8 +80,11 @@ CREATE TABLE leases (
     owner nvarchar(200) NOT NULL,
     token bigint NOT NULL,
     expires_at datetime2(7) NOT NULL,
+    acquired_at datetime2(7) NULL,
     CONSTRAINT pk_leases PRIMARY KEY CLUSTERED (name)
 );
+IF COL_LENGTH(N'leases', N'acquired_at') IS NULL
+    ALTER TABLE leases ADD acquired_at datetime2(7) NULL;
 
 IF OBJECT_ID(N'inbox_messages', N'U') IS NULL
 CREATE TABLE inbox_messages (
@@ -237,6 +240,13 @@ CREATE TABLE consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY CLUSTERED (consumer, owner)
 );
 
+IF OBJECT_ID(N'fences', N'U') IS NULL
+CREATE TABLE fences (
+    name nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    token bigint NOT NULL,
+    CONSTRAINT pk_fences PRIMARY KEY CLUSTERED (name)
+);
+
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (
     id smallint NOT NULL,
@@ -254,6 +264,6 @@ CREATE TABLE outbox_schema (
     applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
-IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 5)
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 6)
     INSERT INTO outbox_schema (version) VALUES (6);
 COMMIT TRANSACTION;

@@ -83,8 +83,11 @@ CREATE TABLE leases (
     owner nvarchar(200) NOT NULL,
     token bigint NOT NULL,
     expires_at datetime2(7) NOT NULL,
+    acquired_at datetime2(7) NULL,
     CONSTRAINT pk_leases PRIMARY KEY CLUSTERED (name)
 );
+IF COL_LENGTH(N'leases', N'acquired_at') IS NULL
+    ALTER TABLE leases ADD acquired_at datetime2(7) NULL;
 
 IF OBJECT_ID(N'inbox_messages', N'U') IS NULL
 CREATE TABLE inbox_messages (
@@ -240,6 +243,13 @@ CREATE TABLE consumer_status (
     CONSTRAINT pk_consumer_status PRIMARY KEY CLUSTERED (consumer, owner)
 );
 
+IF OBJECT_ID(N'fences', N'U') IS NULL
+CREATE TABLE fences (
+    name nvarchar(200) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    token bigint NOT NULL,
+    CONSTRAINT pk_fences PRIMARY KEY CLUSTERED (name)
+);
+
 IF OBJECT_ID(N'outbox_settings', N'U') IS NULL
 CREATE TABLE outbox_settings (
     id smallint NOT NULL,
@@ -257,8 +267,8 @@ CREATE TABLE outbox_schema (
     applied_at datetime2(7) NOT NULL DEFAULT (SYSUTCDATETIME()),
     CONSTRAINT pk_outbox_schema PRIMARY KEY CLUSTERED (version)
 );
-IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 5)
-    INSERT INTO outbox_schema (version) VALUES (5);
+IF NOT EXISTS (SELECT 1 FROM outbox_schema WHERE version = 6)
+    INSERT INTO outbox_schema (version) VALUES (6);
 COMMIT TRANSACTION;
 GO
 
@@ -274,7 +284,7 @@ GO
 SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at FROM outbox_messages WHERE 1 = 0;
 SELECT sequence, message_id, partition, partition_key, key_sequence, type, headers, content_type, body, created_at, not_before, expires_at, published_at, outcome FROM outbox_archive WHERE 1 = 0;
 SELECT id, partition, not_before, sequence, message_id, partition_key, key_sequence, type, headers, content_type, body, created_at, expires_at FROM outbox_scheduled WHERE 1 = 0;
-SELECT name, owner, token, expires_at FROM leases WHERE 1 = 0;
+SELECT name, owner, token, expires_at, acquired_at FROM leases WHERE 1 = 0;
 SELECT consumer, message_id, operation, received_at FROM inbox_messages WHERE 1 = 0;
 SELECT id, side, consumer, source, message_id, original_id, type, partition_key, headers, content_type, body, reason, error, attempts, first_failed_at, last_failed_at, state, partition, sequence, key_sequence, created_at, expires_at FROM dead_letters WHERE 1 = 0;
 SELECT id, dead_letter_id, side, consumer, message_id, action, actor, reason, previous_body, acted_at FROM dead_letter_actions WHERE 1 = 0;
@@ -285,6 +295,7 @@ SELECT message_id, type, requested_at FROM receipt_requests WHERE 1 = 0;
 SELECT message_id, consumer, outcome, reason, occurred_at, received_at FROM receipts WHERE 1 = 0;
 SELECT consumer, source, partition_key, last_sequence, skipped FROM inbox_keys WHERE 1 = 0;
 SELECT consumer, owner, started_at, expires_at, status FROM consumer_status WHERE 1 = 0;
+SELECT name, token FROM fences WHERE 1 = 0;
 SELECT id, partitions, next_partitions, changed_at FROM outbox_settings WHERE 1 = 0
 GO
 
@@ -298,12 +309,12 @@ INNER JOIN sys.columns AS c ON c.object_id = t.object_id
 INNER JOIN sys.types AS y ON y.user_type_id = c.user_type_id
 LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
 LEFT JOIN sys.index_columns AS k ON k.object_id = t.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'fences', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- DescribeIndexes
 SELECT t.name, i.name FROM sys.tables AS t INNER JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 0 AND i.name IS NOT NULL
-WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
+WHERE t.object_id IN (OBJECT_ID(N'outbox_messages', N'U'), OBJECT_ID(N'outbox_archive', N'U'), OBJECT_ID(N'outbox_scheduled', N'U'), OBJECT_ID(N'leases', N'U'), OBJECT_ID(N'inbox_messages', N'U'), OBJECT_ID(N'dead_letters', N'U'), OBJECT_ID(N'dead_letter_actions', N'U'), OBJECT_ID(N'deferred_messages', N'U'), OBJECT_ID(N'relays', N'U'), OBJECT_ID(N'consumers', N'U'), OBJECT_ID(N'receipt_requests', N'U'), OBJECT_ID(N'receipts', N'U'), OBJECT_ID(N'inbox_keys', N'U'), OBJECT_ID(N'consumer_status', N'U'), OBJECT_ID(N'fences', N'U'), OBJECT_ID(N'outbox_settings', N'U'), OBJECT_ID(N'outbox_schema', N'U'))
 GO
 
 -- PrepareRelayConnection
@@ -384,13 +395,13 @@ SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @taken TABLE (token bigint NOT NULL);
 BEGIN TRANSACTION;
-UPDATE leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET owner = @owner, token = token + 1, expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME())
+UPDATE leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET owner = @owner, token = token + 1, expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), acquired_at = SYSUTCDATETIME()
 OUTPUT inserted.token INTO @taken (token)
 WHERE name = @name AND expires_at <= SYSUTCDATETIME();
 IF @@ROWCOUNT = 0
-    INSERT INTO leases (name, owner, token, expires_at)
+    INSERT INTO leases (name, owner, token, expires_at, acquired_at)
     OUTPUT inserted.token INTO @taken (token)
-    SELECT @name, @owner, 1, DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()) WHERE NOT EXISTS (SELECT 1 FROM leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name);
+    SELECT @name, @owner, 1, DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), SYSUTCDATETIME() WHERE NOT EXISTS (SELECT 1 FROM leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name);
 COMMIT TRANSACTION;
 SELECT token FROM @taken;
 GO
@@ -648,7 +659,7 @@ GO
 
 -- ListDeadLetterActions
 SELECT TOP (@limit) acted_at, dead_letter_id, side, consumer, CAST(message_id AS nvarchar(36)), action, actor, reason, CASE WHEN previous_body IS NULL THEN 0 ELSE 1 END
-FROM dead_letter_actions WHERE dead_letter_id = coalesce(@id, dead_letter_id) ORDER BY id DESC
+FROM dead_letter_actions WHERE side <> 'lock' AND dead_letter_id = coalesce(@id, dead_letter_id) ORDER BY id DESC
 GO
 
 -- ScanMessages
@@ -824,6 +835,58 @@ GO
 
 -- ListConsumerStatus
 SELECT consumer, owner, started_at, status FROM consumer_status WHERE CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000 > 0 ORDER BY consumer, started_at, owner
+GO
+
+-- AcquireLock
+SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+DECLARE @taken TABLE (token bigint NOT NULL);
+BEGIN TRANSACTION;
+UPDATE leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET owner = @owner, token = token + 1, expires_at = DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), acquired_at = SYSUTCDATETIME()
+OUTPUT inserted.token INTO @taken (token)
+WHERE name = @name AND expires_at <= SYSUTCDATETIME();
+IF @@ROWCOUNT = 0
+    INSERT INTO leases (name, owner, token, expires_at, acquired_at)
+    OUTPUT inserted.token INTO @taken (token)
+    SELECT @name, @owner, COALESCE((SELECT token FROM fences WHERE name = @name), 0) + 1, DATEADD(millisecond, CAST(@milliseconds AS int), SYSUTCDATETIME()), SYSUTCDATETIME()
+    WHERE NOT EXISTS (SELECT 1 FROM leases WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name);
+IF EXISTS (SELECT 1 FROM @taken)
+BEGIN
+    UPDATE fences WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET token = (SELECT token FROM @taken) WHERE name = @name AND token < (SELECT token FROM @taken);
+    IF @@ROWCOUNT = 0
+        INSERT INTO fences (name, token)
+        SELECT @name, token FROM @taken WHERE NOT EXISTS (SELECT 1 FROM fences WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name);
+END;
+COMMIT TRANSACTION;
+SELECT token FROM @taken;
+GO
+
+-- ReadFence
+SELECT token FROM fences WITH (REPEATABLEREAD, ROWLOCK) WHERE name = @name AND token >= @token
+GO
+
+-- RaiseFence
+UPDATE fences WITH (UPDLOCK, HOLDLOCK, ROWLOCK) SET token = @token WHERE name = @name AND token <= @token;
+IF @@ROWCOUNT = 0
+    INSERT INTO fences (name, token) SELECT @name, @token WHERE NOT EXISTS (SELECT 1 FROM fences WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name);
+SELECT token FROM fences WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE name = @name;
+GO
+
+-- StealLease
+UPDATE leases SET owner = @owner, token = token + 1, expires_at = '19700101' WHERE name = @name AND token = @token
+GO
+
+-- DeleteLease
+DELETE FROM leases WHERE name = @name AND token = @token
+GO
+
+-- ListLocks
+SELECT name, owner, token, CAST(DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), expires_at) AS float) / 1000, acquired_at FROM leases WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE name LIKE @pattern ORDER BY name
+GO
+
+-- RecordLockAction
+INSERT INTO dead_letter_actions (dead_letter_id, side, consumer, action, actor, reason) VALUES (0, 'lock', @name, 'stolen', @actor, @reason)
 GO
 
 -- ReadSettings

@@ -57,7 +57,8 @@ CREATE TABLE IF NOT EXISTS leases (
     name TEXT NOT NULL CONSTRAINT pk_leases PRIMARY KEY,
     owner TEXT NOT NULL,
     token INTEGER NOT NULL,
-    expires_at TEXT NOT NULL
+    expires_at TEXT NOT NULL,
+    acquired_at TEXT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_name_token ON leases (name, token);
 
@@ -183,6 +184,11 @@ CREATE TABLE IF NOT EXISTS consumer_status (
     expires_at TEXT NOT NULL,
     status TEXT NULL,
     CONSTRAINT pk_consumer_status PRIMARY KEY (consumer, owner)
+);
+
+CREATE TABLE IF NOT EXISTS fences (
+    name TEXT NOT NULL CONSTRAINT pk_fences PRIMARY KEY,
+    token INTEGER NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS outbox_settings (

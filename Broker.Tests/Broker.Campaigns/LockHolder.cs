@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using Newtonsoft.Json;
 using Outbox.Etcd;
 using Outbox.Locks;
@@ -31,7 +32,7 @@ internal static class LockHolder
         await using var held = await locks.AcquireAsync(settings.Name, TimeSpan.FromSeconds(30));
         Console.WriteLine($"held {held.Token}");
         while (await Console.In.ReadLineAsync() is { } line)
-            Console.WriteLine($"{await WriteAsync(held, dataSource, int.Parse(line))} {line}");
+            Console.WriteLine($"{await WriteAsync(held, dataSource, int.Parse(line, CultureInfo.InvariantCulture))} {line}");
         return 0;
     }
 

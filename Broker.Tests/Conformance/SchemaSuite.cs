@@ -29,7 +29,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
 
         Assert.That(await DifferencesAsync(), Is.Empty);
         Assert.DoesNotThrowAsync(CheckAsync);
-        Assert.That(SchemaShape.Of(dialect).Columns.Select(c => c.Table).Distinct(), Is.EquivalentTo(new[] { "outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "dead_letter_actions", "deferred_messages", "relays", "consumers", "receipt_requests", "receipts", "inbox_keys", "consumer_status", "outbox_settings", "outbox_schema" }));
+        Assert.That(SchemaShape.Of(dialect).Columns.Select(c => c.Table).Distinct(), Is.EquivalentTo(new[] { "outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "dead_letter_actions", "deferred_messages", "relays", "consumers", "receipt_requests", "receipts", "inbox_keys", "consumer_status", "fences", "outbox_settings", "outbox_schema" }));
         Assert.That(SchemaShape.Of(dialect).Columns.Where(c => c.Table == "outbox_messages").Select(c => c.Name), Has.Exactly(12).Items);
     }
 
@@ -41,7 +41,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
         await _database.CreateTablesAsync();
 
         Assert.That(await _database.CountAsync("outbox_messages"), Is.EqualTo(1));
-        Assert.That((await _database.QueryAsync("SELECT version FROM outbox_schema")).Select(r => r[0]), Is.EqualTo(new[] { "5" }));
+        Assert.That((await _database.QueryAsync("SELECT version FROM outbox_schema")).Select(r => r[0]), Is.EqualTo(new[] { "6" }));
         Assert.That(await DifferencesAsync(), Is.Empty);
     }
 
@@ -70,7 +70,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
         await _database.ExecuteAsync("DROP TABLE outbox_schema");
 
         Assert.That(CheckAsync, Throws.TypeOf<OutboxConfigurationException>().With.Message.Contains("are of schema version 1; this program needs version 6. Upgrade them with 'broker schema --source orders --create'"));
-        Assert.That(await DifferencesAsync(), Is.EqualTo(new[] { "schema version is 1, expected 5", "table outbox_schema is missing" }));
+        Assert.That(await DifferencesAsync(), Is.EqualTo(new[] { "schema version is 1, expected 6", "table outbox_schema is missing" }));
     }
 
     [Test]

@@ -8,7 +8,7 @@ namespace Broker.Tests.Support;
 internal static class TransactSql
 {
     /// <summary>What the dialect says besides statements.</summary>
-    private static readonly string[] NoStatements = ["Name", "Driver", "Parameter", "Partition", "Expiry", "Heartbeat", "Time", "DeferredColumns", "LastSequence", "LetterColumns", "ChosenByFilter", "WithoutWaiting"];
+    private static readonly string[] NoStatements = ["Name", "Driver", "Parameter", "Partition", "Expiry", "Ended", "Heartbeat", "Time", "DeferredColumns", "LastSequence", "LetterColumns", "ChosenByFilter", "WithoutWaiting"];
 
     /// <summary>Every statement by its name: a property's, or that of a method that makes one. A list counts its parts.</summary>
     public static IReadOnlyList<(string Name, string Text)> Statements { get; } = [.. Collect(SqlDialect.SqlServer)];

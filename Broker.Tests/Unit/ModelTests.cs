@@ -12,7 +12,7 @@ namespace Broker.Tests.Unit;
 /// <summary>What Entity Framework makes of the outbox's model, without a server.</summary>
 internal sealed class ModelTests
 {
-    private static readonly string[] Tables = ["outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "dead_letter_actions", "deferred_messages", "relays", "consumers", "receipt_requests", "receipts", "inbox_keys", "consumer_status", "outbox_settings", "outbox_schema"];
+    private static readonly string[] Tables = ["outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "dead_letter_actions", "deferred_messages", "relays", "consumers", "receipt_requests", "receipts", "inbox_keys", "consumer_status", "fences", "outbox_settings", "outbox_schema"];
 
     [Test]
     public void On_SQL_Server_a_migration_makes_the_tables_of_the_script()
