@@ -14,10 +14,10 @@ internal sealed class PartitionedWorkTests(SqlDialect engine)
 {
     private readonly List<TestHost> _hosts = [];
     private TestDatabase _database = null!;
-    private Board _board = null!;
+    private Board _board = new();
 
     [SetUp]
-    public async Task Prepare() => (_database, _board) = (await TestDatabase.CreateAsync(engine), new Board());
+    public async Task Prepare() => (_board, _database) = (new Board(), await TestDatabase.CreateAsync(engine));
 
     [TearDown]
     public async Task Close()

@@ -1,9 +1,11 @@
+using System.Data.Common;
 using Medallion.Threading.Postgres;
 using Medallion.Threading.Redis;
 using Npgsql;
 using Outbox.Etcd;
 using Outbox.Locks;
 using Outbox.Redis;
+using Outbox.Sql;
 using StackExchange.Redis;
 
 namespace Broker.Bench;
@@ -84,7 +86,8 @@ internal sealed class LockChild : IChild
                 return (EtcdLocks)keep(new EtcdLocks(task.Etcd.Split(','), new EtcdLockOptions { KeyPrefix = task.Exchange }));
             default:
                 var dialect = BenchDatabase.Engine(task.Engine);
-                var dataSource = DataSources.Create(dialect, task.ConnectionStrings[0], connections: 48);
+                // On PostgreSQL as the other's, and as a service makes it, which prepares nothing by itself.
+                DbDataSource dataSource = dialect == SqlDialect.PostgreSql ? NpgsqlDataSource.Create(task.ConnectionStrings[0]) : DataSources.Create(dialect, task.ConnectionStrings[0], connections: 48);
                 keep(dataSource);
                 return new LeasedLocks(new DatabaseLocks(dataSource, dialect, TimeProvider.System), new LockOptions(), TimeProvider.System);
         }
