@@ -29,6 +29,9 @@ internal sealed class SagasCampaign(SagasCampaign.Plan plan, Action<string> say)
 
         public int Sagas { get; init; } = 10_000;
 
+        /// <summary>Most sagas that are on their way at once.</summary>
+        public int AtOnce { get; init; } = 400;
+
         /// <summary>Processes of each service.</summary>
         public int Processes { get; init; } = 1;
 
@@ -63,8 +66,9 @@ internal sealed class SagasCampaign(SagasCampaign.Plan plan, Action<string> say)
             var killing = KillAsync(exchange, rabbitMq, end.Token);
             var watching = WatchAsync(end.Token);
             var began = TimeProvider.System.GetTimestamp();
-            await PlaceAsync();
+            var placing = PlaceAsync(cancellationToken);
             await EndedAsync(cancellationToken);
+            await placing;
             var took = TimeProvider.System.GetElapsedTime(began);
             await copier.SentAsync();
             await end.CancelAsync();
@@ -149,11 +153,14 @@ internal sealed class SagasCampaign(SagasCampaign.Plan plan, Action<string> say)
         }
     }
 
-    /// <summary>Orders are placed, a transaction for some hundreds.</summary>
-    private async Task PlaceAsync()
+    /// <summary>Orders are placed, a transaction for a hundred, as long as not too many are on their way.</summary>
+    private async Task PlaceAsync(CancellationToken cancellationToken)
     {
-        foreach (var orders in Enumerable.Range(1, plan.Sagas).Chunk(250))
+        foreach (var orders in Enumerable.Range(1, plan.Sagas).Chunk(100))
         {
+            // All at once, every payment would wait longer than it may: then nothing but time-outs is tried.
+            while (!cancellationToken.IsCancellationRequested && orders[0] - await _databases["orders"].CountAsync("sagas WHERE status IN ('completed', 'compensated')") > plan.AtOnce)
+                await Task.Delay(100, CancellationToken.None);
             await using var connection = await _databases["orders"].DataSource.OpenConnectionAsync();
             await using var transaction = await connection.BeginTransactionAsync();
             foreach (var order in orders)
