@@ -29,7 +29,7 @@ internal abstract class SchemaSuite(SqlDialect dialect)
 
         Assert.That(await DifferencesAsync(), Is.Empty);
         Assert.DoesNotThrowAsync(CheckAsync);
-        Assert.That(SchemaShape.Of(dialect).Columns.Select(c => c.Table).Distinct(), Is.EquivalentTo(new[] { "outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "dead_letter_actions", "deferred_messages", "relays", "consumers", "receipt_requests", "receipts", "inbox_keys", "consumer_status", "sagas", "saga_steps", "outbox_settings", "outbox_schema" }));
+        Assert.That(SchemaShape.Of(dialect).Columns.Select(c => c.Table).Distinct(), Is.EquivalentTo(new[] { "outbox_messages", "outbox_archive", "outbox_scheduled", "leases", "inbox_messages", "dead_letters", "dead_letter_actions", "deferred_messages", "relays", "consumers", "receipt_requests", "receipts", "inbox_keys", "consumer_status", "transaction_decisions", "transaction_markers", "transaction_coordinators", "sagas", "saga_steps", "fences", "outbox_settings", "outbox_schema" }));
         Assert.That(SchemaShape.Of(dialect).Columns.Where(c => c.Table == "outbox_messages").Select(c => c.Name), Has.Exactly(12).Items);
     }
 
