@@ -161,14 +161,14 @@ internal sealed class SagasCampaign(SagasCampaign.Plan plan, Action<string> say)
             // All at once, every payment would wait longer than it may: then nothing but time-outs is tried.
             while (!cancellationToken.IsCancellationRequested && orders[0] - await _databases["orders"].CountAsync("sagas WHERE status IN ('completed', 'compensated')") > plan.AtOnce)
                 await Task.Delay(100, CancellationToken.None);
-            await using var connection = await _databases["orders"].DataSource.OpenConnectionAsync();
-            await using var transaction = await connection.BeginTransactionAsync();
+            await using var connection = await _databases["orders"].DataSource.OpenConnectionAsync(CancellationToken.None);
+            await using var transaction = await connection.BeginTransactionAsync(CancellationToken.None);
             foreach (var order in orders)
             {
                 var body = JsonConvert.SerializeObject(new { order = OrderOf(order), sku = _random.Next(Skus) });
                 await connection.Command("INSERT INTO outbox_messages (message_id, type, body) VALUES (@id, 'campaign.order-placed.v1', @body)", transaction).With("id", Guid.CreateVersion7()).With("body", Encoding.UTF8.GetBytes(body)).ExecuteAsync(CancellationToken.None);
             }
-            await transaction.CommitAsync();
+            await transaction.CommitAsync(CancellationToken.None);
         }
     }
 

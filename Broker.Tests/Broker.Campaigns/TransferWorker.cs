@@ -104,7 +104,8 @@ internal static class TransferWorker
             try
             {
                 await using var transaction = await coordinator.BeginAsync(TimeSpan.FromSeconds(2));
-                _ = TransactionId.TryParse(transaction.Id, out _id);
+                if (!TransactionId.TryParse(transaction.Id, out _id))
+                    throw new InvalidOperationException("It has no id.");
                 // One in ten is more than an account holds.
                 var amount = _random.Next(10) == 0 ? 1_000_000 : _random.Next(1, 20);
                 var (from, to) = _random.Next(2) == 0 ? ("ledger", "warehouse") : ("warehouse", "ledger");

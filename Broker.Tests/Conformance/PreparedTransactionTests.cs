@@ -66,7 +66,8 @@ internal sealed class PreparedTransactionTests
             await go.Task;
         });
         await using var transaction = await transfers.Coordinator.BeginAsync(TimeSpan.FromSeconds(1));
-        _ = TransactionId.TryParse(transaction.Id, out var id);
+        if (!TransactionId.TryParse(transaction.Id, out var id))
+            throw new InvalidOperationException("It has no id.");
         await TestTransfers.MoveAsync(transaction);
         var committing = transaction.CommitAsync();
         await reached.Task;

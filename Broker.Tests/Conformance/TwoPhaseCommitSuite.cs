@@ -105,7 +105,8 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
     {
         await using var transfers = await TestTransfers.CreateAsync(pairing);
         await using var transaction = await transfers.Coordinator.BeginAsync(TimeSpan.FromSeconds(60));
-        _ = TransactionId.TryParse(transaction.Id, out var id);
+        if (!TransactionId.TryParse(transaction.Id, out var id))
+            throw new InvalidOperationException("It has no id.");
         // Somebody who holds the coordinator for dead, before the last resource has the only writer's lock.
         if (pairing.Second != SqlDialect.Sqlite)
             await TestTransfers.MoveAsync(transaction);
@@ -136,7 +137,8 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
         await using var _ = transfers;
         await using (var transaction = await transfers.Coordinator.BeginAsync(TimeSpan.FromSeconds(1)))
         {
-            _ = TransactionId.TryParse(transaction.Id, out id);
+            if (!TransactionId.TryParse(transaction.Id, out id))
+                throw new InvalidOperationException("It has no id.");
             await TestTransfers.MoveAsync(transaction);
             Assert.That(async () => await transaction.CommitAsync(), Throws.InstanceOf<CoordinatorDiedException>());
         }
@@ -158,7 +160,8 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
             await TestTransfers.MoveAsync(transaction);
             Assert.That(async () => await transaction.CommitAsync(), Throws.InstanceOf<CoordinatorDiedException>());
         }
-        _ = TransactionId.TryParse(text, out var id);
+        if (!TransactionId.TryParse(text, out var id))
+            throw new InvalidOperationException("It has no id.");
         // Recovery has seen it wait. What a person finishes unseen, without a decision and a branch that is left, only its marker tells.
         await transfers.Recovery.RunAsync(CancellationToken.None);
         await Eventually.IsTrueAsync(
@@ -201,7 +204,8 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
             await TestTransfers.MoveAsync(transaction);
             Assert.That(async () => await transaction.CommitAsync(), Throws.InstanceOf<CoordinatorDiedException>());
         }
-        _ = TransactionId.TryParse(text, out var id);
+        if (!TransactionId.TryParse(text, out var id))
+            throw new InvalidOperationException("It has no id.");
         dies = false;
 
         await transfers.Coordination.Store.RaiseIncarnationAsync("operator", "restored", CancellationToken.None);

@@ -111,7 +111,7 @@ internal sealed class TestTransfers : IAsyncDisposable
 
     /// <summary>The decision as it is recorded: word and outcome.</summary>
     public async Task<(string? Decision, string? Outcome)> DecisionAsync(string id) =>
-        _ = TransactionId.TryParse(id, out var transaction) && await Coordination.Store.FindAsync(transaction, CancellationToken.None) is { } decision ? (decision.Word, decision.Outcome) : (null, null);
+        TransactionId.TryParse(id, out var transaction) && await Coordination.Store.FindAsync(transaction, CancellationToken.None) is { } decision ? (decision.Word, decision.Outcome) : (null, null);
 
     /// <summary>Recovers until nothing is prepared and every decision is settled.</summary>
     public Task RecoverAsync() => Eventually.IsTrueAsync(

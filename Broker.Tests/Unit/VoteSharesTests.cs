@@ -7,7 +7,8 @@ internal sealed class VoteSharesTests
     [Test]
     public void The_expected_share_is_the_product_of_the_participants_shares()
     {
-        _ = TransactionId.TryParse("obx.transfers.k3x9q2.1.tncg5c.03d6m1f0z2b8c7q4h5j9n1w2x", out var id);
+        if (!TransactionId.TryParse("obx.transfers.k3x9q2.1.tncg5c.03d6m1f0z2b8c7q4h5j9n1w2x", out var id))
+            throw new InvalidOperationException("It has no id.");
         Decision Of(bool commit, string ledger, string wallet) => new(id, commit, null, "test", [new BranchRecord("ledger", ledger), new BranchRecord("wallet", wallet)]);
 
         var shares = VoteShares.Of([Of(true, "yes", "yes"), Of(true, "yes", "yes"), Of(false, "no", "yes"), Of(false, "yes", "unknown")]);
