@@ -3,7 +3,7 @@ using RabbitMQ.Client.Events;
 
 namespace Broker.Campaigns;
 
-/// <summary>Somebody on the network who sends some of what passes once more, later and so out of order: as it was, or under an id of its own.</summary>
+/// <summary>Somebody on the network who sends some of what passes once more, later and so out of order: as it was, or, where a saga has to stand that, under an id of its own.</summary>
 internal sealed class MessageCopier : IAsyncDisposable
 {
     private const string Mark = "campaign-copy";
@@ -43,7 +43,9 @@ internal sealed class MessageCopier : IAsyncDisposable
         {
             if (_random.NextDouble() >= share)
                 return Task.CompletedTask;
-            var (wait, hasOwnId) = (TimeSpan.FromMilliseconds(Math.Pow(10, _random.NextDouble() * 4)), _random.Next(2) == 0);
+            // Calls of sagas, their answers and their starts are known under any id. An event under another id is another event, for every consumer.
+            var isKnownUnderAnyId = delivery.BasicProperties.Headers?.ContainsKey("outbox-saga") == true || delivery.RoutingKey.StartsWith("outbox.saga.", StringComparison.Ordinal) || delivery.RoutingKey == "campaign.order-placed.v1";
+            var (wait, hasOwnId) = (TimeSpan.FromMilliseconds(Math.Pow(10, _random.NextDouble() * 4)), isKnownUnderAnyId && _random.Next(2) == 0);
             var properties = new BasicProperties(delivery.BasicProperties) { Headers = new Dictionary<string, object?>(delivery.BasicProperties.Headers ?? new Dictionary<string, object?>()) { [Mark] = "1" } };
             if (hasOwnId)
                 properties.MessageId = Guid.CreateVersion7().ToString();
