@@ -976,10 +976,6 @@ GO
 INSERT INTO dead_letter_actions (dead_letter_id, side, consumer, action, actor, reason) VALUES (0, 'lock', @name, 'stolen', @actor, @reason)
 GO
 
--- Ended
-'19700101'
-GO
-
 -- ReadSettings
 SELECT partitions, COALESCE(next_partitions, 0) FROM outbox_settings WHERE id = 1
 GO
