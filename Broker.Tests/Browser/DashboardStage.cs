@@ -2,6 +2,7 @@ using System.Data;
 using Broker.Tests.Support;
 using Outbox.Consumers;
 using Outbox.Sql;
+using Outbox.TwoPhaseCommit;
 
 namespace Broker.Tests.Browser;
 
@@ -27,6 +28,9 @@ internal sealed class DashboardStage : IAsyncDisposable
         ["Broker:Sources:billing:Database"] = "PostgreSql",
         ["Broker:Sources:billing:ConnectionString"] = "Host=127.0.0.1;Port=1;Username=relay;Database=billing",
     };
+
+    /// <summary>A coordinator of transactions over the source that has everything.</summary>
+    public static Dictionary<string, string?> Coordinator => new() { ["Broker:Coordinators:transfers:Participants"] = "orders" };
 
     public static async Task<DashboardStage> CreateAsync()
     {
@@ -111,6 +115,10 @@ internal sealed class DashboardStage : IAsyncDisposable
                 },
             })));
         await Orders.ExecuteAsync($"INSERT INTO leases (name, owner, token, expires_at) VALUES ('relay/0', @owner, 42, {Orders.Time(TimeSpan.FromHours(1))})", ("owner", owner));
+        await Orders.ExecuteAsync($"INSERT INTO leases (name, owner, token, expires_at, acquired_at) VALUES (@name, @owner, 43, {Orders.Time(TimeSpan.FromHours(1))}, {Orders.Time(TimeSpan.Zero)})", ("name", "lock/" + Hostile), ("owner", Hostile));
+        await Orders.ExecuteAsync(
+            "INSERT INTO transaction_decisions (transaction_id, coordinator, decision, reason, decided_by, branches, outcome) VALUES (@id, 'transfers', 'rollback', @text, @text, @branches, 'heuristic')",
+            ("id", TransactionId.New("transfers", "a1b2c3", 1, DateTime.UtcNow).ToString()), ("text", Hostile), ("branches", Decision.Write([new BranchRecord("orders", BranchRecord.No, Hostile, Decision.Committed)])));
         foreach (var type in new[] { Hostile, "orders.order-placed.v1", "orders.order-audited.v1" })
             await Orders.ExecuteAsync($"INSERT INTO outbox_messages (message_id, type, body, created_at) VALUES (@id, @type, @body, {Orders.Time(TimeSpan.FromMinutes(-3))})", ("id", Guid.CreateVersion7()), ("type", type), ("body", new byte[] { 1 }));
     }

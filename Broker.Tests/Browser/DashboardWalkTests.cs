@@ -15,7 +15,7 @@ internal sealed class DashboardWalkTests
     private static readonly (string Name, string Path)[] Pages =
     [
         ("overview", "/dashboard/broker"), ("sources", "/dashboard/broker/sources"), ("source", "/dashboard/broker/sources/orders"), ("source-down", "/dashboard/broker/sources/billing"), ("dead-letters", "/dashboard/broker/dead-letters?source=orders&order=oldest"),
-        ("dead-letter", ""), ("job", ""), ("deferred", "/dashboard/broker/deferred?source=orders"), ("sagas", "/dashboard/broker/sagas?source=orders"), ("saga", $"/dashboard/broker/sagas/orders/checkout?id={Uri.EscapeDataString(DashboardStage.Hostile)}"), ("inbox", "/dashboard/broker/inbox?source=orders"), ("transactions", "/dashboard/broker/transactions"), ("message", ""), ("audit", "/dashboard/broker/audit?action=discarded"),
+        ("dead-letter", ""), ("job", ""), ("deferred", "/dashboard/broker/deferred?source=orders"), ("sagas", "/dashboard/broker/sagas?source=orders"), ("saga", $"/dashboard/broker/sagas/orders/checkout?id={Uri.EscapeDataString(DashboardStage.Hostile)}"), ("inbox", "/dashboard/broker/inbox?source=orders"), ("transactions", "/dashboard/broker/transactions"), ("locks", "/dashboard/broker/locks?source=orders"), ("message", ""), ("audit", "/dashboard/broker/audit?action=discarded"),
         ("empty", "/dashboard/broker/dead-letters?source=stock"),
     ];
 
@@ -31,7 +31,7 @@ internal sealed class DashboardWalkTests
     {
         _browser = await TestBrowser.StartAsync();
         _stage = await DashboardStage.CreateAsync();
-        _dashboard = await TestDashboard.StartAsync(_stage.Sources, new Dictionary<string, string?>(TestDashboard.Users.Concat(DashboardStage.Down)), "jobs,dashboard");
+        _dashboard = await TestDashboard.StartAsync(_stage.Sources, new Dictionary<string, string?>(TestDashboard.Users.Concat(DashboardStage.Down).Concat(DashboardStage.Coordinator)), "jobs,dashboard");
         var (id, message) = (await _stage.Orders.QueryAsync("SELECT id, message_id::text FROM dead_letters ORDER BY id LIMIT 1")).Select(r => (r[0]!, r[1]!)).Single();
         _hostileJob = await _dashboard.Services.GetRequiredService<LetterJobs>().RedriveAsync("orders", new DeadLetterDesk.Filter(Type: DashboardStage.Hostile, Consumer: "nobody"), DashboardStage.Hostile, DashboardStage.Hostile, CancellationToken.None);
         (_hostileLetter, _hostileMessage) = ($"/dashboard/broker/dead-letters/orders/{id}", $"/dashboard/broker/message?id={message}");
