@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Outbox.Diagnostics;
 
 namespace Outbox.Sagas;
 
@@ -19,17 +20,25 @@ internal sealed class SagaWriter(OutboxRegistration outbox, IServiceProvider ser
     }
 
     /// <summary>Tells a saga something.</summary>
-    public Task TellAsync(DbTransaction transaction, string saga, SagaMessage message, TimeSpan delay, CancellationToken cancellationToken) => InsertAsync(transaction, RowOf(saga, message), delay, cancellationToken);
+    public Task TellAsync(DbTransaction transaction, string saga, SagaMessage message, TimeSpan delay, CancellationToken cancellationToken) => InsertAsync(transaction, RowOf(saga, message, outbox.Options.Exchange), delay, cancellationToken);
 
     /// <summary>What tells a saga something, as a row of the outbox.</summary>
-    public static OutboxMessage RowOf(string saga, SagaMessage message) => new()
+    /// <param name="saga">Which.</param>
+    /// <param name="message">What.</param>
+    /// <param name="exchange">Where it is published, for its span; null for a row without one.</param>
+    public static OutboxMessage RowOf(string saga, SagaMessage message, string? exchange = null)
     {
-        MessageId = Guid.CreateVersion7(),
-        Type = SagaMessage.TypeFor(saga),
-        Headers = OutboxMessageFactory.TraceHeaders(),
-        ContentType = SagaMessage.Json.ContentType,
-        Body = SagaMessage.Json.Serialize(message),
-    };
+        var (id, type) = (Guid.CreateVersion7(), SagaMessage.TypeFor(saga));
+        using var activity = exchange is not null && OutboxTracing.Source.HasListeners() ? OutboxTracing.Create(exchange, type, id) : null;
+        return new OutboxMessage
+        {
+            MessageId = id,
+            Type = type,
+            Headers = OutboxMessageFactory.TraceHeaders(),
+            ContentType = SagaMessage.Json.ContentType,
+            Body = SagaMessage.Json.Serialize(message),
+        };
+    }
 
     private async Task InsertAsync(DbTransaction transaction, OutboxMessage row, TimeSpan delay, CancellationToken cancellationToken)
     {
