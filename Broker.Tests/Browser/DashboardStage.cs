@@ -118,7 +118,7 @@ internal sealed class DashboardStage : IAsyncDisposable
         await Orders.ExecuteAsync($"INSERT INTO leases (name, owner, token, expires_at, acquired_at) VALUES (@name, @owner, 43, {Orders.Time(TimeSpan.FromHours(1))}, {Orders.Time(TimeSpan.Zero)})", ("name", "lock/" + Hostile), ("owner", Hostile));
         await Orders.ExecuteAsync(
             "INSERT INTO transaction_decisions (transaction_id, coordinator, decision, reason, decided_by, branches, outcome) VALUES (@id, 'transfers', 'rollback', @text, @text, @branches, 'heuristic')",
-            ("id", TransactionId.New("transfers", "a1b2c3", 1, DateTime.UtcNow).ToString()), ("text", Hostile), ("branches", Decision.Write([new BranchRecord("orders", BranchRecord.No, Hostile, Decision.Committed)])));
+            ("id", TransactionId.New("transfers", "a1b2c3", 1, TimeProvider.System.GetUtcNow().UtcDateTime).ToString()), ("text", Hostile), ("branches", Decision.Write([new BranchRecord("orders", BranchRecord.No, Hostile, Decision.Committed)])));
         foreach (var type in new[] { Hostile, "orders.order-placed.v1", "orders.order-audited.v1" })
             await Orders.ExecuteAsync($"INSERT INTO outbox_messages (message_id, type, body, created_at) VALUES (@id, @type, @body, {Orders.Time(TimeSpan.FromMinutes(-3))})", ("id", Guid.CreateVersion7()), ("type", type), ("body", new byte[] { 1 }));
     }
