@@ -22,6 +22,8 @@ internal sealed class SqlErrorsTests
     [TestCase("28P01", "access denied")]
     [TestCase("42501", "access denied")]
     [TestCase("23505", "duplicate key")]
+    [TestCase("26000", "unprepared")]
+    [TestCase("42P05", "unprepared")]
     [TestCase("22P02", "")]
     [TestCase("57014", "")]
     public void A_PostgreSQL_error_means_one_thing(string state, string meaning) =>
@@ -79,6 +81,7 @@ internal sealed class SqlErrorsTests
             ("missing table", SqlErrors.IsMissingTable(exception)),
             ("missing column", SqlErrors.IsMissingColumn(exception)),
             ("access denied", SqlErrors.IsAccessDenied(exception)),
+            ("unprepared", SqlErrors.IsUnprepared(exception)),
         };
         return string.Join(", ", meanings.Where(m => m.Holds).Select(m => m.Name));
     }

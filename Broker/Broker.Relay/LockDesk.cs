@@ -15,7 +15,11 @@ internal sealed class LockDesk(DbDataSource dataSource, SqlDialect dialect, stri
     private const int LongestOwner = 200;
 
     /// <summary>The locks that services hold, by name.</summary>
-    public Task<IReadOnlyList<LockStanding>> ListAsync(CancellationToken cancellationToken) => new DatabaseLocks(dataSource, dialect, TimeProvider.System).ListAsync(cancellationToken);
+    public async Task<IReadOnlyList<LockStanding>> ListAsync(CancellationToken cancellationToken)
+    {
+        using var locks = new DatabaseLocks(dataSource, dialect, TimeProvider.System);
+        return await locks.ListAsync(cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Every lease that is held under its full name: also those of relays, jobs, consumers and partitioned work.</summary>
     public async Task<IReadOnlyList<LockStanding>> ListLeasesAsync(CancellationToken cancellationToken)

@@ -5,7 +5,11 @@ using Outbox.Sql;
 namespace Outbox.Locks;
 
 /// <summary>Leases as rows of the table <c>leases</c>: expiry by the database's clock, and a fencing token that rises with each new holder.</summary>
-internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect, TimeProvider time) : ILeaseStore
+/// <param name="dataSource">The database.</param>
+/// <param name="dialect">Its engine.</param>
+/// <param name="time">The holder's clock.</param>
+/// <param name="kept">Connections for those who take and give up leases all the time; null to take each from the pool.</param>
+internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect, TimeProvider time, KeptConnections? kept = null) : ILeaseStore
 {
     /// <summary>Takes the lease if it is free or has expired; null if another holds it.</summary>
     /// <param name="name">Its name.</param>
@@ -18,14 +22,15 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
     {
         // Counted from before the request: the database's expiry can only be later than the holder's own deadline.
         var asked = time.GetTimestamp();
-        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var connection = await OpenAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         object? token;
         try
         {
-            token = isFenced
-                ? await AcquireFencedAsync(connection, name, owner, duration, cancellationToken).ConfigureAwait(false)
-                : await AcquireAsync(connection, dialect.AcquireLease, null, name, owner, duration, cancellationToken).ConfigureAwait(false);
+            token = isFenced && !dialect.AcquiresLockAtOnce
+                ? await AcquireInTransactionAsync(connection.Connection, name, owner, duration, cancellationToken).ConfigureAwait(false)
+                : await AcquireAtOnceAsync(connection, isFenced, name, owner, duration, cancellationToken).ConfigureAwait(false);
+            connection.Done();
         }
         catch (DbException exception) when (SqlErrors.IsDuplicateKey(exception))
         {
@@ -35,33 +40,35 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
         return token is long value ? new Lease(this, name, value, duration, asked, time, renews) : null;
     }
 
-    private async Task<object?> AcquireFencedAsync(DbConnection connection, string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
+    private async Task<object?> AcquireAtOnceAsync(KeptConnection connection, bool isFenced, string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
     {
-        if (dialect.AcquiresLockAtOnce)
+        try
         {
-            try
-            {
-                return await AcquireAsync(connection, dialect.AcquireLock, null, name, owner, duration, cancellationToken).ConfigureAwait(false);
-            }
-            catch (DbException) when (dialect.UndoAcquireLock is not null)
-            {
-                await UndoAsync(connection).ConfigureAwait(false);
-                throw;
-            }
+            return await connection.ScalarAsync(isFenced ? dialect.AcquireLock : dialect.AcquireLease, [("name", name), ("owner", owner), ("milliseconds", (long)duration.TotalMilliseconds)], cancellationToken).ConfigureAwait(false);
         }
+        catch (DbException) when (isFenced && dialect.UndoAcquireLock is not null)
+        {
+            await UndoAsync(connection.Connection).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private async Task<object?> AcquireInTransactionAsync(DbConnection connection, string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
+    {
         if (dialect.PrepareAcquireLock is { } prepare)
             await connection.Command(prepare).ExecuteAsync(cancellationToken).ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = transaction.ConfigureAwait(false);
-        if (await AcquireAsync(connection, dialect.AcquireLock, transaction, name, owner, duration, cancellationToken).ConfigureAwait(false) is not long token)
+        if (await connection.Command(dialect.AcquireLock, transaction).With("name", name).With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds).ScalarAsync(cancellationToken).ConfigureAwait(false) is not long token)
             return null;
         await connection.Command(dialect.RaiseFence, transaction).With("name", name).With("token", token).ScalarAsync(cancellationToken).ConfigureAwait(false);
         await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
         return token;
     }
 
-    private static Task<object?> AcquireAsync(DbConnection connection, string sql, DbTransaction? transaction, string name, string owner, TimeSpan duration, CancellationToken cancellationToken) =>
-        connection.Command(sql, transaction).With("name", name).With("owner", owner).With("milliseconds", (long)duration.TotalMilliseconds).ScalarAsync(cancellationToken);
+    private async ValueTask<KeptConnection> OpenAsync(CancellationToken cancellationToken) => kept is not null
+        ? await kept.TakeAsync(cancellationToken).ConfigureAwait(false)
+        : new KeptConnection(await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false), keeper: null);
 
     private async Task UndoAsync(DbConnection connection)
     {
@@ -89,9 +96,10 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
 
     public async Task ReleaseAsync(string name, long token, CancellationToken cancellationToken)
     {
-        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var connection = await OpenAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
-        await connection.Command(dialect.ReleaseLease).With("name", name).With("token", token).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        await connection.ScalarAsync(dialect.ReleaseLease, [("name", name), ("token", token)], cancellationToken).ConfigureAwait(false);
+        connection.Done();
     }
 
     /// <summary>Extends those of the leases that are still held, if wanted, and then tells how all of a group stand.</summary>

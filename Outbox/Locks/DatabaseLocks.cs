@@ -10,7 +10,7 @@ namespace Outbox.Locks;
 /// Names: <c>lock/name</c> for a lock, <c>wait/name/id</c> for a process that has waited for it for a second; such rows are leases too, so those of the dead run out.
 /// Nobody tells other processes that a lock is free: they look, after pauses that grow to a second, each a little different.
 /// </remarks>
-internal sealed class DatabaseLocks(DbDataSource dataSource, SqlDialect dialect, TimeProvider time) : ILockStore
+internal sealed class DatabaseLocks : ILockStore, IDisposable
 {
     internal const string Prefix = "lock/";
 
@@ -19,7 +19,18 @@ internal sealed class DatabaseLocks(DbDataSource dataSource, SqlDialect dialect,
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
-    private readonly DatabaseLeases _leases = new(dataSource, dialect, time);
+    private readonly DbDataSource _dataSource;
+    private readonly SqlDialect _dialect;
+    private readonly TimeProvider _time;
+    private readonly KeptConnections? _kept;
+    private readonly DatabaseLeases _leases;
+
+    public DatabaseLocks(DbDataSource dataSource, SqlDialect dialect, TimeProvider time)
+    {
+        (_dataSource, _dialect, _time) = (dataSource, dialect, time);
+        _kept = dialect.KeepsLockConnections ? new KeptConnections(dataSource, dialect.PreparesLocks, time) : null;
+        _leases = new DatabaseLeases(dataSource, dialect, time, _kept);
+    }
 
     public string FenceOf(string name) => Prefix + name;
 
@@ -43,13 +54,15 @@ internal sealed class DatabaseLocks(DbDataSource dataSource, SqlDialect dialect,
     public bool IsOutage(Exception exception) => _leases.IsOutage(exception);
 
     public Task<IAsyncDisposable> ListenAsync(string name, string owner, Action released, CancellationToken cancellationToken) =>
-        Task.FromResult<IAsyncDisposable>(new LockWaiter(_leases, name, owner, time));
+        Task.FromResult<IAsyncDisposable>(new LockWaiter(_leases, name, owner, _time));
+
+    public void Dispose() => _kept?.Dispose();
 
     public TimeSpan PauseAfter(int attempt) => Backoff.Delay(attempt, FirstPause, LongestPause);
 
     public async Task<IReadOnlyList<LockStanding>> ListAsync(CancellationToken cancellationToken)
     {
-        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var connection = await _dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var waiters = (await ListAsync(connection, WaitPrefix, cancellationToken).ConfigureAwait(false))
             .Where(w => w.ExpiresIn > TimeSpan.Zero)
@@ -65,11 +78,11 @@ internal sealed class DatabaseLocks(DbDataSource dataSource, SqlDialect dialect,
 
     public async Task<bool> StealAsync(string name, string thief, CancellationToken cancellationToken)
     {
-        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var connection = await _dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
-        if (!await StealAsync(transaction, dialect, name, thief, cancellationToken).ConfigureAwait(false))
+        if (!await StealAsync(transaction, _dialect, name, thief, cancellationToken).ConfigureAwait(false))
             return false;
         await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
         return true;

@@ -18,7 +18,9 @@ internal static class Fence
         var dialect = SqlDialect.Of(connection);
         try
         {
-            var known = dialect.ReadFence is { } read ? await AskAsync(transaction, connection, read, fence, token, cancellationToken).ConfigureAwait(false) : null;
+            var known = dialect.ReadLease is { } lease ? await AskAsync(transaction, connection, lease, fence, token, cancellationToken).ConfigureAwait(false) : null;
+            if (known is null && dialect.ReadFence is { } read)
+                known = await AskAsync(transaction, connection, read, fence, token, cancellationToken).ConfigureAwait(false);
             known ??= await AskAsync(transaction, connection, dialect.RaiseFence, fence, token, cancellationToken).ConfigureAwait(false);
             if (known > token)
                 throw new LockLostException(name, token, known.Value);

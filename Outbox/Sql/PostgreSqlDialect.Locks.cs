@@ -17,17 +17,24 @@ internal sealed partial class PostgreSqlDialect
 
     private const string ClockToken = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
+    internal override bool PreparesLocks => true;
+
+    // An update first, which locks no row that it leaves alone: one that is held may be guarded by a transaction for long. The token is part of a unique key, so changing it waits for those who hold that.
     internal override string AcquireLock =>
         $"""
         WITH taken AS (
-            INSERT INTO leases AS held (name, owner, token, expires_at, acquired_at) VALUES (@name, @owner, {ClockToken}, {Expiry}, clock_timestamp())
-            ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, token = greatest(held.token + 1, excluded.token), expires_at = {Expiry}, acquired_at = clock_timestamp()
-            WHERE held.expires_at <= clock_timestamp()
-            RETURNING token)
-        INSERT INTO fences AS fence (name, token) SELECT @name, token FROM taken
-        ON CONFLICT (name) DO UPDATE SET token = greatest(fence.token, excluded.token)
-        RETURNING token, {WithoutWaitingForTheDisk}
+            UPDATE leases SET owner = @owner, token = greatest(token + 1, {ClockToken}), expires_at = {Expiry}, acquired_at = clock_timestamp()
+            WHERE name = @name AND expires_at <= clock_timestamp()
+            RETURNING token),
+        made AS (
+            INSERT INTO leases (name, owner, token, expires_at, acquired_at)
+            SELECT @name, @owner, {ClockToken}, {Expiry}, clock_timestamp() WHERE NOT EXISTS (SELECT FROM leases WHERE name = @name)
+            ON CONFLICT DO NOTHING RETURNING token)
+        SELECT token, {WithoutWaitingForTheDisk} FROM (SELECT token FROM taken UNION ALL SELECT token FROM made) AS held
         """;
+
+    // A renewal changes no key, so it goes on meanwhile.
+    internal override string? ReadLease => "SELECT token FROM leases WHERE name = @name AND token >= @token FOR KEY SHARE";
 
     // Only a row that fits is locked.
     internal override string? ReadFence => "SELECT token FROM fences WHERE name = @name AND token >= @token FOR SHARE";

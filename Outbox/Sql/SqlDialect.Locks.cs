@@ -2,13 +2,13 @@ namespace Outbox.Sql;
 
 /// <content>Locks: leases whose tokens are checked where the data is.</content>
 /// <remarks>
-/// The token of a lock is in two rows. That of <c>leases</c> is renewed all the time; that of <c>fences</c> only changes when the lock has another holder,
-/// so a transaction may keep it locked until it ends without holding up its own holder's renewal.
+/// A guarded transaction keeps the token locked until it ends, and must not hold up its own holder's renewals, which go to the row of <c>leases</c>.
+/// PostgreSQL can lock a row's key alone. On the others, and where the lock is kept elsewhere, the token is in a second row, of <c>fences</c>, that only changes when the lock has another holder.
 /// </remarks>
 public abstract partial class SqlDialect
 {
-    /// <summary>Takes a free or expired lease, raises the fence of the same name, and returns its new token, or no row: @name, @owner, @milliseconds. It waits for transactions that are guarded by the token before.
-    /// Where <see cref="AcquiresLockAtOnce"/> says no, it raises no fence: <see cref="RaiseFence"/> has to follow in the same transaction.</summary>
+    /// <summary>Takes a free or expired lease, and returns its new token, or no row: @name, @owner, @milliseconds. It waits for transactions that are guarded by the token before.
+    /// It raises the fence of the same name as well, unless the lease is one (<see cref="ReadLease"/>), or <see cref="AcquiresLockAtOnce"/> says no: then <see cref="RaiseFence"/> has to follow in the same transaction.</summary>
     internal abstract string AcquireLock { get; }
 
     /// <summary>Whether <see cref="AcquireLock"/> is all that it takes.</summary>
@@ -19,6 +19,15 @@ public abstract partial class SqlDialect
 
     /// <summary>Ends the transaction that a failed <see cref="AcquireLock"/> may have left open. Null where it leaves none.</summary>
     internal virtual string? UndoAcquireLock => null;
+
+    /// <summary>Whether <see cref="AcquireLock"/> and <see cref="ReleaseLease"/> run on connections of their own, and so whether they leave nothing behind in a session.</summary>
+    internal virtual bool KeepsLockConnections => true;
+
+    /// <summary>Whether it is worth while to prepare them there.</summary>
+    internal virtual bool PreparesLocks => false;
+
+    /// <summary>The token of a lease if it is not below @token, kept as it is until the transaction ends, while its renewals go on; else nothing: @name, @token. Null where that cannot be; then each lock of the database has a fence.</summary>
+    internal virtual string? ReadLease => null;
 
     /// <summary>The token of a fence if it is not below @token, kept as it is until the transaction ends; else nothing: @name, @token. Null where only a write can keep it.</summary>
     internal abstract string? ReadFence { get; }

@@ -14,6 +14,9 @@ internal sealed partial class SqliteDialect
     // A statement writes one table only, and a call costs nothing.
     internal override bool AcquiresLockAtOnce => false;
 
+    // Opening a file costs little, and an open one cannot be moved away.
+    internal override bool KeepsLockConnections => false;
+
     internal override string? PrepareAcquireLock => Patience;
 
     // Should the lease's row have been lost, its token goes on from the fence's.
