@@ -10,7 +10,7 @@ namespace Outbox.Locks;
 internal sealed class KeptConnections : IDisposable
 {
     /// <summary>Kept open; whoever needs more takes them from the pool.</summary>
-    internal const int Most = 4;
+    internal const int Most = 16;
 
     /// <summary>How long an idle one stays open.</summary>
     internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
