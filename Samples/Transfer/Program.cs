@@ -1,7 +1,15 @@
 // Money between a ledger in PostgreSQL and a wallet in MariaDB, whatever dies on the way.
 // dotnet run --project Samples/Transfer -- two-phase --crash-at after-decision
+// dotnet run --project Samples/Transfer -- saga --crash-at after-commit:withdraw
 using System.CommandLine;
+using Transfer.Sagas;
 using Transfer.TwoPhase;
 
-var root = new RootCommand("Moves money between a PostgreSQL and a MariaDB database, and dies where you like.") { TwoPhaseCommand.Create(), TwoPhaseCommand.Recover() };
+var root = new RootCommand("Moves money between a PostgreSQL and a MariaDB database, and dies where you like.")
+{
+    TwoPhaseCommand.Create(),
+    TwoPhaseCommand.Recover(),
+    SagaCommand.Create(),
+    SagaCommand.Check(),
+};
 return await root.Parse(args).InvokeAsync();
