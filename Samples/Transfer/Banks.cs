@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using MySqlConnector;
 using Npgsql;
+using Outbox;
 using Transfer.Sagas;
 
 namespace Transfer;
@@ -34,7 +35,7 @@ internal sealed class Banks : IAsyncDisposable
     {
         var (postgreSql, mySql, database) = (parsed.GetValue(PostgreSql)!, parsed.GetValue(MySql)!, parsed.GetValue(Database)!);
         if (database.Length == 0 || !database.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_'))
-            throw new ArgumentException($"--database '{database}' is no plain name. Use lower-case letters, digits and underscores.", nameof(parsed));
+            throw new OutboxConfigurationException($"--database '{database}' is no plain name. Use lower-case letters, digits and underscores.");
         await using (var server = NpgsqlDataSource.Create(postgreSql))
         {
             if (await ScalarAsync(server, $"SELECT count(*) FROM pg_database WHERE datname = '{database}'", cancellationToken) == 0)

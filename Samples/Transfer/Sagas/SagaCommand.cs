@@ -1,8 +1,9 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Outbox;
-using Outbox.RabbitMQ;
 using Transfer.Sagas.Crashes;
 
 namespace Transfer.Sagas;
@@ -21,23 +22,14 @@ internal static class SagaCommand
         var crashAt = new Option<string?>("--crash-at") { Description = "The step at which the process kills itself, such as after-commit:withdraw or before-publish:deposit.", HelpName = "step" };
         var rabbitMq = Banks.Server("--rabbitmq", "BROKER_TEST_RABBITMQ", "RabbitMQ, as amqp://user:password@host:5672/vhost.");
         var command = Banks.With(new Command("saga", "Moves money by saga, and waits until every transfer has ended."), rabbitMq, amount, count, crashAt);
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(amount) <= 0)
-                result.AddError("--amount must be above 0: a saga takes from the ledger first.");
-            if (result.GetValue(count) is < 0 or > MostTransfers)
-                result.AddError($"--count must be from 0 to {MostTransfers}.");
-            if (result.GetValue(crashAt) is { } step && !CrashPoint.All.Contains(step))
-                result.AddError($"--crash-at '{step}' is no step. Use one of: {string.Join(", ", CrashPoint.All)}.");
-            if (result.GetValue(rabbitMq) is { Length: > 0 } uri && !IsRabbitMq(uri))
-                result.AddError("--rabbitmq must look like amqp://user:password@host:5672/vhost.");
-        });
+        amount.Validators.Add(result => Check(result, text => long.TryParse(text, CultureInfo.InvariantCulture, out var value) && value > 0, "a whole number above 0: a saga takes from the ledger first"));
+        count.Validators.Add(result => Check(result, text => int.TryParse(text, CultureInfo.InvariantCulture, out var value) && value is >= 0 and <= MostTransfers, $"a whole number from 0 to {MostTransfers}"));
+        crashAt.Validators.Add(result => Check(result, CrashPoint.All.Contains, $"one of: {string.Join(", ", CrashPoint.All)}"));
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var banks = await Banks.OpenAsync(parsed, cancellationToken);
-            using var host = SagaHost.Create(banks, parsed.GetValue(rabbitMq)!, parsed.GetValue(Banks.Database)!, parsed.GetValue(crashAt));
+            using var host = await SagaHost.StartAsync(banks, parsed.GetValue(rabbitMq)!, parsed.GetValue(Banks.Database)!, parsed.GetValue(crashAt), cancellationToken);
             var (book, outbox) = (host.Services.GetRequiredService<TransferBook>(), host.Services.GetRequiredKeyedService<IOutbox>("ledger"));
-            await host.StartAsync(cancellationToken);
             await banks.ShowAsync("before", cancellationToken);
             for (var i = 0; i < parsed.GetValue(count); i++)
                 await book.WantAsync(outbox, parsed.GetValue(amount), cancellationToken);
@@ -73,15 +65,9 @@ internal static class SagaCommand
         return 1;
     }
 
-    private static bool IsRabbitMq(string uri)
+    private static void Check(OptionResult result, Func<string, bool> isRight, string use)
     {
-        try
-        {
-            return RabbitMqOptions.ParseUri(uri) is not null;
-        }
-        catch (OutboxConfigurationException)
-        {
-            return false;
-        }
+        if (result.Tokens is [{ Value: var given }] && !isRight(given))
+            result.AddError($"{result.Option.Name} is '{given}'; use {use}.");
     }
 }

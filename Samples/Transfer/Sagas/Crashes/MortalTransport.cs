@@ -20,5 +20,7 @@ internal sealed class MortalTransport(ITransport inner, CrashPoint crash) : ITra
             },
             cancellationToken);
 
+    public Task<bool> HasQueueAsync(string queue, CancellationToken cancellationToken) => inner.HasQueueAsync(queue, cancellationToken);
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 }
