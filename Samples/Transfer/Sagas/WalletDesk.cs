@@ -7,7 +7,7 @@ namespace Transfer.Sagas;
 internal sealed class WalletDesk : IMessageHandler<Deposit>
 {
     /// <summary>What it holds at most, so that there is something to refuse.</summary>
-    public const long Limit = 1_500;
+    public const long Limit = 1_200;
 
     public async Task HandleAsync(Deposit message, MessageContext context, CancellationToken cancellationToken)
     {
