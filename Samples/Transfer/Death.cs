@@ -10,6 +10,7 @@ internal static class Death
         Console.WriteLine($"killed at {step}");
         Process.GetCurrentProcess().Kill();
         // The signal may come a moment later, and this thread must not go on until then.
-        Thread.Sleep(Timeout.Infinite);
+        using var never = new ManualResetEventSlim();
+        never.Wait();
     }
 }
