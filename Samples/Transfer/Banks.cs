@@ -4,20 +4,22 @@ using System.Diagnostics;
 using System.Globalization;
 using MySqlConnector;
 using Npgsql;
+using Outbox;
+using Transfer.Sagas;
 
 namespace Transfer;
 
 /// <summary>The two databases of the sample, with an account of 1,000 in each; made when they are not there.</summary>
 internal sealed class Banks : IAsyncDisposable
 {
+    /// <summary>What both accounts hold together, whatever happens.</summary>
+    public const long Total = 2_000;
+
     private Banks(string postgreSql, string mySql, string database)
     {
         Ledger = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(postgreSql) { Database = database });
         Wallet = new MySqlDataSource(new MySqlConnectionStringBuilder(mySql) { Database = database }.ConnectionString);
     }
-
-    /// <summary>Added to each command.</summary>
-    public static IReadOnlyList<Option> Options => [PostgreSql, MySql, Database];
 
     public static Option<string> Database { get; } = new("--database") { Description = "The name of the database on each of them.", DefaultValueFactory = _ => "transfer_sample" };
 
@@ -33,7 +35,7 @@ internal sealed class Banks : IAsyncDisposable
     {
         var (postgreSql, mySql, database) = (parsed.GetValue(PostgreSql)!, parsed.GetValue(MySql)!, parsed.GetValue(Database)!);
         if (database.Length == 0 || !database.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_'))
-            throw new ArgumentException($"--database '{database}' is no plain name. Use lower-case letters, digits and underscores.", nameof(parsed));
+            throw new OutboxConfigurationException($"--database '{database}' is no plain name. Use lower-case letters, digits and underscores.");
         await using (var server = NpgsqlDataSource.Create(postgreSql))
         {
             if (await ScalarAsync(server, $"SELECT count(*) FROM pg_database WHERE datname = '{database}'", cancellationToken) == 0)
@@ -51,22 +53,20 @@ internal sealed class Banks : IAsyncDisposable
             await ExecuteAsync(source, "CREATE TABLE accounts (id int NOT NULL PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0))", cancellationToken);
             await ExecuteAsync(source, "INSERT INTO accounts (id, balance) VALUES (1, 1000)", cancellationToken);
         }
+        await ExecuteAsync(banks.Ledger, TransferBook.Table, cancellationToken);
         return banks;
     }
 
-    public async Task ShowAsync(string when, CancellationToken cancellationToken)
+    /// <summary>Gives a command the options of the databases, and its own.</summary>
+    public static Command With(Command command, params Option[] own)
     {
-        var (ledger, wallet) = (await ScalarAsync(Ledger, "SELECT balance FROM accounts WHERE id = 1", cancellationToken), await ScalarAsync(Wallet, "SELECT balance FROM accounts WHERE id = 1", cancellationToken));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{when}: ledger {ledger}, wallet {wallet}, together {ledger + wallet}"));
+        foreach (var option in new Option[] { PostgreSql, MySql, Database }.Concat(own))
+            command.Options.Add(option);
+        return command;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await Ledger.DisposeAsync();
-        await Wallet.DisposeAsync();
-    }
-
-    private static Option<string> Server(string name, string variable, string description) => new(name)
+    /// <summary>An option for a server that the tests use too.</summary>
+    public static Option<string> Server(string name, string variable, string description) => new(name)
     {
         Description = $"{description} Default: {variable}.",
         DefaultValueFactory = result =>
@@ -77,6 +77,21 @@ internal sealed class Banks : IAsyncDisposable
             return "";
         },
     };
+
+    /// <summary>Shows both accounts.</summary>
+    /// <returns>What they hold together.</returns>
+    public async Task<long> ShowAsync(string when, CancellationToken cancellationToken)
+    {
+        var (ledger, wallet) = (await ScalarAsync(Ledger, "SELECT balance FROM accounts WHERE id = 1", cancellationToken), await ScalarAsync(Wallet, "SELECT balance FROM accounts WHERE id = 1", cancellationToken));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{when}: ledger {ledger}, wallet {wallet}, together {ledger + wallet}"));
+        return ledger + wallet;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Ledger.DisposeAsync();
+        await Wallet.DisposeAsync();
+    }
 
     /// <summary>The outbox's tables, as 'broker schema --database …' writes them.</summary>
     private static async Task<string> ScriptAsync(string engine, CancellationToken cancellationToken)

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -19,7 +18,7 @@ internal static class TwoPhaseCommand
     {
         var amount = new Option<long>("--amount") { Description = "How much goes from the ledger to the wallet; a negative amount goes back.", DefaultValueFactory = _ => 10 };
         var crashAt = new Option<string?>("--crash-at") { Description = "The step at which the process kills itself, such as after-prepare:wallet or after-decision.", HelpName = "step" };
-        var command = With(new Command("two-phase", "Moves money by two-phase commit."), Etcd, amount, crashAt);
+        var command = Banks.With(new Command("two-phase", "Moves money by two-phase commit."), Etcd, amount, crashAt);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var banks = await Banks.OpenAsync(parsed, cancellationToken);
@@ -43,7 +42,7 @@ internal static class TwoPhaseCommand
 
     public static Command Recover()
     {
-        var command = With(new Command("recover", "Finishes what a killed process has left behind, as every process of the service does in the background."), Etcd);
+        var command = Banks.With(new Command("recover", "Finishes what a killed process has left behind, as every process of the service does in the background."), Etcd);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var banks = await Banks.OpenAsync(parsed, cancellationToken);
@@ -54,13 +53,6 @@ internal static class TwoPhaseCommand
             await banks.ShowAsync("recovered", cancellationToken);
             await host.StopAsync(cancellationToken);
         });
-        return command;
-    }
-
-    private static Command With(Command command, params Option[] own)
-    {
-        foreach (var option in Banks.Options.Concat(own))
-            command.Options.Add(option);
         return command;
     }
 
@@ -85,9 +77,8 @@ internal static class TwoPhaseCommand
     {
         if (at is null || (step.ToString() != at && step.Name != at))
             return ValueTask.CompletedTask;
-        Console.WriteLine($"killed at {step}");
-        Process.GetCurrentProcess().Kill();
-        return new ValueTask(Task.Delay(System.Threading.Timeout.Infinite));
+        Death.At(step.ToString());
+        return ValueTask.CompletedTask;
     }
 
     /// <summary>The time that a transfer may take.</summary>
