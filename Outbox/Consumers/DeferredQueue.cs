@@ -54,6 +54,11 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Defers messages, in this order. One that is deferred already stays as it is.</summary>
     public async Task AddAsync(DbTransaction transaction, IReadOnlyCollection<Entry> entries, CancellationToken cancellationToken)
     {
+        if (entries.Count > 0 && dialect.InsertDeferredTogether is { } together)
+        {
+            await BindAll(transaction.Connection!.Command(together, transaction).With("consumer", consumer), [.. entries]).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            return;
+        }
         foreach (var some in entries.Chunk(RowsOfStatement))
         {
             var command = transaction.Connection!.Command(dialect.InsertDeferred(some.Length), transaction).With("consumer", consumer);
@@ -75,13 +80,37 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             .With("type" + number, IncomingMessage.Fit(incoming.Type, 1_000), DbType.String)
             .With("headers" + number, incoming.HeadersJson, DbType.String)
             .With("content_type" + number, IncomingMessage.Fit(incoming.Delivery.ContentType, 1_000), DbType.String)
-            .With("body" + number, entry.State == DeferredState.Dead ? [] : incoming.Delivery.Body.ToArray())
+            .With("body" + number, BodyOf(entry))
             .With("state" + number, entry.State)
             .With("attempts" + number, entry.Attempts)
             .With("reason" + number, entry.Reason ?? ReasonOf(entry.Error), DbType.String)
             .With("error" + number, ErrorOf(entry.Error), DbType.String)
-            .With("wait" + number, entry.Wait is { } wait ? (long)wait.TotalMilliseconds : null, DbType.Int64);
+            .With("wait" + number, WaitOf(entry), DbType.Int64);
     }
+
+    private DbCommand BindAll(DbCommand command, Entry[] entries)
+    {
+        IncomingMessage[] messages = [.. entries.Select(e => e.Incoming)];
+        return command
+            .With("message_id", messages.Select(m => m.MessageId!.Value).ToArray())
+            .With("partition_key", messages.Select(m => m.OrderKey).ToArray())
+            .With("key_sequence", messages.Select(m => m.KeySequence).ToArray())
+            .With("source", messages.Select(m => IncomingMessage.Fit(m.Source, 1_000)).ToArray())
+            .With("original_id", messages.Select(m => IncomingMessage.Fit(m.OriginalId, 1_000)).ToArray())
+            .With("type", messages.Select(m => IncomingMessage.Fit(m.Type, 1_000)).ToArray())
+            .With("headers", messages.Select(m => m.HeadersJson).ToArray())
+            .With("content_type", messages.Select(m => IncomingMessage.Fit(m.Delivery.ContentType, 1_000)).ToArray())
+            .With("body", entries.Select(BodyOf).ToArray())
+            .With("state", entries.Select(e => e.State).ToArray())
+            .With("attempts", entries.Select(e => e.Attempts).ToArray())
+            .With("reason", entries.Select(e => e.Reason ?? ReasonOf(e.Error)).ToArray())
+            .With("error", entries.Select(e => ErrorOf(e.Error)).ToArray())
+            .With("wait", entries.Select(WaitOf).ToArray());
+    }
+
+    private static byte[] BodyOf(Entry entry) => entry.State == DeferredState.Dead ? [] : entry.Incoming.Delivery.Body.ToArray();
+
+    private static long? WaitOf(Entry entry) => entry.Wait is { } wait ? (long)wait.TotalMilliseconds : null;
 
     /// <summary>What is due, without those that are being tried, and the first of what is not due yet.</summary>
     public async Task<IReadOnlyList<Listed>> ListAsync(DbConnection connection, IReadOnlyList<long> busy, int limit, CancellationToken cancellationToken) =>
@@ -142,19 +171,24 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Writes further failures down.</summary>
     public async Task AgainAsync(DbTransaction transaction, IReadOnlyCollection<Entry> entries, CancellationToken cancellationToken)
     {
+        if (entries.Count > 0 && dialect.DeferAgainTogether is { } together)
+        {
+            await transaction.Connection!.Command(together, transaction)
+                .With("id", entries.Select(e => e.Incoming.Row!.Id).ToArray()).With("state", entries.Select(e => e.State).ToArray()).With("attempts", entries.Select(e => e.Attempts).ToArray())
+                .With("reason", entries.Select(e => ReasonOf(e.Error)).ToArray()).With("error", entries.Select(NewErrorOf).ToArray()).With("wait", entries.Select(e => WaitOf(e) ?? 0).ToArray())
+                .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            return;
+        }
         foreach (var some in entries.Chunk(RowsOfStatement))
         {
             var command = transaction.Connection!.Command(dialect.DeferAgain(some.Length), transaction);
             for (var i = 0; i < some.Length; i++)
             {
                 var (number, entry) = (i.ToString(CultureInfo.InvariantCulture), some[i]);
-                var reason = ReasonOf(entry.Error);
-                // The text of a stack costs more than most handlers, so one that failed for the same reason as before keeps what is written.
-                var error = entry.Incoming.Row!.Attempts > 0 && reason == entry.Incoming.Row.Reason ? null : ErrorOf(entry.Error);
                 command
-                    .With("id" + number, entry.Incoming.Row.Id).With("state" + number, entry.State).With("attempts" + number, entry.Attempts)
-                    .With("reason" + number, reason, DbType.String).With("error" + number, error, DbType.String)
-                    .With("wait" + number, (long)(entry.Wait ?? TimeSpan.Zero).TotalMilliseconds);
+                    .With("id" + number, entry.Incoming.Row!.Id).With("state" + number, entry.State).With("attempts" + number, entry.Attempts)
+                    .With("reason" + number, ReasonOf(entry.Error), DbType.String).With("error" + number, NewErrorOf(entry), DbType.String)
+                    .With("wait" + number, WaitOf(entry) ?? 0);
             }
             await command.ExecuteAsync(cancellationToken).ConfigureAwait(false);
         }
@@ -239,6 +273,9 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     private static long? NumberOf(DbDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetInt64(ordinal);
 
     private static string? ReasonOf(Exception? error) => error is null ? null : IncomingMessage.Fit(MessageProcessor.ReasonOf(error), 2_000);
+
+    /// <summary>The text of a stack costs more than most handlers, so one that failed for the same reason as before keeps what is written.</summary>
+    private string? NewErrorOf(Entry entry) => entry.Incoming.Row is { Attempts: > 0, Reason: { } reason } && reason == ReasonOf(entry.Error) ? null : ErrorOf(entry.Error);
 
     private string? ErrorOf(Exception? error) => error is null ? null : IncomingMessage.Fit(Texts.Of(error), 8_000);
 

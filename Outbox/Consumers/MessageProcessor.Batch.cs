@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox.Inbox;
 using Outbox.Sql;
@@ -175,25 +176,26 @@ internal sealed partial class MessageProcessor
                 return;
             if (run.IsCareful)
                 await SetSavepointAsync(run, session.Transaction, cancellationToken).ConfigureAwait(false);
-            var done = 0;
-            try
+            var (done, error) = (0, (Exception?)null);
+            for (; done < groups.Count; done++)
             {
-                for (; done < groups.Count; done++)
-                {
-                    using var activity = Start(groups[done]);
-                    await HandleAsync(groups[done], scope, session, cancellationToken).ConfigureAwait(false);
-                    session.Forget();
-                }
+                using var activity = Start(groups[done]);
+                error = await TryHandleAsync(groups[done], scope, session, cancellationToken).ConfigureAwait(false);
+                if (error is not null)
+                    break;
+                session.Forget();
             }
-            catch (Exception exception) when (run.IsCareful && IsOfMessage(exception, cancellationToken))
+            if (error is not null)
             {
+                if (!run.IsCareful || !IsOfMessage(error, cancellationToken))
+                    ExceptionDispatchInfo.Throw(error);
                 await session.Transaction.RollbackAsync(SqlDialect.Savepoint, cancellationToken).ConfigureAwait(false);
                 run.Savepoint = _dialect.KeepsSavepoints ? SavepointState.Here : SavepointState.Earlier;
                 session.Forget();
                 await HandleSectionAsync([.. groups.Take(done)], run, scope, session, cancellationToken).ConfigureAwait(false);
                 Interlocked.Exchange(ref _careful, CarefulBatches);
                 if (groups[done] is [var message])
-                    run.Failed(SetbackOf(message.Incoming, exception, run.KeyGoesOn(message.Incoming)));
+                    run.Failed(SetbackOf(message.Incoming, error, run.KeyGoesOn(message.Incoming)));
                 else
                 {
                     // One of them fails, or a few: found by halves.

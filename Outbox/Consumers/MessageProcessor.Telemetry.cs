@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox.Diagnostics;
 using Outbox.Transport;
@@ -14,17 +15,25 @@ internal sealed partial class MessageProcessor
     /// <summary>Stage 7, measured.</summary>
     private async Task HandleAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
     {
+        if (await TryHandleAsync(messages, scope, session, cancellationToken).ConfigureAwait(false) is { } error)
+            ExceptionDispatchInfo.Throw(error);
+    }
+
+    /// <summary>Stage 7, measured. Gives back what it failed with: to throw it through every method on the way costs more than a small handler.</summary>
+    private async Task<Exception?> TryHandleAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
+    {
         var began = _time.GetTimestamp();
+        Exception? error;
         try
         {
-            await RunHandlerAsync(messages, scope, session, cancellationToken).ConfigureAwait(false);
-            Handled(messages[0], began, error: null);
+            error = await RunHandlerAsync(messages, scope, session, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception)
         {
-            Handled(messages[0], began, exception);
-            throw;
+            error = exception;
         }
+        Handled(messages[0], began, error);
+        return error;
     }
 
     private void Handled(ReadableMessage message, long began, Exception? error)

@@ -226,8 +226,8 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         await _deferred.AddAsync(transaction, [new DeferredQueue.Entry(message.Incoming, DeferredState.Behind, 0, null, TimeSpan.Zero)], cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Stage 7: the handler, and what it changed. The messages are of one type.</summary>
-    private async Task RunHandlerAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
+    /// <summary>Stage 7: the handler, and what it changed. The messages are of one type. Gives back what the handler failed with.</summary>
+    private async Task<Exception?> RunHandlerAsync(IReadOnlyList<ReadableMessage> messages, IServiceProvider scope, ConsumerSession session, CancellationToken cancellationToken)
     {
         var handled = messages.Select(m => (m.Message, Context: ContextOf(m, session))).ToList();
         var toRun = handled;
@@ -242,7 +242,14 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             await _steps.ReachedAsync("calls entered").ConfigureAwait(false);
         }
         if (toRun.Count > 0)
-            await messages[0].Handler.InvokeAsync(scope, toRun, new BatchContext { Consumer = options.Name, Transaction = session.Transaction }, cancellationToken).ConfigureAwait(false);
+        {
+            var handling = messages[0].Handler.InvokeAsync(scope, toRun, new BatchContext { Consumer = options.Name, Transaction = session.Transaction }, cancellationToken);
+            await handling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (handling.IsFaulted)
+                return handling.Exception.InnerException;
+            // One that was cancelled tells by what.
+            await handling.ConfigureAwait(false);
+        }
         foreach (var (_, context) in handled)
         {
             if (context.Saga is { } call)
@@ -254,6 +261,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             await _receipts.AppliedAsync(session.Transaction, message.Incoming, cancellationToken).ConfigureAwait(false);
         await _steps.ReachedAsync("receipts written").ConfigureAwait(false);
         await _steps.ReachedAsync("saved").ConfigureAwait(false);
+        return null;
     }
 
     private MessageContext ContextOf(ReadableMessage message, ConsumerSession session) => new()

@@ -22,6 +22,25 @@ internal sealed partial class PostgreSqlDialect
     internal override string InsertDeferred(int messages) =>
         $"INSERT INTO deferred_messages ({InsertedColumns}, last_failed_at, next_attempt_at) VALUES {DeferredValues(messages, ", ")} ON CONFLICT (consumer, message_id) DO NOTHING";
 
+    internal override string? InsertDeferredTogether =>
+        $"""
+        INSERT INTO deferred_messages ({InsertedColumns}, last_failed_at, next_attempt_at)
+        SELECT @consumer, m.message_id, m.partition_key, m.key_sequence, m.source, m.original_id, m.type, m.headers, m.content_type, m.body, m.state, m.attempts, m.reason, m.error,
+            CASE WHEN m.attempts > 0 THEN clock_timestamp() END, {After("m.wait")}
+        FROM unnest(@message_id::uuid[], @partition_key::text[], @key_sequence::bigint[], @source::text[], @original_id::text[], @type::text[], @headers::text[], @content_type::text[], @body::bytea[],
+            @state::text[], @attempts::integer[], @reason::text[], @error::text[], @wait::bigint[]) WITH ORDINALITY
+            AS m (message_id, partition_key, key_sequence, source, original_id, type, headers, content_type, body, state, attempts, reason, error, wait, number)
+        ORDER BY m.number
+        ON CONFLICT (consumer, message_id) DO NOTHING
+        """;
+
+    internal override string? DeferAgainTogether =>
+        $"""
+        UPDATE deferred_messages AS d SET state = m.state, attempts = m.attempts, reason = m.reason, error = coalesce(m.error, d.error), last_failed_at = clock_timestamp(), next_attempt_at = {After("m.wait")}
+        FROM unnest(@id::bigint[], @state::text[], @attempts::integer[], @reason::text[], @error::text[], @wait::bigint[]) AS m (id, state, attempts, reason, error, wait)
+        WHERE d.id = m.id
+        """;
+
     internal override string ListDeferred =>
         $"""
         SELECT d.id, {FirstOfKey}, extract(epoch FROM d.next_attempt_at - clock_timestamp())::double precision, {DeferredColumns}
@@ -55,7 +74,7 @@ internal sealed partial class PostgreSqlDialect
     internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = clock_timestamp() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state";
 
     // The driver sends it along with the next statement. The earlier one of that name stays, hidden, until the commit.
-    internal override double SavepointCost => 0.2;
+    internal override double SavepointCost => 0.4;
 
     internal override string? MoveSavepoint => null;
 

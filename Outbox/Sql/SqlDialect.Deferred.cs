@@ -53,6 +53,12 @@ public abstract partial class SqlDialect
 
     private protected abstract string DeferAgainOf(string number);
 
+    /// <summary><see cref="InsertDeferred"/> for any number of messages, with arrays for parameters, in their order. Null where there are none.</summary>
+    internal virtual string? InsertDeferredTogether => null;
+
+    /// <summary><see cref="DeferAgain"/> for any number of messages, with arrays for parameters. Null where there are none.</summary>
+    internal virtual string? DeferAgainTogether => null;
+
     /// <summary>Whether a savepoint that a transaction went back to is still set there.</summary>
     internal virtual bool KeepsSavepoints => true;
 
