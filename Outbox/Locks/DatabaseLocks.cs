@@ -21,6 +21,8 @@ internal sealed class DatabaseLocks(DbDataSource dataSource, SqlDialect dialect,
 
     private readonly DatabaseLeases _leases = new(dataSource, dialect, time);
 
+    public string Provider => dialect.Name;
+
     public string FenceOf(string name) => Prefix + name;
 
     public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
