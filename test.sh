@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 SERVERS=(rabbitmq postgres mariadb redis etcd)
 RESULTS=$PWD/artifacts/test-results
 STARTED=()
-BESIDE=
+BESIDE=()
 BUILD=
 
 on_ci() { [[ ${CI:-} == true ]]; }
@@ -73,20 +73,28 @@ dotnet_test() {
         --logger 'console;verbosity=normal' --logger "trx;LogFilePrefix=$name" --results-directory "$RESULTS" "$@"
 }
 
-# Most tests wait for servers and processes, so two halves of about the same length run beside each other, each in a process of its own.
+# beside NAME FILTER: a run that goes on in a process of its own, told of when all have ended.
+beside() {
+    dotnet_test "$1" --filter "$2" >"$RESULTS/$1.log" 2>&1 </dev/null &
+    BESIDE+=($!)
+}
+
+# Most tests wait for servers and processes, so three parts of about the same length run beside each other, each in a process of its own.
 # Those that restart a server, or need a machine that is not busy, come after them.
 run_tests() {
-    local code=0
+    local code=0 job
     if (($#)); then
         dotnet_test tests "$@"
         return
     fi
-    dotnet_test end-to-end --filter 'FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.' >"$RESULTS/end-to-end.log" 2>&1 </dev/null &
-    BESIDE=$!
-    dotnet_test others --filter 'TestCategory!=Alone&(FullyQualifiedName!~.EndToEnd.|FullyQualifiedName~.BenchTests.)' || code=$?
-    wait "$BESIDE" || code=$?
-    BESIDE=
-    cat "$RESULTS/end-to-end.log"
+    beside end-to-end 'FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.'
+    beside crash 'TestCategory!=Alone&FullyQualifiedName~.Crash.'
+    dotnet_test others --filter 'TestCategory!=Alone&FullyQualifiedName!~.Crash.&(FullyQualifiedName!~.EndToEnd.|FullyQualifiedName~.BenchTests.)' || code=$?
+    for job in "${BESIDE[@]}"; do
+        wait "$job" || code=$?
+    done
+    BESIDE=()
+    cat "$RESULTS/end-to-end.log" "$RESULTS/crash.log"
     dotnet_test alone --filter 'TestCategory=Alone' || code=$?
     return "$code"
 }
@@ -105,7 +113,7 @@ finish() {
     local code=$? passed failed skipped
     trap '' INT TERM HUP
     local job
-    for job in $BESIDE $BUILD; do
+    for job in "${BESIDE[@]}" $BUILD; do
         { kill "$job"; wait "$job"; } 2>/dev/null
     done
     ((${#STARTED[@]} == 0)) || docker/servers.sh stop "${STARTED[@]}" >/dev/null

@@ -1,7 +1,9 @@
 using System.Globalization;
 using Broker.Tests.Support;
 
+// Alone, unless a fixture says otherwise. Those that do mostly wait, for servers and leases.
 [assembly: NonParallelizable]
+[assembly: LevelOfParallelism(4)]
 
 namespace Broker.Tests;
 

@@ -172,6 +172,15 @@ await_end() {
 
 is_listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
+# The threads of a killed server may outlive it for a moment, and keep its port.
+await_silence() {
+    local deadline=$((SECONDS + $2))
+    while is_listening "$(port_of "$1")"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.05
+    done
+}
+
 exchange() (
     exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 1
     printf '%b' "$2" >&3
@@ -378,7 +387,7 @@ crash() {
     local pid
     pid=$(pid_of "$1") || fail "$1" "is not running"
     kill -s KILL "$pid"
-    await_end "$1" 10 || fail "$1" "is still there 10 s after SIGKILL"
+    { await_end "$1" 10 && await_silence "$1" 10; } || fail "$1" "is still there 10 s after SIGKILL"
     say "$1" "killed"
 }
 

@@ -6,6 +6,7 @@ using Outbox.Sql;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What consumers rely on: a message is new to a database once. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract class InboxSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

@@ -6,6 +6,7 @@ using Outbox.Sql;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What an operator is told: the life of a message, what is deferred, what is dead. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract partial class InspectionSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

@@ -7,6 +7,7 @@ using Outbox.Sql;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What holders of leases rely on: one holder by the database's clock, and a token that only rises. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract partial class LeaseSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

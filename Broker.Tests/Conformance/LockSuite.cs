@@ -4,6 +4,7 @@ using Outbox.Locks;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What users of locks rely on, wherever the locks are kept. A provider's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract partial class LockSuite(Func<Task<LockPlace>> createAsync)
 {
     private static readonly CancellationToken None = CancellationToken.None;

@@ -9,6 +9,7 @@ using Outbox.Transport;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What the relay relies on when it reads and settles an outbox. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract partial class OutboxStoreSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

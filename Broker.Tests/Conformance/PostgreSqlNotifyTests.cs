@@ -15,6 +15,7 @@ namespace Broker.Tests.Conformance;
 
 /// <summary>The database wakes the relay, whoever has written. Time stands still for these relays, so they find nothing by looking.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class PostgreSqlNotifyTests
 {
     private static readonly CancellationToken None = CancellationToken.None;

@@ -5,6 +5,7 @@ using Outbox.TwoPhaseCommit;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What the engines' own two-phase commits do that nobody expects, and what we make of it.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal sealed class PreparedTransactionTests
 {
     private static readonly TestTransfers.Pairing Pairing = new(SqlDialect.MySql, SqlDialect.PostgreSql, SecondDecides: true);

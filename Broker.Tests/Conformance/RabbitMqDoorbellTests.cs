@@ -8,6 +8,7 @@ using Outbox.Transport;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What a real broker and a real network do to the doorbell.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal sealed class RabbitMqDoorbellTests
 {
     private string _uri = "";

@@ -8,6 +8,7 @@ using RabbitMQ.Client;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What only a real broker and a real network can do to a channel or a subscription.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal sealed class RabbitMqFaultTests
 {
     private const string Type = "tests.something.v1";

@@ -8,6 +8,7 @@ using Outbox.Sql;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What is kept of receipts. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract class ReceiptSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

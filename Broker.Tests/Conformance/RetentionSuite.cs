@@ -8,6 +8,7 @@ using Outbox.Transport;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What has had its use is removed, by age, a small batch at a time, beside those who write. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract class RetentionSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

@@ -3,6 +3,7 @@ using Outbox.Sql;
 namespace Broker.Tests.Conformance;
 
 /// <summary>A saga's way, forward and back, on a real database. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract partial class SagaSuite(SqlDialect dialect)
 {
     private SagaStage _stage = null!;

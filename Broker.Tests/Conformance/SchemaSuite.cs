@@ -10,6 +10,7 @@ using Outbox.Transport;
 namespace Broker.Tests.Conformance;
 
 /// <summary>The tables are a public contract: changed only on purpose, made by many at once, upgraded under load, and refused when they do not fit. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract class SchemaSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

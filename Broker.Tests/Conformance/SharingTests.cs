@@ -10,6 +10,7 @@ using Outbox.Transport;
 namespace Broker.Tests.Conformance;
 
 /// <summary>Leases that get between a relay's beat and its drainers.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal sealed class SharingTests
 {
     [Test]

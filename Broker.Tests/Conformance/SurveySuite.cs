@@ -7,6 +7,7 @@ using Outbox.Sql;
 namespace Broker.Tests.Conformance;
 
 /// <summary>How a source stands, in one statement that everybody who watches shares. An engine's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract class SurveySuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

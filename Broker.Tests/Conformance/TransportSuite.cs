@@ -6,6 +6,7 @@ using Outbox.Transport;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What relays and consumers rely on, whatever carries the messages. A provider's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract partial class TransportSuite(TestTransport provider)
 {
     private const string Type = "tests.something.v1";

@@ -6,6 +6,7 @@ using Outbox.TwoPhaseCommit;
 namespace Broker.Tests.Conformance;
 
 /// <summary>What a transaction over two databases promises, whatever the two are. A pairing's class derives from this one and adds nothing.</summary>
+[Parallelizable(ParallelScope.Self)]
 internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
 {
     private static readonly string[] Steps =

@@ -8,6 +8,8 @@ using Outbox.TwoPhaseCommit;
 namespace Broker.Tests.Crash;
 
 /// <summary>What a coordinator says of a transaction when an answer does not come. It may not know; it may not be wrong.</summary>
+// Each test has databases and proxies of its own, and mostly waits.
+[Parallelizable(ParallelScope.All)]
 internal sealed class LostReplyTests
 {
     private static readonly TestTransfers.Pairing Both = new(SqlDialect.MySql, SqlDialect.PostgreSql, SecondDecides: true);

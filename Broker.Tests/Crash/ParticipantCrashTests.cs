@@ -1,86 +1,141 @@
+using System.Data.Common;
 using Broker.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
+using MySqlConnector;
 using Npgsql;
 using Outbox.Sql;
 using Outbox.TwoPhaseCommit;
 
 namespace Broker.Tests.Crash;
 
-/// <summary>The server of a participant, killed at every step of a transaction and started again.</summary>
-internal sealed class ParticipantCrashTests
+/// <summary>The server of a participant, killed at every step of a transaction and started again: beside a server of another engine that stays.</summary>
+[TestFixture("postgres"), TestFixture("mariadb")]
+internal sealed class ParticipantCrashTests(string engine)
 {
-    private static readonly string[] Steps = ["before-prepare:second", "after-prepare:second", "before-decision", "after-decision", "before-commit:second", "after-commit:second"];
+    private static readonly string[] Steps = ["after-enlist:second", "before-prepare:second", "after-prepare:second", "before-decision", "after-decision", "before-commit:second", "after-commit:second"];
+
+    private readonly bool _isPostgreSql = engine == "postgres";
 
     [Test, Category("Alone")]
-    public async Task Whatever_step_its_server_dies_at_both_end_on_the_side_of_the_decision([Values] bool decides)
+    public async Task Whatever_step_its_server_dies_at_both_end_on_the_side_of_the_decision()
     {
-        TestServers.MariaDb();
-        using var server = OwnServer.Start("postgres");
-        await using var first = await TestDatabase.CreateAsync(SqlDialect.MySql);
-        await using var second = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder { Host = "127.0.0.1", Port = server.Port, Username = "postgres", Database = "postgres", Timeout = 3, CommandTimeout = 5 });
+        await using var first = await TestDatabase.CreateAsync(_isPostgreSql ? SqlDialect.MySql : SqlDialect.PostgreSql);
+        using var server = OwnServer.Start(engine);
+        await using var second = Connect(server.Port);
         await using (var connection = await second.OpenConnectionAsync())
         {
             await OutboxSchema.CreateAsync(connection, "The test", CancellationToken.None);
-            await connection.Command("CREATE TABLE accounts (id integer PRIMARY KEY, balance bigint NOT NULL)").ExecuteAsync(CancellationToken.None);
-            await connection.Command($"INSERT INTO accounts SELECT i, 1000 FROM generate_series(0, {Steps.Length - 1}) AS i").ExecuteAsync(CancellationToken.None);
+            await CreateAccountsAsync(connection);
         }
-        await first.ExecuteAsync("CREATE TABLE accounts (id integer PRIMARY KEY, balance bigint NOT NULL)");
-        for (var i = 0; i < Steps.Length; i++)
-            await first.ExecuteAsync("INSERT INTO accounts (id, balance) VALUES (@id, 1000)", ("id", i));
-        var at = "";
-        var back = Task.CompletedTask;
-        var builder = new TwoPhaseCommitBuilder("k" + Guid.CreateVersion7().ToString("N")[^14..]).AddParticipant("first", first.DataSource).AddParticipant("second", second).DecideIn(decides ? "second" : "first");
-        builder.Options.Patience = TimeSpan.FromSeconds(2);
-        builder.Options.Reached = step =>
+        await using (var connection = await first.DataSource.OpenConnectionAsync())
+            await CreateAccountsAsync(connection);
+        var death = new Death(server);
+        // One decides in the server that dies, the other elsewhere: two transactions at each death.
+        await using var here = Coordinate(first, second, "second", death);
+        await using var there = Coordinate(first, second, "first", death);
+        TransactionCoordinator[] coordinators = [here, there];
+        var ends = new List<(string What, int Account, TransactionOutcome? Outcome)>();
+        foreach (var step in Steps)
         {
-            if (step.ToString() == at)
+            death.At = step;
+            ends.AddRange(await Task.WhenAll(coordinators.Select(async (coordinator, i) =>
             {
-                server.Kill();
-                back = Task.Run(server.Start);
-            }
-            return ValueTask.CompletedTask;
-        };
-        var coordination = builder.Build(null!, TimeProvider.System, NullLogger.Instance);
-        await using var coordinator = new TransactionCoordinator(coordination, services: null);
-        var outcomes = new List<(string Step, TransactionOutcome? Outcome)>();
-        for (var i = 0; i < Steps.Length; i++)
-        {
-            at = Steps[i];
-            outcomes.Add((at, await TryAsync(coordinator, i)));
-            at = "";
-            await back;
+                var account = (2 * Array.IndexOf(Steps, step)) + i;
+                return ($"{step}, decided in the {(i == 0 ? "second" : "first")}", account, await TryAsync(coordinator, account, death));
+            })));
+            Assert.That(await death.EndAsync(), Is.EqualTo(2), $"transactions that came to {step}");
             await Eventually.IsTrueAsync(() => AnswersAsync(second), "the server is back");
         }
 
-        var recovery = new TransactionRecovery(coordination);
-        await Eventually.IsTrueAsync(
-            async () =>
-            {
-                await recovery.RunAsync(CancellationToken.None);
-                foreach (var participant in coordination.Participants)
-                {
-                    if ((await participant.ListPreparedAsync(coordination.Name, CancellationToken.None)).Count > 0)
-                        return false;
-                }
-                return true;
-            },
-            "nothing is left prepared");
+        foreach (var coordination in coordinators.Select(c => c.Coordination))
+            await Eventually.IsTrueAsync(() => IsFinishedAsync(coordination), "nothing is left to recover");
 
-        for (var i = 0; i < Steps.Length; i++)
+        foreach (var (what, account, outcome) in ends)
         {
-            var sent = 1_000 - await first.ScalarAsync<long>("SELECT balance FROM accounts WHERE id = @id", ("id", i));
-            await using var balance = second.CreateCommand(FormattableString.Invariant($"SELECT balance FROM accounts WHERE id = {i}"));
-            Assert.That((long)(await balance.ExecuteScalarAsync())! - 1_000, Is.EqualTo(sent), $"{Steps[i]}: all or nothing");
-            var (step, outcome) = outcomes[i];
+            var sent = 1_000 - await BalanceAsync(first.DataSource, account);
+            Assert.That(await BalanceAsync(second, account) - 1_000, Is.EqualTo(sent), $"{what}: all or nothing");
             if (outcome is TransactionOutcome.Committed)
-                Assert.That(sent, Is.EqualTo(10), $"{step} was told committed");
+                Assert.That(sent, Is.EqualTo(10), $"{what} was told committed");
             if (outcome is null or TransactionOutcome.RolledBack)
-                Assert.That(sent, Is.Zero, $"{step} was told rolled back");
+                Assert.That(sent, Is.Zero, $"{what} was told rolled back");
         }
-        Assert.That(outcomes[^1].Outcome, Is.InstanceOf<TransactionOutcome.Committed>());
+        Assert.That(ends.TakeLast(2).Select(e => e.Outcome), Is.All.InstanceOf<TransactionOutcome.Committed>(), "both had committed everywhere");
+        foreach (var coordination in coordinators.Select(c => c.Coordination))
+            Assert.That(await coordination.Store.ListAsync(onlyHeuristic: true, 100, CancellationToken.None), Is.Empty, "no branch went its own way");
     }
 
-    private static async Task<TransactionOutcome?> TryAsync(TransactionCoordinator coordinator, int account)
+    /// <summary>The death of the server, when both transactions have come to a step.</summary>
+    private sealed class Death(OwnServer server)
+    {
+        private TaskCompletionSource _both = NewSignal();
+        private Task _back = Task.CompletedTask;
+        private string _at = "";
+        private int _came;
+        private int _arrived;
+
+        public string At
+        {
+            set => (_at, _both, _came, _arrived) = (value, NewSignal(), 0, 0);
+        }
+
+        /// <summary>A transaction has come to a step. Returns when the server is dead, if it is this one.</summary>
+        public async ValueTask ReachAsync(TransactionStep step)
+        {
+            if (step.ToString() != _at)
+                return;
+            Interlocked.Increment(ref _came);
+            Arrive();
+            await _both.Task;
+        }
+
+        /// <summary>A transaction has ended. If it has not come to the step, the other need not wait for it.</summary>
+        public void Leave() => Arrive();
+
+        /// <summary>Waits until the server has been started again. Returns how many had come to the step.</summary>
+        public async Task<int> EndAsync()
+        {
+            await _back;
+            _at = "";
+            return _came;
+        }
+
+        private void Arrive()
+        {
+            if (Interlocked.Increment(ref _arrived) != 2)
+                return;
+            server.Kill();
+            _back = Task.Run(server.Start);
+            _both.SetResult();
+        }
+
+        private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    private DbDataSource Connect(int port) => _isPostgreSql
+        ? NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder { Host = "127.0.0.1", Port = port, Username = "postgres", Database = "postgres", Timeout = 3, CommandTimeout = 5 })
+        : new MySqlDataSource(new MySqlConnectionStringBuilder { Server = "127.0.0.1", Port = (uint)port, UserID = "broker", Password = "broker", Database = "mysql", ConnectionTimeout = 3, DefaultCommandTimeout = 5 }.ConnectionString);
+
+    private static TransactionCoordinator Coordinate(TestDatabase first, DbDataSource second, string decidesIn, Death death)
+    {
+        var builder = new TwoPhaseCommitBuilder("k" + Guid.CreateVersion7().ToString("N")[^14..]).AddParticipant("first", first.DataSource).AddParticipant("second", second).DecideIn(decidesIn);
+        builder.Options.Patience = TimeSpan.FromSeconds(2);
+        builder.Options.Reached = death.ReachAsync;
+        return new TransactionCoordinator(builder.Build(null!, TimeProvider.System, NullLogger.Instance), services: null);
+    }
+
+    private static async Task CreateAccountsAsync(DbConnection connection)
+    {
+        await connection.Command("CREATE TABLE accounts (id integer PRIMARY KEY, balance bigint NOT NULL)").ExecuteAsync(CancellationToken.None);
+        await connection.Command($"INSERT INTO accounts (id, balance) VALUES {string.Join(", ", Enumerable.Range(0, 2 * Steps.Length).Select(i => $"({i}, 1000)"))}").ExecuteAsync(CancellationToken.None);
+    }
+
+    private static async Task<long> BalanceAsync(DbDataSource source, int account)
+    {
+        await using var command = source.CreateCommand(FormattableString.Invariant($"SELECT balance FROM accounts WHERE id = {account}"));
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
+
+    private static async Task<TransactionOutcome?> TryAsync(TransactionCoordinator coordinator, int account, Death death)
     {
         try
         {
@@ -93,16 +148,34 @@ internal sealed class ParticipantCrashTests
             // The work itself has met the death of the server.
             return null;
         }
+        finally
+        {
+            death.Leave();
+        }
     }
 
-    private static async Task<bool> AnswersAsync(NpgsqlDataSource source)
+    /// <summary>Recovers once, and says whether nothing is prepared and every decision is followed.</summary>
+    private static async Task<bool> IsFinishedAsync(Coordination coordination)
+    {
+        await new TransactionRecovery(coordination).RunAsync(CancellationToken.None);
+        foreach (var participant in coordination.Participants)
+        {
+            if ((await participant.ListPreparedAsync(coordination.Name, CancellationToken.None)).Count > 0)
+                return false;
+        }
+        return (await coordination.Store.ListUnfinishedAsync(TimeSpan.Zero, 100, CancellationToken.None)).Count == 0;
+    }
+
+    /// <summary>Whether the server answers; and if so, no connection of the pool is one to a dead one.</summary>
+    private static async Task<bool> AnswersAsync(DbDataSource source)
     {
         try
         {
+            (source as NpgsqlDataSource)?.Clear();
             await using var command = source.CreateCommand("SELECT 1");
-            return await command.ExecuteScalarAsync() is 1;
+            return await command.ExecuteScalarAsync() is not null;
         }
-        catch (NpgsqlException)
+        catch (DbException)
         {
             return false;
         }

@@ -145,7 +145,7 @@ internal sealed partial class TelemetryPageTests
 
     private static string[] Names(string list) => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
-    private static string KindOf(string type) => type.StartsWith("Counter", StringComparison.Ordinal) ? "counter" : type.StartsWith("Histogram", StringComparison.Ordinal) ? "histogram" : "gauge";
+    private static string KindOf(string type) => type.StartsWith("Counter", StringComparison.Ordinal) ? "counter" : type.StartsWith("Histogram", StringComparison.Ordinal) ? "histogram" : type.StartsWith("UpDown", StringComparison.Ordinal) ? "up-down counter" : "gauge";
 
     [GeneratedRegex("\\b(up|(?:outbox|messaging|dotnet)_[a-z_]+)\\b(?![^({]*\\)\\s*\\()(?:\\{([^}]*)\\})?")]
     private static partial Regex Metric();

@@ -44,6 +44,7 @@ internal static class TelemetryScrape
         await app.StartAsync();
         using var sources = OutboxGauges.Add(() => new SourceReading(Mark, Mark, true, 1, 1, 1, 1, new OutboxReading(1, TimeSpan.FromSeconds(1), 1, 1, 1, 1)));
         using var consumers = OutboxGauges.Add(() => new ConsumerReading(Mark, true));
+        using var coordinators = OutboxGauges.Add(() => new CoordinatorReading(Mark, TimeSpan.FromSeconds(1)));
         var instruments = Instruments();
         foreach (var row in Table)
         {
@@ -62,6 +63,9 @@ internal static class TelemetryScrape
         {
             case Counter<long> counter:
                 counter.Add(1, tags);
+                break;
+            case UpDownCounter<long> standing:
+                standing.Add(1, tags);
                 break;
             case Histogram<double> durations:
                 durations.Record(1, tags);

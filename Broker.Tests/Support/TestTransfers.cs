@@ -47,8 +47,9 @@ internal sealed class TestTransfers : IAsyncDisposable
     /// <param name="accounts">How many accounts each database has.</param>
     /// <param name="through">Puts something between the coordinator and a database, by the participant's name.</param>
     /// <param name="configure">Sets the options.</param>
+    /// <param name="etcd">The nodes that keep the decisions of a pairing that decides in etcd; those of the run if none are given.</param>
     public static async Task<TestTransfers> CreateAsync(
-        Pairing pairing, int accounts = 1, Func<string, TestDatabase, DbDataSource>? through = null, Action<TwoPhaseCommitOptions>? configure = null)
+        Pairing pairing, int accounts = 1, Func<string, TestDatabase, DbDataSource>? through = null, Action<TwoPhaseCommitOptions>? configure = null, IReadOnlyList<string>? etcd = null)
     {
         var databases = new[] { await TestDatabase.CreateAsync(pairing.First), await TestDatabase.CreateAsync(pairing.Second) };
         foreach (var database in databases)
@@ -67,7 +68,7 @@ internal sealed class TestTransfers : IAsyncDisposable
         if (pairing.SecondDecides)
             builder.DecideIn("second");
         if (pairing.InEtcd)
-            builder.DecideInEtcd(TestServers.Etcd());
+            builder.DecideInEtcd([.. etcd ?? TestServers.Etcd()]);
         return new TestTransfers(name, databases, builder.Build(null!, TimeProvider.System, NullLogger.Instance));
     }
 

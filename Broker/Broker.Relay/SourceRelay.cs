@@ -225,7 +225,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         if (writes)
         {
             _writeBy = asked + Ticks(source.Options.LeaseDuration * LongestBeat);
-            await RenewedAsync(held, beat, asked).ConfigureAwait(false);
+            Renewed(held, beat, asked);
         }
         Woken(beat.WithRows);
         OutboxMetrics.DatabaseDuration.Record(time.GetElapsedTime(asked).TotalSeconds, source.State.Source, new("operation", "beat"));
@@ -238,7 +238,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
         ScheduleBeat(beat, isSettled);
     }
 
-    private static async Task RenewedAsync(IReadOnlyList<HeldPartition> held, RelayBeat beat, long asked)
+    private static void Renewed(IReadOnlyList<HeldPartition> held, RelayBeat beat, long asked)
     {
         foreach (var partition in held)
         {
@@ -246,7 +246,7 @@ internal sealed class SourceRelay(RelaySource source, string owner, TimeProvider
             if (beat.Renewed.Contains((partition.Lease.Name, partition.Lease.Token)))
                 partition.Lease.Extend(asked);
             else
-                await partition.Lease.LoseAsync().ConfigureAwait(false);
+                partition.Lease.Lose();
         }
     }
 

@@ -58,6 +58,21 @@ internal static class OutboxMetrics
     public static readonly Counter<long> SagaSteps = Meter.CreateCounter<long>("outbox.saga.steps", "{event}", "What happened to steps: sent, done, refused, failed, timed out, parked, retried, given up.");
     public static readonly Counter<long> SagaStale = Meter.CreateCounter<long>("outbox.saga.stale", "{message}", "Messages that changed nothing: late, out of turn, or of no saga.");
 
+    // ── Transactions over several databases ─────────────────────────────────────────────────────────────────────
+
+    public static readonly Counter<long> Transactions = Meter.CreateCounter<long>("outbox.two_phase.transactions", "{transaction}", "Transactions over several databases that have ended, by how.");
+    public static readonly Histogram<double> TransactionDuration = Meter.CreateHistogram("outbox.two_phase.duration", "s", "From the beginning of a transaction to its end, for as long as its rows are locked.", tags: null, Durations);
+    public static readonly Counter<long> BranchesRecovered = Meter.CreateCounter<long>("outbox.two_phase.branches.recovered", "{branch}", "Prepared branches that recovery has finished, because their coordinator had not.");
+    public static readonly Counter<long> HeuristicOutcomes = Meter.CreateCounter<long>("outbox.two_phase.heuristic", "{transaction}", "Transactions of which a branch was found on the other side of the decision.");
+
+    // ── Locks ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    public static readonly Counter<long> LocksAcquired = Meter.CreateCounter<long>("outbox.locks.acquired", "{lock}", "Locks that were taken.");
+    public static readonly Counter<long> LocksRefused = Meter.CreateCounter<long>("outbox.locks.refused", "{lock}", "Locks that were not taken because another held them, at once or until the wait was over.");
+    public static readonly Counter<long> LocksLost = Meter.CreateCounter<long>("outbox.locks.lost", "{lock}", "Locks that this process held and lost before it gave them up.");
+    public static readonly UpDownCounter<long> LocksHeld = Meter.CreateUpDownCounter<long>("outbox.locks.held", "{lock}", "Locks that this process holds.");
+    public static readonly Histogram<double> LockWait = Meter.CreateHistogram("outbox.locks.wait.duration", "s", "From asking for a lock to having it, or to the end of the wait.", tags: null, Lags);
+
     // ── Both ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     public static readonly Counter<long> DeadLetters = Meter.CreateCounter<long>("outbox.dead_letters", "{message}", "Messages set aside with a reason.");

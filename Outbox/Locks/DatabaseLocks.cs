@@ -32,6 +32,8 @@ internal sealed class DatabaseLocks : ILockStore, IDisposable
         _leases = new DatabaseLeases(dataSource, dialect, time, _kept);
     }
 
+    public string Provider => _dialect.Name;
+
     public string FenceOf(string name) => Prefix + name;
 
     public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken)

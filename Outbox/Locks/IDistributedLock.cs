@@ -17,6 +17,7 @@ public interface IDistributedLock : IAsyncDisposable
     long Token { get; }
 
     /// <summary>Cancelled as soon as the lease may have ended by this process's own monotonic clock, also when no reply comes, or another has been found to hold the lock.</summary>
+    /// <remarks>What is registered with it runs on a thread of the pool, one callback after the other, the last one first. It may block and may dispose of this lock; what it throws is lost.</remarks>
     CancellationToken LostToken { get; }
 
     /// <summary>Makes a transaction fail if this lock has a newer holder, and keeps a newer holder from writing past it until the transaction has ended.</summary>

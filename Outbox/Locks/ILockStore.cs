@@ -3,6 +3,9 @@ namespace Outbox.Locks;
 /// <summary>One kind of lock: how a lock is taken, who has it, and how one hears that it is free. Waiting, renewing and guarding are the same for all (<see cref="LeasedLocks"/>).</summary>
 internal interface ILockStore : ILeaseStore
 {
+    /// <summary>The kind of place, for metrics: the engine of a database, <c>Redis</c>, <c>etcd</c> or <c>memory</c>.</summary>
+    string Provider { get; }
+
     /// <summary>The row of the table <c>fences</c> that a lock's tokens are checked against. Tokens of another kind of lock count in another row, for they are no successors of each other.</summary>
     string FenceOf(string name);
 

@@ -31,6 +31,8 @@ internal sealed class InMemoryLockStore(TimeProvider time) : ILockStore
         }
     }
 
+    public string Provider => "memory";
+
     public string FenceOf(string name) => "memory/" + name;
 
     public Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken)

@@ -3,6 +3,7 @@ namespace Outbox.Locks;
 /// <summary>A held lease, renewed in the background, or together with others by whoever holds it, until it is disposed or lost.</summary>
 /// <remarks>
 /// A lease is for efficiency: its holder can sleep past its end. Safety comes from <see cref="Token"/>, checked by the statement that writes (G5).
+/// Nobody waits for what a holder does when it hears of the loss: it may block, also on the end of this very lease, or throw.
 /// One timer does all: it fires when a renewal is due, and, while one is on its way, at the deadline. A lease that is given up before costs no task and no thread.
 /// </remarks>
 internal sealed class Lease : IAsyncDisposable
@@ -54,14 +55,14 @@ internal sealed class Lease : IAsyncDisposable
     }
 
     /// <summary>Another has the lease.</summary>
-    public Task LoseAsync()
+    public void Lose()
     {
         lock (_lock)
         {
-            if (_isStopped)
-                return Task.CompletedTask;
+            // Calls nobody on this thread, so it may be within the lock, and the source is not disposed of yet.
+            if (!_isStopped)
+                _ = _lost.CancelAsync();
         }
-        return _lost.CancelAsync();
     }
 
     /// <summary>Gives the lease up, so that another node can take it at once.</summary>
@@ -69,9 +70,11 @@ internal sealed class Lease : IAsyncDisposable
     {
         if (!await StopAsync().ConfigureAwait(false))
             return;
-        if (!_lost.IsCancellationRequested)
+        // It has nothing that its end would free, and its callbacks may be running: this may be one of them.
+        if (_lost.IsCancellationRequested)
+            return;
+        using (var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), _time))
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), _time);
             try
             {
                 await _leases.ReleaseAsync(Name, Token, limit.Token).ConfigureAwait(false);
@@ -120,13 +123,10 @@ internal sealed class Lease : IAsyncDisposable
                 return;
             }
             if (Remaining > TimeSpan.Zero)
-            {
                 Arm(Remaining);
-                return;
-            }
+            else
+                Lose();
         }
-        // Outside of the lock: whoever hears of it may do as they like.
-        _lost.Cancel();
     }
 
     private async Task RenewAsync(CancellationToken stop)
@@ -149,7 +149,7 @@ internal sealed class Lease : IAsyncDisposable
         }
         if (!isMine)
         {
-            await _lost.CancelAsync().ConfigureAwait(false);
+            Lose();
             return;
         }
         lock (_lock)

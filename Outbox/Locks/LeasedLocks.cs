@@ -10,12 +10,13 @@ internal sealed class LeasedLocks : IDistributedLocks, IDisposable
     private readonly ILockStore _store;
     private readonly LockOptions _options;
     private readonly TimeProvider _time;
+    private readonly LockTelemetry _telemetry;
     private readonly WaitingRoom _room = new();
 
     public LeasedLocks(ILockStore store, LockOptions options, TimeProvider time)
     {
         options.Validate();
-        (_store, _options, _time) = (store, options, time);
+        (_store, _options, _time, _telemetry) = (store, options, time, new LockTelemetry(store.Provider));
     }
 
     public async Task<IDistributedLock?> TryAcquireAsync(string name, TimeSpan wait, CancellationToken cancellationToken)
@@ -23,8 +24,18 @@ internal sealed class LeasedLocks : IDistributedLocks, IDisposable
         LockName.Check(name);
         if ((wait < TimeSpan.Zero && wait != Timeout.InfiniteTimeSpan) || wait.TotalMilliseconds >= uint.MaxValue)
             throw new ArgumentOutOfRangeException(nameof(wait), wait, "The wait is zero, positive and below 49 days, or Timeout.InfiniteTimeSpan.");
-        var held = await AskAsync(name, cancellationToken).ConfigureAwait(false);
-        return held is not null || wait == TimeSpan.Zero ? held : await WaitAsync(name, wait, cancellationToken).ConfigureAwait(false);
+        var asked = _time.GetTimestamp();
+        if (await AskAsync(name, asked, cancellationToken).ConfigureAwait(false) is { } free)
+            return free;
+        if (wait == TimeSpan.Zero)
+        {
+            _telemetry.Busy();
+            return null;
+        }
+        var held = await WaitAsync(name, asked, wait, cancellationToken).ConfigureAwait(false);
+        if (held is null)
+            _telemetry.TimedOut(_time.GetElapsedTime(asked));
+        return held;
     }
 
     public Task<IReadOnlyList<LockStanding>> ListAsync(CancellationToken cancellationToken) => _store.ListAsync(cancellationToken);
@@ -41,7 +52,7 @@ internal sealed class LeasedLocks : IDistributedLocks, IDisposable
     /// <summary>Closes what the place of the locks keeps open. Locks that are held stay so.</summary>
     public void Dispose() => (_store as IDisposable)?.Dispose();
 
-    private async Task<IDistributedLock?> WaitAsync(string name, TimeSpan wait, CancellationToken cancellationToken)
+    private async Task<IDistributedLock?> WaitAsync(string name, long asked, TimeSpan wait, CancellationToken cancellationToken)
     {
         using var limit = wait == Timeout.InfiniteTimeSpan ? new CancellationTokenSource() : new CancellationTokenSource(wait, _time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -57,7 +68,7 @@ internal sealed class LeasedLocks : IDistributedLocks, IDisposable
                 var released = place.Next();
                 try
                 {
-                    if (await AskAsync(name, patience.Token).ConfigureAwait(false) is { } held)
+                    if (await AskAsync(name, asked, patience.Token).ConfigureAwait(false) is { } held)
                         return held;
                     trouble = null;
                 }
@@ -80,14 +91,17 @@ internal sealed class LeasedLocks : IDistributedLocks, IDisposable
         }
     }
 
-    private async Task<IDistributedLock?> AskAsync(string name, CancellationToken cancellationToken)
+    private async Task<IDistributedLock?> AskAsync(string name, long asked, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         // Not to be cancelled half-way: nobody would know of the lock that it has brought, and it would stay until its lease ends.
         var asking = _store.TryAcquireAsync(name, _options.Owner, _options.Lease, CancellationToken.None);
         try
         {
-            return await asking.WaitAsync(cancellationToken).ConfigureAwait(false) is { } lease ? new HeldLock(lease, name, _store.FenceOf(name), () => _room.Wake(name)) : null;
+            if (await asking.WaitAsync(cancellationToken).ConfigureAwait(false) is not { } lease)
+                return null;
+            _telemetry.Acquired(_time.GetElapsedTime(asked));
+            return new HeldLock(lease, name, _store.FenceOf(name), _telemetry, () => _room.Wake(name));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

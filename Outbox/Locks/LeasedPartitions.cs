@@ -110,7 +110,7 @@ internal sealed class LeasedPartitions(DatabaseLeases leases, string group, int 
         {
             // What had ended was not extended, so what lasts still has been.
             if (!live.TryGetValue(lease.Name, out var standing) || standing.Token != lease.Token)
-                await lease.LoseAsync().ConfigureAwait(false);
+                lease.Lose();
             else if (renews)
                 lease.Extend(asked);
         }

@@ -21,6 +21,8 @@ internal sealed class EtcdLockStore(EtcdCluster cluster, string prefix, TimeProv
 
     private string Waits => prefix + "/wait/";
 
+    public string Provider => "etcd";
+
     public string FenceOf(string name) => "etcd/" + name;
 
     public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken)

@@ -22,6 +22,8 @@ internal sealed class RedisLockStore(IConnectionMultiplexer connection, string p
 
     private IDatabase Database => connection.GetDatabase();
 
+    public string Provider => "Redis";
+
     public string FenceOf(string name) => "redis/" + name;
 
     public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken)

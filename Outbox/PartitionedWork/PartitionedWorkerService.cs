@@ -34,7 +34,7 @@ internal sealed class PartitionedWorkerService<TWorker>(IServiceProvider service
         var scope = services.CreateAsyncScope();
         await using var _ = scope.ConfigureAwait(false);
         // Not disposed of: whoever shares the partitions releases the lease, after the run.
-        var held = new HeldLock(lease, lease.Name, lease.Name, null);
+        var held = new HeldLock(lease, lease.Name, lease.Name, telemetry: null, released: null);
         await scope.ServiceProvider.GetRequiredService<TWorker>().RunAsync(new PartitionRun(partition, partitions, held), stoppingToken).ConfigureAwait(false);
     }
 

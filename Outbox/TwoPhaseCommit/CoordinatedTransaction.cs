@@ -33,7 +33,9 @@ public sealed class CoordinatedTransaction : IAsyncDisposable
 
     private IEnumerable<Branch> Branches => _enlisted.Select(e => e.Branch);
 
-    private TimeSpan Left => _timeout - _coordination.Time.GetElapsedTime(_begun);
+    private TimeSpan Taken => _coordination.Time.GetElapsedTime(_begun);
+
+    private TimeSpan Left => _timeout - Taken;
 
     /// <summary>Takes a participant into the transaction: opens a connection and begins.</summary>
     /// <param name="participant">Its name, as it was registered.</param>
@@ -79,6 +81,13 @@ public sealed class CoordinatedTransaction : IAsyncDisposable
         await ReachAsync("after-work").ConfigureAwait(false);
         if (_enlisted.Count == 0)
             return new TransactionOutcome.Committed(Id, []);
+        var outcome = await CompleteAsync(cancellationToken).ConfigureAwait(false);
+        TransactionTelemetry.Ended(_coordination.Name, outcome, Taken);
+        return outcome;
+    }
+
+    private async Task<TransactionOutcome> CompleteAsync(CancellationToken cancellationToken)
+    {
         foreach (var (participant, _) in _enlisted)
             await participant.EndAsync().ConfigureAwait(false);
         var votes = await VoteAsync(cancellationToken).ConfigureAwait(false);
@@ -147,6 +156,8 @@ public sealed class CoordinatedTransaction : IAsyncDisposable
                 await branch.AbandonAsync().ConfigureAwait(false);
             }
         }
+        if (_enlisted.Count > 0)
+            TransactionTelemetry.Ended(_coordination.Name, Decision.RolledBack, Taken);
     }
 
     /// <summary>The first phase. All are asked at once; none has to be asked twice.</summary>

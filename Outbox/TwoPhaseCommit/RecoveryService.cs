@@ -20,6 +20,9 @@ internal sealed class RecoveryService(Coordination coordination) : BackgroundSer
         Lease? lease = null;
         var said = "";
         var forgotten = coordination.Time.GetTimestamp();
+        var looks = false;
+        // Not where another node looks: what this one saw before is old.
+        using var gauge = OutboxGauges.Add(() => new CoordinatorReading(coordination.Name, Volatile.Read(ref looks) ? recovery.OldestPrepared : null));
         try
         {
             while (!stoppingToken.IsCancellationRequested)
@@ -32,10 +35,11 @@ internal sealed class RecoveryService(Coordination coordination) : BackgroundSer
                         lease = null;
                     }
                     lease ??= leases is null ? null : await leases.TryAcquireAsync($"two-phase/{coordination.Name}", coordination.Self, LeaseDuration, stoppingToken).ConfigureAwait(false);
-                    if (leases is null || lease is not null)
+                    Volatile.Write(ref looks, leases is null || lease is not null);
+                    if (looks)
                         await recovery.RunAsync(stoppingToken).ConfigureAwait(false);
                     said = "";
-                    if (coordination.Time.GetElapsedTime(forgotten) > ForgetEvery && (leases is null || lease is not null))
+                    if (coordination.Time.GetElapsedTime(forgotten) > ForgetEvery && looks)
                     {
                         forgotten = coordination.Time.GetTimestamp();
                         await ForgetAsync(stoppingToken).ConfigureAwait(false);

@@ -24,6 +24,10 @@ internal sealed class TransactionRecovery(Coordination coordination)
     private readonly HashSet<TransactionId> _told = [];
     private readonly HashSet<string> _silent = [];
     private readonly Dictionary<TransactionId, IReadOnlyList<BranchRecord>> _waiting = [];
+    private readonly OldestPrepared _oldest = new(coordination.Time);
+
+    /// <summary>How long the oldest branch has been prepared, by the last look; null before the first. Thread-safe.</summary>
+    public TimeSpan? OldestPrepared => _oldest.Age;
 
     /// <summary>What a look has found.</summary>
     /// <param name="Finished">Branches that were finished.</param>
@@ -40,6 +44,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
         var (origin, incarnation, now) = await coordination.Store.LookAsync(cancellationToken).ConfigureAwait(false);
         var unreachable = new ConcurrentDictionary<string, string>(StringComparer.Ordinal);
         var prepared = await Task.WhenAll(coordination.Participants.Where(p => p.Prepares).Select(p => ListAsync(p, unreachable, cancellationToken))).ConfigureAwait(false);
+        _oldest.Take([.. prepared.SelectMany(b => b)], unreachable.ContainsKey);
         var (waiting, lost, decided) = (0, new List<TransactionId>(), new List<(PreparedBranch Branch, Decision Decision)>());
         foreach (var branches in prepared.SelectMany(b => b).GroupBy(b => b.Id))
         {
@@ -124,6 +129,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
             await using var _ = connection.ConfigureAwait(false);
             await connection.Command(decision.IsCommit ? statements.Commit(branch.Id, participant.Name) : statements.Rollback(branch.Id, participant.Name)).ExecuteAsync(limit.Token).ConfigureAwait(false);
             Log.BranchRecovered(coordination.Logger, coordination.Name, branch.Id.ToString(), participant.Name, decision.Word);
+            TransactionTelemetry.Recovered(coordination.Name, decision);
             return true;
         }
         catch (DbException exception) when (SqlErrors.IsMissingBranch(exception))
@@ -160,6 +166,7 @@ internal sealed class TransactionRecovery(Coordination coordination)
         await coordination.Store.RecordAsync(decision, Decision.Heuristic, branches, cancellationToken).ConfigureAwait(false);
         var evidence = string.Join(", ", branches.Where(b => b.Found != decision.Expected).Select(b => $"'{b.Name}' has {(b.Found == Decision.Committed ? "its marker row and so has committed" : "no marker row and nothing prepared and so has not committed")}"));
         Log.Heuristic(coordination.Logger, decision.Id.ToString(), coordination.Name, decision.Word, evidence);
+        TransactionTelemetry.Heuristic(coordination.Name);
         return true;
     }
 

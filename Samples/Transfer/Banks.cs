@@ -65,6 +65,21 @@ internal sealed class Banks : IAsyncDisposable
         return command;
     }
 
+    /// <summary>Whether a branch of the sample waits for a decision in either. MariaDB lists those of the whole server.</summary>
+    public async Task<bool> HasPreparedAsync(CancellationToken cancellationToken)
+    {
+        if (await ScalarAsync(Ledger, "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()", cancellationToken) > 0)
+            return true;
+        await using var command = Wallet.CreateCommand("XA RECOVER");
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            if (row.GetString(3).StartsWith("obx.transfers.", StringComparison.Ordinal))
+                return true;
+        }
+        return false;
+    }
+
     /// <summary>An option for a server that the tests use too.</summary>
     public static Option<string> Server(string name, string variable, string description) => new(name)
     {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -49,7 +50,9 @@ internal static class TwoPhaseCommand
             using var host = HostOf(banks, parsed.GetValue(Etcd), crashAt: null);
             await host.StartAsync(cancellationToken);
             // What is undecided waits for its deadline, and then for the next look.
-            await Task.Delay(Timeout + TimeSpan.FromSeconds(4), cancellationToken);
+            var began = Stopwatch.GetTimestamp();
+            while (await banks.HasPreparedAsync(cancellationToken) && Stopwatch.GetElapsedTime(began) < Timeout + TimeSpan.FromSeconds(10))
+                await Task.Delay(100, cancellationToken);
             await banks.ShowAsync("recovered", cancellationToken);
             await host.StopAsync(cancellationToken);
         });
