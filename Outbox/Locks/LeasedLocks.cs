@@ -5,7 +5,7 @@ namespace Outbox.Locks;
 /// A process that dies anywhere leaves a lease that runs out. A reply that is lost after a lock was given leaves one that nobody uses: it runs out too.
 /// One who gives up waiting while a request is on its way gives back what it may bring.
 /// </remarks>
-internal sealed class LeasedLocks : IDistributedLocks, IDisposable
+internal sealed class LeasedLocks : IDistributedLocks
 {
     private readonly ILockStore _store;
     private readonly LockOptions _options;
@@ -48,9 +48,6 @@ internal sealed class LeasedLocks : IDistributedLocks, IDisposable
         _room.Wake(name);
         return isStolen;
     }
-
-    /// <summary>Closes what the place of the locks keeps open. Locks that are held stay so.</summary>
-    public void Dispose() => (_store as IDisposable)?.Dispose();
 
     private async Task<IDistributedLock?> WaitAsync(string name, long asked, TimeSpan wait, CancellationToken cancellationToken)
     {

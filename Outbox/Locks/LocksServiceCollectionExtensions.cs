@@ -19,8 +19,10 @@ public static class LocksServiceCollectionExtensions
     internal static void AddDatabaseLocks(IServiceCollection services, OutboxRegistration registration)
     {
         registration.Options.Locks.Validate();
+        // By itself, so that the container closes what it keeps open.
+        services.AddKeyedSingleton(registration.Source, (provider, _) => new DatabaseLocks(registration.DataSource(provider), registration.Dialect(provider), provider.GetRequiredService<TimeProvider>()));
         services.AddKeyedSingleton<IDistributedLocks>(registration.Source, (provider, _) =>
-            new LeasedLocks(new DatabaseLocks(registration.DataSource(provider), registration.Dialect(provider), provider.GetRequiredService<TimeProvider>()), registration.Options.Locks, provider.GetRequiredService<TimeProvider>()));
+            new LeasedLocks(provider.GetRequiredKeyedService<DatabaseLocks>(registration.Source), registration.Options.Locks, provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton<IDistributedLocks>(provider =>
         {
             var all = provider.GetServices<OutboxRegistration>().ToList();
