@@ -91,6 +91,12 @@ internal static class DashboardBenchmark
             INSERT INTO deferred_messages (consumer, message_id, partition_key, type, body, state, attempts, reason, next_attempt_at)
             SELECT 'consumer-' || g % 5, lpad(to_hex(g), 32, '0')::uuid, 'order-' || g, 'shop.order-placed.v1', '\x7b7d', 'failed', 1, 'deadlock victim', clock_timestamp() + interval '1 min' FROM generate_series(1, {settings.Letters / 5}) AS g;
             INSERT INTO dead_letter_actions (dead_letter_id, side, consumer, message_id, action, actor, reason) SELECT g, 'consumer', 'consumer-1', lpad(to_hex(g), 32, '0')::uuid, 'redriven', 'ada', 'mended' FROM generate_series(1, {settings.Letters}) AS g;
+            INSERT INTO sagas (type, id, status, step, operation, round, attempt, entries, state, updated_at)
+            SELECT 'checkout', 'order-' || g, CASE WHEN g % 100 = 0 THEN 'parked' WHEN g % 10 = 0 THEN 'running' ELSE 'completed' END, 'pay', 'action', 2, 1, 3, '{"{}"}', clock_timestamp() - g * interval '1 s' FROM generate_series(1, {settings.Letters}) AS g;
+            INSERT INTO saga_steps (type, id, number, step, operation, event, attempt) SELECT 'checkout', 'order-' || (g - 1) / 3 + 1, (g - 1) % 3 + 1, 'pay', 'action', 'sent', 1 FROM generate_series(1, 3 * {settings.Letters}) AS g;
+            INSERT INTO leases (name, owner, token, expires_at, acquired_at) SELECT 'lock/customer-' || g, 'node-' || g % 7, g, clock_timestamp() + interval '1 h', clock_timestamp() FROM generate_series(1, 1000) AS g;
+            INSERT INTO transaction_decisions (transaction_id, coordinator, decision, decided_by, branches, decided_at, outcome, finished_at)
+            SELECT 'obx.transfers.1.' || lpad(to_hex(g), 32, '0'), 'transfers', 'commit', 'node-1', '[{"{"}"name":"shop","vote":"yes"{"}"}]', clock_timestamp() - g * interval '1 s', 'committed', clock_timestamp() FROM generate_series(1, {settings.Letters}) AS g;
             INSERT INTO outbox_messages (message_id, type, body) SELECT lpad(to_hex(g), 32, '0')::uuid, 'shop.order-placed.v' || g % 20, '\x7b7d' FROM generate_series(1, {settings.Letters}) AS g;
             """, cancellationToken: cancellationToken);
         await database.ExecuteAsync("VACUUM ANALYZE", cancellationToken: cancellationToken);
@@ -104,6 +110,7 @@ internal static class DashboardBenchmark
             ["Broker:Http:Urls"] = "http://127.0.0.1:0",
             ["Broker:Sources:shop:Database"] = database.Dialect.Name,
             ["Broker:Sources:shop:ConnectionString"] = database.ConnectionString,
+            ["Broker:Coordinators:transfers:Participants"] = "shop",
             ["Broker:Dashboard:Users:ada:PasswordHash"] = PasswordHash.Of(Password),
             ["Broker:Dashboard:Users:ada:Role"] = DashboardRoles.Operator,
         }).Build();
@@ -134,6 +141,7 @@ internal static class DashboardBenchmark
             ("… of a type", letters + "&type=shop.order-placed.v7"), ("… of a key", letters + "&key=order-4711"), ("… by text of the reason", letters + "&text=item+777+is"), ("… that nothing fits", letters + "&text=nothing"),
             ("… by the last failure", letters + "&order=failed-last"), ("dead letter", string.Create(CultureInfo.InvariantCulture, $"{root}/dead-letters/shop/{letter}")), ("deferred", root + "/deferred?source=shop"), ("inbox", root + "/inbox?source=shop"),
             ("message", root + "/message?id=00000000-0000-0000-0000-000000400000"), ("audit log", root + "/audit"),
+            ("sagas", root + "/sagas?source=shop"), ("… that are parked", root + "/sagas?source=shop&status=parked"), ("saga", root + "/sagas/shop/checkout?id=order-4711"), ("transactions", root + "/transactions"), ("locks", root + "/locks?source=shop"),
         ];
     }
 

@@ -45,12 +45,19 @@ internal sealed class KeptConnection(DbConnection connection, KeptConnections? k
         await connection.DisposeAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Closes it.</summary>
+    /// <summary>Closes it. Nobody waits for that, and what was thrown on a timer's thread would end the process.</summary>
     public void Close()
     {
-        foreach (var command in _prepared.Values)
-            command.Dispose();
-        connection.Dispose();
+        try
+        {
+            foreach (var command in _prepared.Values)
+                command.Dispose();
+            connection.Dispose();
+        }
+        catch (Exception exception) when (SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception) || exception is InvalidOperationException)
+        {
+            // It is broken, and its pool knows.
+        }
     }
 
     private DbCommand CommandOf(string sql, IReadOnlyList<(string Name, object Value)> parameters)
