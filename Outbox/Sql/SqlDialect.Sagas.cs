@@ -36,13 +36,13 @@ public abstract partial class SqlDialect
     /// <summary>Whether a consumer remembers an operation of a message: @consumer, @message_id, @operation. One row if it does.</summary>
     internal string FindOperation { get; } = "SELECT 1 FROM inbox_messages WHERE consumer = @consumer AND message_id = @message_id AND operation = @operation";
 
-    /// <summary>Deletes up to @limit rows by which a @consumer remembers calls of sagas and that are older than @seconds.</summary>
+    /// <summary>Deletes up to @limit rows by which a @consumer remembers calls of sagas and that are older than @seconds, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldCalls { get; }
 
-    /// <summary>Deletes up to @limit sagas of a @type that ended more than @seconds ago.</summary>
+    /// <summary>Deletes up to @limit sagas of a @type that ended more than @seconds ago, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldSagas { get; }
 
-    /// <summary>Deletes up to @limit entries of a @type that are more than @seconds old and whose sagas are gone.</summary>
+    /// <summary>Deletes up to @limit entries of a @type that are more than @seconds old and whose sagas are gone, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldSagaSteps { get; }
 
     /// <summary>Sagas that were changed before @before, the last changed first: @limit, and @type, @status, @id, each null for any.
