@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Newtonsoft.Json;
 using Outbox;
 using Outbox.Consumers;
+using Outbox.Diagnostics;
 using Outbox.Messages;
 using Outbox.Sagas;
 using Outbox.Sql;
@@ -31,6 +32,8 @@ internal sealed class SagaStage : IAsyncDisposable
 
     public IServiceProvider Services => _host.Services;
 
+    public TestLog Log => _host.Log;
+
     /// <summary>What the saga has set for later.</summary>
     public List<Message> Timers { get; } = [];
 
@@ -47,7 +50,7 @@ internal sealed class SagaStage : IAsyncDisposable
         public bool IsTimer => IsDelayed && Type.StartsWith("outbox.saga.", StringComparison.Ordinal);
     }
 
-    public static async Task<SagaStage> CreateAsync(SqlDialect dialect, Action<SagaOptions>? configure = null)
+    public static async Task<SagaStage> CreateAsync(SqlDialect dialect, Action<SagaOptions>? configure = null, StepSignals? steps = null)
     {
         var database = await TestDatabase.CreateAsync(dialect);
         await database.ExecuteAsync("CREATE TABLE shelf (id int NOT NULL PRIMARY KEY, free int NOT NULL, reserved int NOT NULL, sold int NOT NULL, paid int NOT NULL, invoices int NOT NULL)");
@@ -56,6 +59,8 @@ internal sealed class SagaStage : IAsyncDisposable
         var host = TestHost.Build(services =>
         {
             services.AddSingleton(script);
+            if (steps is not null)
+                services.AddSingleton(steps);
             services.AddOutbox("shop", _ => database.DataSource, outbox => outbox
                 .UseInMemory()
                 .AddSaga<Checkout>(Saga, configure)

@@ -114,6 +114,7 @@ internal sealed partial class MessageProcessor
         }
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        session.Committed();
         options.Committed?.Invoke();
         if (_observer is not null)
         {
@@ -175,7 +176,7 @@ internal sealed partial class MessageProcessor
                 return;
             if (run.IsCareful)
                 await SetSavepointAsync(run, session.Transaction, cancellationToken).ConfigureAwait(false);
-            var done = 0;
+            var (done, promised) = (0, session.Promised);
             try
             {
                 for (; done < groups.Count; done++)
@@ -189,6 +190,7 @@ internal sealed partial class MessageProcessor
             {
                 await session.Transaction.RollbackAsync(SqlDialect.Savepoint, cancellationToken).ConfigureAwait(false);
                 run.Savepoint = _dialect.KeepsSavepoints ? SavepointState.Here : SavepointState.Earlier;
+                session.TakeBack(promised);
                 session.Forget();
                 await HandleSectionAsync([.. groups.Take(done)], run, scope, session, cancellationToken).ConfigureAwait(false);
                 Interlocked.Exchange(ref _careful, CarefulBatches);

@@ -195,6 +195,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         }
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        session.Committed();
         options.Committed?.Invoke();
         if (outcome == BatchOutcome.Applied)
             _observer?.Applied(options.Name, message.MessageId, incoming, message.Message);
@@ -266,6 +267,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         Headers = message.Incoming.Delivery.Headers,
         Attempt = message.Incoming.Attempts + 1,
         Transaction = session.Transaction,
+        AfterCommit = session.AfterCommit,
         Saga = SagaHeaders.Read(message.Incoming.Delivery.Headers),
         Participant = _participant,
     };
