@@ -1190,7 +1190,8 @@ GO
 
 -- ListSagas
 SELECT TOP (@limit) s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
-WHERE s.updated_at < @before AND (@type IS NULL OR s.type = @type) AND (@status IS NULL OR s.status = @status) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type, s.id
+WHERE s.updated_at <= @before AND (s.updated_at < @before OR s.type < @last_type OR (s.type = @last_type AND s.id < @last_id))
+    AND (@type IS NULL OR s.type = @type) AND (@status IS NULL OR s.status = @status) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type DESC, s.id DESC
 GO
 
 -- ReadSagaSteps

@@ -49,7 +49,7 @@ internal sealed partial class TransactSqlTests
         ["DeleteOldCalls"] = ["consumer", "seconds", "limit", "from"],
         ["DeleteOldSagas"] = ["type", "seconds", "limit", "from"],
         ["DeleteOldSagaSteps"] = ["type", "seconds", "limit", "from"],
-        ["ListSagas"] = ["before", "type", "status", "id", "limit"],
+        ["ListSagas"] = ["before", "last_type", "last_id", "type", "status", "id", "limit"],
         ["ReadSagaSteps"] = ["type", "id"],
         ["CountSagas"] = ["limit"],
         ["CountRelays"] = [],

@@ -34,14 +34,29 @@ internal sealed class SagaDesk(DbDataSource dataSource, SqlDialect dialect, stri
     /// <summary>Which sagas are meant. Each part narrows the choice.</summary>
     internal sealed record Filter(string? Type = null, string? Status = null, string? Id = null);
 
+    /// <summary>A place in a list of sagas: that of one of them, or without a type and an id before all that were changed at a time. Many can have one time, so a page does not end at a time.</summary>
+    internal sealed record Place(DateTime UpdatedAt, string? Type = null, string? Id = null)
+    {
+        /// <summary>As text that is safe in a URL and on a command line: the time, and the saga's type and id behind it.</summary>
+        public override string ToString() => $"{UpdatedAt.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture)}{(Type is null ? "" : $"/{Type}/{Uri.EscapeDataString(Id!)}")}";
+
+        /// <summary>Reads what <see cref="ToString"/> writes of a saga; null: it is something else.</summary>
+        public static Place? Parse(string? text) => text?.Split('/') is [var at, var type, var id]
+            && DateTime.TryParse(at, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time) ? new Place(time, type, Uri.UnescapeDataString(id)) : null;
+
+        /// <summary>The place of a saga.</summary>
+        public static Place Of(Standing saga) => new(saga.UpdatedAt, saga.Type, saga.Id);
+    }
+
     /// <summary>Sagas, the last changed first.</summary>
     /// <param name="filter">Which ones.</param>
-    /// <param name="before">Only those that were changed before this, in UTC; null: from the first on.</param>
+    /// <param name="before">Only those that come after this place in the list, which were changed before it or at the same time; null: from the first on.</param>
     /// <param name="limit">Most rows.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public Task<IReadOnlyList<Standing>> ListAsync(Filter filter, DateTime? before, int limit, CancellationToken cancellationToken) => ReadAsync(
+    public Task<IReadOnlyList<Standing>> ListAsync(Filter filter, Place? before, int limit, CancellationToken cancellationToken) => ReadAsync(
         dialect.ListSagas,
-        command => command.With("before", before ?? new DateTime(9000, 1, 1, 0, 0, 0, DateTimeKind.Utc), DbType.DateTime).With("limit", limit)
+        command => command.With("before", before?.UpdatedAt ?? new DateTime(9000, 1, 1, 0, 0, 0, DateTimeKind.Utc), DbType.DateTime).With("limit", limit)
+            .With("last_type", before?.Type, DbType.String).With("last_id", before?.Id, DbType.String)
             .With("type", filter.Type, DbType.String).With("status", filter.Status, DbType.String).With("id", filter.Id, DbType.String),
         reader => new Standing(
             reader.GetString(0), reader.GetString(1), reader.NumberOrNull(2)!.Value, reader.GetString(3), reader.TextOrNull(4), reader.GetString(5), (int)reader.NumberOrNull(6)!.Value, (int)reader.NumberOrNull(7)!.Value,

@@ -45,13 +45,14 @@ public abstract partial class SqlDialect
     /// <summary>Deletes up to @limit entries of a @type that are more than @seconds old and whose sagas are gone, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldSagaSteps { get; }
 
-    /// <summary>Sagas that were changed before @before, the last changed first: @limit, and @type, @status, @id, each null for any.
+    /// <summary>Sagas that come after one of a time, @before, a type and an id, @last_type and @last_id, the last changed first; without those two: that were changed before the time. Also @limit, and @type, @status, @id, each null for any.
     /// Columns: type, id, version, status, step, operation, attempt, given_up, reason, trouble, created_at, updated_at, deadline, state.</summary>
     internal string ListSagas => Page(
         $"""
         s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s{WithoutWaiting}
-        WHERE s.updated_at < {Instant("@before")} AND (@type IS NULL OR s.type = @type) AND (@status IS NULL OR s.status = @status) AND (@id IS NULL OR s.id = @id)
-        """, "s.updated_at DESC, s.type, s.id");
+        WHERE s.updated_at <= {Instant("@before")} AND (s.updated_at < {Instant("@before")} OR s.type < @last_type OR (s.type = @last_type AND s.id < @last_id))
+            AND (@type IS NULL OR s.type = @type) AND (@status IS NULL OR s.status = @status) AND (@id IS NULL OR s.id = @id)
+        """, "s.updated_at DESC, s.type DESC, s.id DESC");
 
     /// <summary>What has happened to a saga, in order: @type, @id. Columns: number, step, operation, event, attempt, message id as text, actor, reason, happened_at.</summary>
     internal string ReadSagaSteps =>
