@@ -1157,6 +1157,10 @@ UPDATE sagas SET version = version + 1, status = @status, step = @step, operatio
 WHERE type = @type AND id = @id AND version = @version
 GO
 
+-- DeleteSagaSteps
+DELETE FROM saga_steps WHERE type = @type AND id = @id
+GO
+
 -- InsertDelayedMessage
 INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, not_before, expires_at)
 VALUES (@message_id, @partition, @partition_key, @key_sequence, @type, @headers, @content_type, @body, DATEADD(millisecond, CAST(@wait AS int), SYSUTCDATETIME()), @expires_at)
@@ -1190,8 +1194,18 @@ GO
 
 -- ListSagas
 SELECT TOP (@limit) s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
-WHERE s.updated_at <= @before AND (s.updated_at < @before OR s.type < @last_type OR (s.type = @last_type AND s.id < @last_id))
-    AND (@type IS NULL OR s.type = @type) AND (@status IS NULL OR s.status = @status) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type DESC, s.id DESC
+WHERE (@status IS NULL OR s.status = @status) AND s.updated_at <= @before AND (s.updated_at < @before OR s.type < @last_type OR (s.type = @last_type AND s.id < @last_id))
+    AND (@type IS NULL OR s.type = @type) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type DESC, s.id DESC
+GO
+
+-- ListSagasOfStatus
+SELECT TOP (@limit) s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
+WHERE s.status = @status AND s.updated_at <= @before AND (s.updated_at < @before OR s.type < @last_type OR (s.type = @last_type AND s.id < @last_id))
+    AND (@type IS NULL OR s.type = @type) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type DESC, s.id DESC
+GO
+
+-- FindSaga
+SELECT s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE s.type = @type AND s.id = @id
 GO
 
 -- ReadSagaSteps

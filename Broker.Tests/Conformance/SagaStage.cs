@@ -23,7 +23,7 @@ internal sealed class SagaStage : IAsyncDisposable
     private SagaStage(TestDatabase database, TestHost host, SagaScript script)
     {
         (Database, _host, Script) = (database, host, script);
-        _consumers = [.. new[] { Saga, "warehouse", "bank", "office" }.Select(c => (c, host.Services.GetRequiredKeyedService<MessageProcessor>(c)))];
+        _consumers = [.. new[] { Saga, "warehouse", "bank", "office", "audit" }.Select(c => (c, host.Services.GetRequiredKeyedService<MessageProcessor>(c)))];
     }
 
     public TestDatabase Database { get; }
@@ -66,7 +66,8 @@ internal sealed class SagaStage : IAsyncDisposable
                 .AddSaga<Checkout>(Saga, configure)
                 .AddConsumer("warehouse", c => c.InAnyOrder(4).Handle<ReserveStock, Participants>().Handle<ReleaseStock, Participants>().Handle<Ship, Participants>())
                 .AddConsumer("bank", c => c.InAnyOrder(4).Handle<TakePayment, Participants>().Handle<RefundPayment, Participants>())
-                .AddConsumer("office", c => c.InAnyOrder(4).Handle<SendInvoice, Participants>()));
+                .AddConsumer("office", c => c.InAnyOrder(4).Handle<SendInvoice, Participants>())
+                .AddConsumer("audit", c => c.InAnyOrder(4).Handle<StockReserved, Audit>()));
         });
         return new SagaStage(database, host, script);
     }
@@ -137,8 +138,8 @@ internal sealed class SagaStage : IAsyncDisposable
     public Task FireAsync() => DeliverAsync(Timers[^1]);
 
     /// <summary>An operator says something.</summary>
-    public Task TellAsync(string kind, string order, string reason) =>
-        DeliverAsync(new Message(Guid.CreateVersion7(), SagaMessage.TypeFor(Saga), Headers: null, SagaMessage.Json.Serialize(new SagaMessage { Kind = kind, Id = order, Actor = "ada", Reason = reason }), IsDelayed: false));
+    public Task TellAsync(string kind, string order, string reason, string? step = null, string? operation = null) =>
+        DeliverAsync(new Message(Guid.CreateVersion7(), SagaMessage.TypeFor(Saga), Headers: null, SagaMessage.Json.Serialize(new SagaMessage { Kind = kind, Id = order, Step = step, Operation = operation, Actor = "ada", Reason = reason }), IsDelayed: false));
 
     public async Task<string> StatusAsync(string order) => (await Database.QueryAsync("SELECT status FROM sagas WHERE id = @id", ("id", order))).Single()[0]!;
 

@@ -23,6 +23,19 @@ internal sealed class SqlitePlanTests
         yield return Case("records of actions", Dialect.DeleteOldLetterActions, "dead_letter_actions USING INTEGER PRIMARY KEY (rowid>?)");
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task One_saga_and_those_of_a_status_are_found_by_an_index(bool one)
+    {
+        await using var database = await TestDatabase.CreateAsync(Dialect);
+
+        var plan = (await database.QueryAsync(
+            "EXPLAIN QUERY PLAN " + (one ? Dialect.FindSaga : Dialect.ListSagasOfStatus),
+            ("type", "checkout"), ("id", "1"), ("status", "parked"), ("before", DateTime.UnixEpoch), ("last_type", DBNull.Value), ("last_id", DBNull.Value), ("limit", 50))).Select(r => r[3]).ToList();
+
+        Assert.That(plan, Has.Some.EqualTo("SEARCH s USING INDEX " + (one ? "sqlite_autoindex_sagas_1 (type=? AND id=?)" : "ix_sagas_status (status=? AND updated_at<?)")), string.Join('\n', plan));
+    }
+
     [TestCaseSource(nameof(Forgetting))]
     public async Task What_forgets_begins_where_the_batch_before_ended_and_sorts_nothing(string statement, string search)
     {

@@ -54,17 +54,19 @@ internal sealed class SagaDesk(DbDataSource dataSource, SqlDialect dialect, stri
     /// <param name="limit">Most rows.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     public Task<IReadOnlyList<Standing>> ListAsync(Filter filter, Place? before, int limit, CancellationToken cancellationToken) => ReadAsync(
-        dialect.ListSagas,
+        filter.Status is null ? dialect.ListSagas : dialect.ListSagasOfStatus,
         command => command.With("before", before?.UpdatedAt ?? new DateTime(9000, 1, 1, 0, 0, 0, DateTimeKind.Utc), DbType.DateTime).With("limit", limit)
             .With("last_type", before?.Type, DbType.String).With("last_id", before?.Id, DbType.String)
             .With("type", filter.Type, DbType.String).With("status", filter.Status, DbType.String).With("id", filter.Id, DbType.String),
-        reader => new Standing(
-            reader.GetString(0), reader.GetString(1), reader.NumberOrNull(2)!.Value, reader.GetString(3), reader.TextOrNull(4), reader.GetString(5), (int)reader.NumberOrNull(6)!.Value, (int)reader.NumberOrNull(7)!.Value,
-            reader.TextOrNull(8), reader.TextOrNull(9), reader.Utc(10), reader.Utc(11), reader.UtcOrNull(12), reader.GetString(13)), cancellationToken);
+        StandingOf, cancellationToken);
 
     /// <summary>One saga; null if there is none.</summary>
     public async Task<Standing?> FindAsync(string type, string id, CancellationToken cancellationToken) =>
-        (await ListAsync(new Filter(type, null, id), before: null, 1, cancellationToken).ConfigureAwait(false)).SingleOrDefault();
+        (await ReadAsync(dialect.FindSaga, command => command.With("type", type).With("id", id), StandingOf, cancellationToken).ConfigureAwait(false)).SingleOrDefault();
+
+    private static Standing StandingOf(DbDataReader reader) => new(
+        reader.GetString(0), reader.GetString(1), reader.NumberOrNull(2)!.Value, reader.GetString(3), reader.TextOrNull(4), reader.GetString(5), (int)reader.NumberOrNull(6)!.Value, (int)reader.NumberOrNull(7)!.Value,
+        reader.TextOrNull(8), reader.TextOrNull(9), reader.Utc(10), reader.Utc(11), reader.UtcOrNull(12), reader.GetString(13));
 
     /// <summary>What has happened to a saga, in order.</summary>
     public Task<IReadOnlyList<Entry>> HistoryAsync(string type, string id, CancellationToken cancellationToken) => ReadAsync(
@@ -93,24 +95,23 @@ internal sealed class SagaDesk(DbDataSource dataSource, SqlDialect dialect, stri
         await using var _ = connection.ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
-        var status = await StatusAsync(transaction, type, id, cancellationToken).ConfigureAwait(false);
-        if (status is null)
-            throw new OutboxConfigurationException($"There is no saga '{type}' {id} here. List them with 'broker sagas list'.");
+        var (status, step, operation) = await StandingAsync(transaction, type, id, cancellationToken).ConfigureAwait(false)
+            ?? throw new OutboxConfigurationException($"There is no saga '{type}' {id} here. List them with 'broker sagas list'.");
         if (status is "completed" or "compensated" or "failed")
             throw new OutboxConfigurationException($"Saga '{type}' {id} is {status}: it has ended, and nothing can be done with it any more.");
         if (kind == SagaMessage.GiveUp && status != "parked")
             throw new OutboxConfigurationException($"Saga '{type}' {id} is {status}, and goes on by itself. Only one that is parked can be given up.");
-        await OutboxRows.InsertAsync(transaction, SagaWriter.RowOf(type, new SagaMessage { Kind = kind, Id = id, Actor = actor, Reason = reason }), cancellationToken).ConfigureAwait(false);
+        await OutboxRows.InsertAsync(transaction, SagaWriter.RowOf(type, new SagaMessage { Kind = kind, Id = id, Step = step, Operation = operation, Actor = actor, Reason = reason }), cancellationToken).ConfigureAwait(false);
         await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<string?> StatusAsync(DbTransaction transaction, string type, string id, CancellationToken cancellationToken)
+    private async Task<(string Status, string? Step, string Operation)?> StandingAsync(DbTransaction transaction, string type, string id, CancellationToken cancellationToken)
     {
         var command = transaction.Connection!.Command(dialect.ReadSaga, transaction).With("type", type).With("id", id);
         await using var _ = command.ConfigureAwait(false);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
-        return await reader.ReadAsync(cancellationToken).ConfigureAwait(false) ? Convert.ToString(reader.GetValue(1), CultureInfo.InvariantCulture) : null;
+        return await reader.ReadAsync(cancellationToken).ConfigureAwait(false) ? (reader.GetString(1), reader.TextOrNull(2), reader.GetString(3)) : null;
     }
 
     private async Task<IReadOnlyList<T>> ReadAsync<T>(string sql, Func<DbCommand, DbCommand> bind, Func<DbDataReader, T> row, CancellationToken cancellationToken)

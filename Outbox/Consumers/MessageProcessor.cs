@@ -268,7 +268,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         Attempt = message.Incoming.Attempts + 1,
         Transaction = session.Transaction,
         AfterCommit = session.AfterCommit,
-        Saga = SagaHeaders.Read(message.Incoming.Delivery.Headers),
+        Saga = SagaHeaders.ReadCall(message.Incoming.Delivery.Headers),
         Participant = _participant,
     };
 }

@@ -52,11 +52,14 @@ internal sealed class SagaEngine(SagaDefinition definition, SagaOptions options,
             SagaMessage.Refused => saga => _machine.Answer(saga, AnswerOf(message, SagaOutcome.Refused)),
             SagaMessage.Failed => saga => _machine.Answer(saga, AnswerOf(message, SagaOutcome.Failed)),
             SagaMessage.TimeOut => saga => _machine.TimeOut(saga, message.Version),
-            SagaMessage.Retry => saga => _machine.Retry(saga, message.Actor ?? "somebody", message.Reason),
-            SagaMessage.GiveUp => saga => _machine.GiveUp(saga, message.Actor ?? "somebody", message.Reason ?? "no reason was given"),
+            SagaMessage.Retry => saga => !IsMeant(message, saga) ? null : _machine.Retry(saga, message.Actor ?? "somebody", message.Reason),
+            SagaMessage.GiveUp => saga => !IsMeant(message, saga) ? null : _machine.GiveUp(saga, message.Actor ?? "somebody", message.Reason ?? "no reason was given"),
             _ => throw new RejectMessageException($"'{IncomingMessage.Fit(message.Kind, 100)}' is nothing that a saga can be told."),
         }, cancellationToken);
     }
+
+    /// <summary>Whether a saga still stands at what an operator has looked at. Who names no step means whatever it stands at.</summary>
+    private static bool IsMeant(SagaMessage message, SagaInstance saga) => message.Step is null || (message.Step == saga.Step && SagaHeaders.OperationOf(message.Operation) == saga.Operation);
 
     private static SagaAnswer AnswerOf(SagaMessage message, SagaOutcome outcome) => new(
         message.Step ?? throw new RejectMessageException("It names no step."),
