@@ -73,7 +73,9 @@ internal sealed class SagaStage : IAsyncDisposable
     }
 
     /// <summary>An order arrives.</summary>
-    public Task PlaceAsync(string order, string? headers = null) => DeliverAsync(new Message(Guid.CreateVersion7(), "tests.saga-order-placed.v1", headers, Encoding.UTF8.GetBytes($$"""{"order":"{{order}}"}"""), IsDelayed: false));
+    public Task PlaceAsync(string order, string? headers = null) => DeliverAsync(OrderOf(order, headers));
+
+    private static Message OrderOf(string order, string? headers = null) => new(Guid.CreateVersion7(), "tests.saga-order-placed.v1", headers, Encoding.UTF8.GetBytes($$"""{"order":"{{order}}"}"""), IsDelayed: false);
 
     /// <summary>Takes what waits in the outbox, as a relay would; what is for later is kept apart.</summary>
     public async Task<List<Message>> TakeAsync()
@@ -110,6 +112,9 @@ internal sealed class SagaStage : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Delivers orders to the saga in one batch.</summary>
+    public Task PlaceTogetherAsync(params string[] orders) => _consumers.Single(c => c.Consumer == Saga).Processor.ApplyAsync([.. orders.Select(o => new IncomingMessage(new Held(Guid.CreateVersion7(), OrderOf(o))))], CancellationToken.None);
 
     /// <summary>Delivers whatever is written, in its order, until nothing is written any more.</summary>
     public async Task RunAsync()

@@ -77,6 +77,20 @@ internal sealed class SagaTelemetryTests
     }
 
     [Test]
+    public async Task What_a_batch_undoes_for_one_of_its_messages_is_counted_once()
+    {
+        using var recorder = new MetricRecorder("checkout");
+        await using var stage = await SagaStage.CreateAsync(SqlDialect.Sqlite, options => options.Consumer.BatchSize = 10);
+
+        // An order without an id is refused, and those before it are handled again: once as a batch, once to a savepoint.
+        await stage.PlaceTogetherAsync("1", "2", "", "3");
+
+        Assert.That(await stage.Database.CountAsync("sagas"), Is.EqualTo(3));
+        Assert.That(await stage.Database.CountAsync("dead_letters"), Is.EqualTo(1));
+        Assert.That(recorder.Sum("outbox.saga.started"), Is.EqualTo(3));
+    }
+
+    [Test]
     public async Task What_is_rolled_back_for_good_is_not_counted()
     {
         var steps = new TestSteps();
