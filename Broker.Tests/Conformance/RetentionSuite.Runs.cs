@@ -1,6 +1,5 @@
 using System.Data.Common;
 using System.Globalization;
-using Broker.Tests.Support;
 using Outbox.Inbox;
 using Outbox.Sql;
 

@@ -1,5 +1,4 @@
 using Broker.Relay;
-using Broker.Tests.Support;
 using Outbox.Sagas;
 
 namespace Broker.Tests.Conformance;

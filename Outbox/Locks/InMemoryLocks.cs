@@ -1,6 +1,9 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Outbox.Locks;
 
 /// <summary>Locks in the memory of this process: the twin of the real ones, for tests and for programs of one process.</summary>
+[SuppressMessage("Reliability", "CA1001", Justification = "What it holds is memory alone.")]
 public sealed class InMemoryLocks : IDistributedLocks
 {
     private readonly LeasedLocks _locks;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Broker.Dashboard.Snapshots;
 using Broker.Relay;
 using Microsoft.Extensions.DependencyInjection;
