@@ -35,6 +35,39 @@ internal abstract partial class RetentionSuite
         Assert.That(read - source.Before, Is.LessThan(passes * (Kept + ((Chunks + batches) * 2 * Chunk))), $"each batch by itself would have been {passes * batches * Kept} and more");
     }
 
+    [Test]
+    public async Task Decisions_that_all_followed_are_forgotten_and_those_that_somebody_has_to_look_at_are_not()
+    {
+        foreach (var (id, outcome, days) in new[] { ("a", "committed", 8), ("b", "committed", 9), ("c", "rolled-back", 8), ("d", "committed", 1), ("e", "heuristic", 8), ("f", null, 8) })
+        {
+            await _database.ExecuteAsync(
+                $"INSERT INTO transaction_decisions (transaction_id, coordinator, decision, decided_by, branches, outcome, decided_at) VALUES (@id, 'orders', 'commit', 'tests', '[]', {(outcome is null ? "NULL" : $"'{outcome}'")}, {_database.Time(TimeSpan.FromDays(-days))})", ("id", id));
+        }
+
+        Assert.That(await RunAsync("committed"), Is.EqualTo(2));
+        Assert.That(await RunAsync("rolled-back"), Is.EqualTo(1));
+
+        Assert.That((await _database.QueryAsync("SELECT transaction_id FROM transaction_decisions ORDER BY transaction_id")).Select(r => r[0]), Is.EqualTo(new[] { "d", "e", "f" }));
+
+        Task<long> RunAsync(string outcome) => new GradualDelete(new StandingTime()).RunAsync(_database.DataSource, dialect.DeleteOldDecisions, Week, command => command.With("outcome", outcome), None);
+    }
+
+    [Test]
+    public async Task Discarded_letters_are_forgotten_by_a_run_of_several_batches_and_others_between_them_are_not()
+    {
+        for (var i = 0; i < 500; i++)
+        {
+            await _database.ExecuteAsync(
+                $"INSERT INTO dead_letters (side, consumer, message_id, type, body, reason, attempts, state, last_failed_at) VALUES ('consumer', 'stock', @id, 'tests.dead.v1', @body, 'tests', 1, '{(i % 5 == 0 ? "dead" : "discarded")}', {_database.Time(TimeSpan.FromDays(i % 5 == 1 ? -1 : -8))})",
+                ("id", Guid.CreateVersion7()), ("body", Array.Empty<byte>()));
+        }
+
+        Assert.That(await new GradualDelete(new StandingTime()).RunByIdAsync(_database.DataSource, dialect.DeleteDiscardedLetters, Week, None), Is.EqualTo(300));
+
+        Assert.That(await _database.CountAsync("dead_letters WHERE state = 'dead'"), Is.EqualTo(100));
+        Assert.That(await _database.CountAsync("dead_letters"), Is.EqualTo(200), "and those that are young");
+    }
+
     /// <summary>How many entries of the index by age were read: by this session on MySQL, by anybody on PostgreSQL. Elsewhere the engine does not tell.</summary>
     private long ReadEntries(DbConnection connection)
     {
