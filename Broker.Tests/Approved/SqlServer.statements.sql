@@ -471,8 +471,8 @@ GO
 
 -- DeleteOldArchive
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) sequence, message_id FROM outbox_archive WHERE published_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY published_at) AS old
+DELETE m OUTPUT deleted.published_at
+FROM (SELECT TOP (@limit) sequence, message_id FROM outbox_archive WHERE published_at >= @from AND published_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY published_at) AS old
 INNER LOOP JOIN outbox_archive AS m WITH (ROWLOCK) ON m.sequence = old.sequence AND m.message_id = old.message_id
 GO
 
@@ -538,8 +538,8 @@ GO
 
 -- DeleteOldInbox
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND operation = N'' AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+DELETE m OUTPUT deleted.received_at
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND operation = N'' AND received_at >= @from AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
 INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
 GO
 
@@ -1070,15 +1070,15 @@ GO
 
 -- DeleteOldReceipts
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) message_id, consumer FROM receipts WHERE received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+DELETE m OUTPUT deleted.received_at
+FROM (SELECT TOP (@limit) message_id, consumer FROM receipts WHERE received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND received_at >= @from ORDER BY received_at) AS old
 INNER LOOP JOIN receipts AS m WITH (ROWLOCK) ON m.message_id = old.message_id AND m.consumer = old.consumer
 GO
 
 -- DeleteOldReceiptRequests
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) message_id FROM receipt_requests WHERE requested_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY requested_at) AS old
+DELETE m OUTPUT deleted.requested_at
+FROM (SELECT TOP (@limit) message_id FROM receipt_requests WHERE requested_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND requested_at >= @from ORDER BY requested_at) AS old
 INNER LOOP JOIN receipt_requests AS m WITH (ROWLOCK) ON m.message_id = old.message_id
 GO
 
@@ -1107,22 +1107,22 @@ GO
 
 -- DeleteDiscardedLetters
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) id FROM dead_letters WHERE side IN (N'relay', N'consumer') AND state = N'discarded' AND last_failed_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY id) AS old
+DELETE m OUTPUT deleted.id
+FROM (SELECT TOP (@limit) id FROM dead_letters WITH (INDEX (pk_dead_letters)) WHERE side IN (N'relay', N'consumer') AND state = N'discarded' AND last_failed_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND id > @after ORDER BY id) AS old
 INNER LOOP JOIN dead_letters AS m WITH (ROWLOCK) ON m.id = old.id
 GO
 
 -- DeleteOldLetterActions
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) id FROM dead_letter_actions WHERE acted_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY id) AS old
+DELETE m OUTPUT deleted.id
+FROM (SELECT TOP (@limit) id FROM dead_letter_actions WHERE acted_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND id > @after ORDER BY id) AS old
 INNER LOOP JOIN dead_letter_actions AS m WITH (ROWLOCK) ON m.id = old.id
 GO
 
 -- DeleteOldInboxOfAnyone
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WHERE operation = N'' AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+DELETE m OUTPUT deleted.received_at
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE operation = N'' AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND received_at >= @from ORDER BY received_at) AS old
 INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
 GO
 
@@ -1157,6 +1157,10 @@ UPDATE sagas SET version = version + 1, status = @status, step = @step, operatio
 WHERE type = @type AND id = @id AND version = @version
 GO
 
+-- DeleteSagaSteps
+DELETE FROM saga_steps WHERE type = @type AND id = @id
+GO
+
 -- InsertDelayedMessage
 INSERT INTO outbox_messages (message_id, partition, partition_key, key_sequence, type, headers, content_type, body, not_before, expires_at)
 VALUES (@message_id, @partition, @partition_key, @key_sequence, @type, @headers, @content_type, @body, DATEADD(millisecond, CAST(@wait AS int), SYSUTCDATETIME()), @expires_at)
@@ -1168,29 +1172,40 @@ GO
 
 -- DeleteOldCalls
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND operation <> N'' AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
+DELETE m OUTPUT deleted.received_at
+FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND operation <> N'' AND received_at >= @from AND received_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY received_at) AS old
 INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
 GO
 
 -- DeleteOldSagas
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) type, id FROM sagas WHERE type = @type AND status IN (N'completed', N'compensated', N'failed') AND updated_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY updated_at) AS old
+DELETE m OUTPUT deleted.updated_at
+FROM (SELECT TOP (@limit) type, id FROM sagas WITH (INDEX (ix_sagas_updated_at)) WHERE type = @type AND status IN (N'completed', N'compensated', N'failed') AND updated_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND updated_at >= @from ORDER BY updated_at) AS old
 INNER LOOP JOIN sagas AS m WITH (ROWLOCK) ON m.type = old.type AND m.id = old.id
 GO
 
 -- DeleteOldSagaSteps
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) e.type, e.id, e.number FROM saga_steps AS e
-    WHERE e.type = @type AND e.happened_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND NOT EXISTS (SELECT 1 FROM sagas AS s WHERE s.type = e.type AND s.id = e.id) ORDER BY e.happened_at) AS old
+DELETE m OUTPUT deleted.happened_at
+FROM (SELECT TOP (@limit) e.type, e.id, e.number FROM saga_steps AS e WITH (INDEX (ix_saga_steps_happened_at))
+    WHERE e.type = @type AND e.happened_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND NOT EXISTS (SELECT 1 FROM sagas AS s WHERE s.type = e.type AND s.id = e.id) AND e.happened_at >= @from ORDER BY e.happened_at) AS old
 INNER LOOP JOIN saga_steps AS m WITH (ROWLOCK) ON m.type = old.type AND m.id = old.id AND m.number = old.number
 GO
 
 -- ListSagas
 SELECT TOP (@limit) s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
-WHERE s.updated_at < @before AND (@type IS NULL OR s.type = @type) AND (@status IS NULL OR s.status = @status) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type, s.id
+WHERE (@status IS NULL OR s.status = @status) AND s.updated_at <= @before AND (s.updated_at < @before OR s.type < @last_type OR (s.type = @last_type AND s.id < @last_id))
+    AND (@type IS NULL OR s.type = @type) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type DESC, s.id DESC
+GO
+
+-- ListSagasOfStatus
+SELECT TOP (@limit) s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)
+WHERE s.status = @status AND s.updated_at <= @before AND (s.updated_at < @before OR s.type < @last_type OR (s.type = @last_type AND s.id < @last_id))
+    AND (@type IS NULL OR s.type = @type) AND (@id IS NULL OR s.id = @id) ORDER BY s.updated_at DESC, s.type DESC, s.id DESC
+GO
+
+-- FindSaga
+SELECT s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK) WHERE s.type = @type AND s.id = @id
 GO
 
 -- ReadSagaSteps
@@ -1265,15 +1280,15 @@ GO
 
 -- DeleteOldDecisions
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) transaction_id FROM transaction_decisions WHERE outcome IN (N'committed', N'rolled-back') AND decided_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY decided_at) AS old
+DELETE m OUTPUT deleted.decided_at
+FROM (SELECT TOP (@limit) transaction_id FROM transaction_decisions WHERE outcome = @outcome AND decided_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND decided_at >= @from ORDER BY decided_at) AS old
 INNER LOOP JOIN transaction_decisions AS m WITH (ROWLOCK) ON m.transaction_id = old.transaction_id
 GO
 
 -- DeleteOldMarkers
 SET NOCOUNT OFF; SET IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DELETE m
-FROM (SELECT TOP (@limit) transaction_id, branch FROM transaction_markers WHERE created_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) ORDER BY created_at) AS old
+DELETE m OUTPUT deleted.created_at
+FROM (SELECT TOP (@limit) transaction_id, branch FROM transaction_markers WHERE created_at < DATEADD(second, -CAST(@seconds AS int), SYSUTCDATETIME()) AND created_at >= @from ORDER BY created_at) AS old
 INNER LOOP JOIN transaction_markers AS m WITH (ROWLOCK) ON m.transaction_id = old.transaction_id AND m.branch = old.branch
 GO
 

@@ -66,6 +66,9 @@ internal sealed class SagaScript
     /// <summary>By the command's name: <c>refuse</c>, <c>fail</c>, or nothing.</summary>
     public Dictionary<string, string> Answers { get; } = [];
 
+    /// <summary>The ids of replies that somebody else has noted.</summary>
+    public List<Guid> Noted { get; } = [];
+
     public string? Of(object command) => Answers.GetValueOrDefault(command.GetType().Name);
 }
 
@@ -104,5 +107,18 @@ internal sealed class Participants(SagaScript script) : IMessageHandler<ReserveS
                 throw new RejectMessageException($"{message.GetType().Name} is broken");
         }
         await context.Transaction.Connection!.Command("UPDATE shelf SET " + change + " WHERE id = 1", context.Transaction).ExecuteAsync(cancellationToken);
+    }
+}
+
+/// <summary>Takes no part in the saga: it wants to know what is reserved.</summary>
+internal sealed class Audit(SagaScript script) : IMessageHandler<StockReserved>
+{
+    public Task HandleAsync(StockReserved message, MessageContext context, CancellationToken cancellationToken)
+    {
+        if (script.Answers.GetValueOrDefault("Audit") == "fail")
+            throw new RejectMessageException("The book is full.");
+        script.Noted.Add(context.MessageId);
+        Assert.That(context.Saga, Is.Null, "nobody asks it for anything");
+        return Task.CompletedTask;
     }
 }

@@ -232,7 +232,7 @@ internal abstract class InboxSuite(SqlDialect dialect)
 
     private async Task<DbTransaction> BeginAsync(DbConnection connection) => await connection.BeginTransactionAsync(dialect.ConsumerIsolation);
 
-    private Task<int> ForgetAsync(int limit) => _database.ExecuteAsync(dialect.DeleteOldInbox, ("consumer", "stock"), ("seconds", (long)TimeSpan.FromDays(7).TotalSeconds), ("limit", limit));
+    private Task<int> ForgetAsync(int limit) => _database.ExecuteAsync(dialect.DeleteOldInbox, ("consumer", "stock"), ("seconds", (long)TimeSpan.FromDays(7).TotalSeconds), ("from", DateTime.UnixEpoch), ("limit", limit));
 
     /// <summary>Waits until a session is seen to wait, where the engine shows it.</summary>
     private Task WaitsForAnotherAsync() => dialect == SqlDialect.Sqlite ? Task.CompletedTask : Eventually.IsTrueAsync(async () => await _database.WaitingSessionsAsync() == 1, "the second copy waits");

@@ -20,7 +20,7 @@ internal sealed partial class PostgreSqlPlanTests
         await connection.Command("INSERT INTO inbox_messages (consumer, message_id, received_at) SELECT 'stock', gen_random_uuid(), clock_timestamp() - interval '10 days' FROM generate_series(1, 20000)").ExecuteAsync(CancellationToken.None);
         await connection.Command("ANALYZE inbox_messages").ExecuteAsync(CancellationToken.None);
 
-        await using var explain = connection.Command("EXPLAIN (COSTS OFF) " + Dialect.DeleteOldInbox[Dialect.DeleteOldInbox.IndexOf("DELETE", StringComparison.Ordinal)..]).With("consumer", "stock").With("seconds", 604_800L).With("limit", 200);
+        await using var explain = connection.Command("EXPLAIN (COSTS OFF) " + Dialect.DeleteOldInbox[Dialect.DeleteOldInbox.IndexOf("DELETE", StringComparison.Ordinal)..]).With("consumer", "stock").With("seconds", 604_800L).With("from", DateTime.UnixEpoch).With("limit", 200);
         await using var reader = await explain.ExecuteReaderAsync();
         var plan = new List<string>();
         while (await reader.ReadAsync())
@@ -28,6 +28,44 @@ internal sealed partial class PostgreSqlPlanTests
 
         Assert.That(plan, Has.Some.Contains("Index Scan using ix_inbox_messages_received_at"), string.Join('\n', plan));
         Assert.That(plan, Has.None.Contains("Seq Scan").And.None.Contains("Sort"));
+    }
+
+    private static IEnumerable<TestCaseData> Forgetting()
+    {
+        static TestCaseData Case(string name, string statement, string index, string from) => new TestCaseData(statement, index, from).SetArgDisplayNames(name);
+        yield return Case("inbox", Dialect.DeleteOldInbox, "ix_inbox_messages_received_at", "received_at >=");
+        yield return Case("inbox of anyone", Dialect.DeleteOldInboxOfAnyone, "ix_inbox_messages_received_at", "received_at >=");
+        yield return Case("calls", Dialect.DeleteOldCalls, "ix_inbox_messages_received_at", "received_at >=");
+        yield return Case("sagas", Dialect.DeleteOldSagas, "ix_sagas_updated_at", "updated_at >=");
+        yield return Case("entries of sagas", Dialect.DeleteOldSagaSteps, "ix_saga_steps_happened_at", "happened_at >=");
+        yield return Case("archive", Dialect.DeleteOldArchive, "ix_outbox_archive_published_at", "published_at >=");
+        yield return Case("receipts", Dialect.DeleteOldReceipts, "ix_receipts_received_at", "received_at >=");
+        yield return Case("requests of receipts", Dialect.DeleteOldReceiptRequests, "ix_receipt_requests_requested_at", "requested_at >=");
+        yield return Case("decisions", Dialect.DeleteOldDecisions, "ix_transaction_decisions_outcome", "decided_at >=");
+        yield return Case("markers", Dialect.DeleteOldMarkers, "ix_transaction_markers_created_at", "created_at >=");
+        yield return Case("discarded letters", Dialect.DeleteDiscardedLetters, "pk_dead_letters", "id >");
+        yield return Case("records of actions", Dialect.DeleteOldLetterActions, "pk_dead_letter_actions", "id >");
+    }
+
+    [TestCaseSource(nameof(Forgetting))]
+    public async Task What_forgets_begins_where_the_batch_before_ended_and_sorts_nothing(string statement, string index, string from)
+    {
+        await using var database = await TestDatabase.CreateAsync(Dialect);
+        await using var connection = await database.DataSource.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        var (setting, delete) = (statement[..statement.IndexOf("DELETE", StringComparison.Ordinal)], statement[statement.IndexOf("DELETE", StringComparison.Ordinal)..]);
+        await connection.Command(setting, transaction).ExecuteAsync(CancellationToken.None);
+
+        await using var explain = connection.Command("EXPLAIN (COSTS OFF) " + delete, transaction)
+            .With("consumer", "stock").With("type", "checkout").With("outcome", "committed").With("seconds", 604_800L).With("limit", 200).With("from", DateTime.UnixEpoch).With("after", 0L);
+        await using var reader = await explain.ExecuteReaderAsync();
+        var plan = new List<string>();
+        while (await reader.ReadAsync())
+            plan.Add(reader.GetString(0));
+
+        Assert.That(plan, Has.Some.Contains($"Index Scan using {index}"), string.Join('\n', plan));
+        Assert.That(plan, Has.Some.Contains("Index Cond").And.Contains(from), string.Join('\n', plan));
+        Assert.That(plan, Has.None.Contains("Sort"), string.Join('\n', plan));
     }
 
     [Test]

@@ -9,7 +9,7 @@ namespace Broker.Tests.Conformance;
 
 /// <summary>What has had its use is removed, by age, a small batch at a time, beside those who write. An engine's class derives from this one and adds nothing.</summary>
 [Parallelizable(ParallelScope.Self)]
-internal abstract class RetentionSuite(SqlDialect dialect)
+internal abstract partial class RetentionSuite(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;
     private static readonly TimeSpan Week = TimeSpan.FromDays(7);
@@ -59,7 +59,7 @@ internal abstract class RetentionSuite(SqlDialect dialect)
         await transaction.CommitAsync();
 
         await using var forgetting = await connection.BeginTransactionAsync(dialect.ConsumerIsolation);
-        await connection.Command(dialect.DeleteOldInbox, forgetting).With("consumer", "stock").With("seconds", (long)Week.TotalSeconds).With("limit", 10).ExecuteAsync(None);
+        await connection.Command(dialect.DeleteOldInbox, forgetting).With("consumer", "stock").With("seconds", (long)Week.TotalSeconds).With("from", DateTime.UnixEpoch).With("limit", 10).ExecuteAsync(None);
         await ApplyAsync(Guid.CreateVersion7(), age: TimeSpan.Zero).WaitAsync(TimeSpan.FromSeconds(60));
     }
 
@@ -134,9 +134,9 @@ internal abstract class RetentionSuite(SqlDialect dialect)
         await transaction.CommitAsync();
     }
 
-    private Task<int> ForgetAsync(int limit, string consumer = "stock") => _database.ExecuteAsync(dialect.DeleteOldInbox, ("consumer", consumer), ("seconds", (long)Week.TotalSeconds), ("limit", limit));
+    private Task<int> ForgetAsync(int limit, string consumer = "stock") => _database.ExecuteAsync(dialect.DeleteOldInbox, ("consumer", consumer), ("seconds", (long)Week.TotalSeconds), ("from", DateTime.UnixEpoch), ("limit", limit));
 
-    private Task<int> RemoveAsync(int limit) => _database.ExecuteAsync(dialect.DeleteOldArchive, ("seconds", (long)Week.TotalSeconds), ("limit", limit));
+    private Task<int> RemoveAsync(int limit) => _database.ExecuteAsync(dialect.DeleteOldArchive, ("seconds", (long)Week.TotalSeconds), ("from", DateTime.UnixEpoch), ("limit", limit));
 
     private async Task<SqlOutboxStore> OpenAsync(int behind = 0)
     {

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Newtonsoft.Json;
 using Outbox;
 using Outbox.Consumers;
+using Outbox.Diagnostics;
 using Outbox.Messages;
 using Outbox.Sagas;
 using Outbox.Sql;
@@ -22,7 +23,7 @@ internal sealed class SagaStage : IAsyncDisposable
     private SagaStage(TestDatabase database, TestHost host, SagaScript script)
     {
         (Database, _host, Script) = (database, host, script);
-        _consumers = [.. new[] { Saga, "warehouse", "bank", "office" }.Select(c => (c, host.Services.GetRequiredKeyedService<MessageProcessor>(c)))];
+        _consumers = [.. new[] { Saga, "warehouse", "bank", "office", "audit" }.Select(c => (c, host.Services.GetRequiredKeyedService<MessageProcessor>(c)))];
     }
 
     public TestDatabase Database { get; }
@@ -30,6 +31,8 @@ internal sealed class SagaStage : IAsyncDisposable
     public SagaScript Script { get; }
 
     public IServiceProvider Services => _host.Services;
+
+    public TestLog Log => _host.Log;
 
     /// <summary>What the saga has set for later.</summary>
     public List<Message> Timers { get; } = [];
@@ -47,7 +50,7 @@ internal sealed class SagaStage : IAsyncDisposable
         public bool IsTimer => IsDelayed && Type.StartsWith("outbox.saga.", StringComparison.Ordinal);
     }
 
-    public static async Task<SagaStage> CreateAsync(SqlDialect dialect, Action<SagaOptions>? configure = null)
+    public static async Task<SagaStage> CreateAsync(SqlDialect dialect, Action<SagaOptions>? configure = null, StepSignals? steps = null)
     {
         var database = await TestDatabase.CreateAsync(dialect);
         await database.ExecuteAsync("CREATE TABLE shelf (id int NOT NULL PRIMARY KEY, free int NOT NULL, reserved int NOT NULL, sold int NOT NULL, paid int NOT NULL, invoices int NOT NULL)");
@@ -56,18 +59,23 @@ internal sealed class SagaStage : IAsyncDisposable
         var host = TestHost.Build(services =>
         {
             services.AddSingleton(script);
+            if (steps is not null)
+                services.AddSingleton(steps);
             services.AddOutbox("shop", _ => database.DataSource, outbox => outbox
                 .UseInMemory()
                 .AddSaga<Checkout>(Saga, configure)
                 .AddConsumer("warehouse", c => c.InAnyOrder(4).Handle<ReserveStock, Participants>().Handle<ReleaseStock, Participants>().Handle<Ship, Participants>())
                 .AddConsumer("bank", c => c.InAnyOrder(4).Handle<TakePayment, Participants>().Handle<RefundPayment, Participants>())
-                .AddConsumer("office", c => c.InAnyOrder(4).Handle<SendInvoice, Participants>()));
+                .AddConsumer("office", c => c.InAnyOrder(4).Handle<SendInvoice, Participants>())
+                .AddConsumer("audit", c => c.InAnyOrder(4).Handle<StockReserved, Audit>()));
         });
         return new SagaStage(database, host, script);
     }
 
     /// <summary>An order arrives.</summary>
-    public Task PlaceAsync(string order, string? headers = null) => DeliverAsync(new Message(Guid.CreateVersion7(), "tests.saga-order-placed.v1", headers, Encoding.UTF8.GetBytes($$"""{"order":"{{order}}"}"""), IsDelayed: false));
+    public Task PlaceAsync(string order, string? headers = null) => DeliverAsync(OrderOf(order, headers));
+
+    private static Message OrderOf(string order, string? headers = null) => new(Guid.CreateVersion7(), "tests.saga-order-placed.v1", headers, Encoding.UTF8.GetBytes($$"""{"order":"{{order}}"}"""), IsDelayed: false);
 
     /// <summary>Takes what waits in the outbox, as a relay would; what is for later is kept apart.</summary>
     public async Task<List<Message>> TakeAsync()
@@ -105,6 +113,9 @@ internal sealed class SagaStage : IAsyncDisposable
         }
     }
 
+    /// <summary>Delivers orders to the saga in one batch.</summary>
+    public Task PlaceTogetherAsync(params string[] orders) => _consumers.Single(c => c.Consumer == Saga).Processor.ApplyAsync([.. orders.Select(o => new IncomingMessage(new Held(Guid.CreateVersion7(), OrderOf(o))))], CancellationToken.None);
+
     /// <summary>Delivers whatever is written, in its order, until nothing is written any more.</summary>
     public async Task RunAsync()
     {
@@ -132,8 +143,8 @@ internal sealed class SagaStage : IAsyncDisposable
     public Task FireAsync() => DeliverAsync(Timers[^1]);
 
     /// <summary>An operator says something.</summary>
-    public Task TellAsync(string kind, string order, string reason) =>
-        DeliverAsync(new Message(Guid.CreateVersion7(), SagaMessage.TypeFor(Saga), Headers: null, SagaMessage.Json.Serialize(new SagaMessage { Kind = kind, Id = order, Actor = "ada", Reason = reason }), IsDelayed: false));
+    public Task TellAsync(string kind, string order, string reason, string? step = null, string? operation = null) =>
+        DeliverAsync(new Message(Guid.CreateVersion7(), SagaMessage.TypeFor(Saga), Headers: null, SagaMessage.Json.Serialize(new SagaMessage { Kind = kind, Id = order, Step = step, Operation = operation, Actor = "ada", Reason = reason }), IsDelayed: false));
 
     public async Task<string> StatusAsync(string order) => (await Database.QueryAsync("SELECT status FROM sagas WHERE id = @id", ("id", order))).Single()[0]!;
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using System.Text.RegularExpressions;
 using Broker.Dashboard.Jobs;
 using Broker.Relay;
 using Broker.Tests.Support;
@@ -44,6 +45,27 @@ internal sealed class DashboardTests
 
         Assert.That(answer.Headers.Location?.ToString(), Does.Contain("done=redriven"));
         Assert.That(await database.CountAsync($"deferred_messages WHERE hex(body) = '{Convert.ToHexString(Encoding.UTF8.GetBytes("two\nlines\u0085\f!"))}'"), Is.EqualTo(1), "only the line ends that the browser made are undone");
+    }
+
+    [Test]
+    public async Task The_next_page_of_sagas_goes_on_among_those_of_one_time()
+    {
+        await using var database = await TestDatabase.CreateAsync(SqlDialect.Sqlite);
+        await using var dashboard = await TestDashboard.StartAsync(new Dictionary<string, TestDatabase> { ["orders"] = database });
+        using var browser = dashboard.Browser();
+        await database.ExecuteAsync(
+            """
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 60)
+            INSERT INTO sagas (type, id, status, operation, round, attempt, entries, state, updated_at) SELECT 'checkout', 'order/' || n, 'running', 'action', 1, 1, 1, '{}', '2026-07-27 12:00:00.123' FROM numbers
+            """);
+
+        var first = await browser.GetStringAsync("/dashboard/broker/sagas");
+        var next = WebUtility.HtmlDecode(Regex.Match(first, "rel=\"next\" href=\"([^\"]+)\"").Groups[1].Value);
+        var second = await browser.GetStringAsync(next);
+
+        var shown = new[] { first, second }.SelectMany(page => Regex.Matches(page, "checkout (order/[0-9]+)").Select(m => m.Groups[1].Value)).ToList();
+        Assert.That(shown, Has.Count.EqualTo(60));
+        Assert.That(shown, Is.Unique);
     }
 
     [Test]

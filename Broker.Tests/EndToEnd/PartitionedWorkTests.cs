@@ -94,6 +94,9 @@ internal sealed class PartitionedWorkTests(SqlDialect engine)
         var services = new ServiceCollection();
 
         Assert.That(() => services.AddPartitionedWorker<Index>(0), Throws.InstanceOf<OutboxConfigurationException>().With.Message.Contains("'index'").And.Message.Contains("0 partitions"));
+        services.AddPartitionedWorker<Index>(3, o => o.Source = "orders");
+        Assert.That(() => services.AddPartitionedWorker<Index>(4), Throws.InstanceOf<OutboxConfigurationException>().With.Message.Contains("added twice"));
+        Assert.That(() => services.AddPartitionedWorker<Index>(3, o => o.Source = "stock"), Throws.Nothing, "leases in another database");
         Assert.That(() => services.AddPartitionedWorker<Index>(3, o => o.Name = "No Name"), Throws.InstanceOf<OutboxConfigurationException>().With.Message.Contains("'No Name'"));
     }
 

@@ -34,22 +34,39 @@ internal sealed class SagaDesk(DbDataSource dataSource, SqlDialect dialect, stri
     /// <summary>Which sagas are meant. Each part narrows the choice.</summary>
     internal sealed record Filter(string? Type = null, string? Status = null, string? Id = null);
 
+    /// <summary>A place in a list of sagas: that of one of them, or without a type and an id before all that were changed at a time. Many can have one time, so a page does not end at a time.</summary>
+    internal sealed record Place(DateTime UpdatedAt, string? Type = null, string? Id = null)
+    {
+        /// <summary>As text that is safe in a URL and on a command line: the time, and the saga's type and id behind it.</summary>
+        public override string ToString() => $"{UpdatedAt.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture)}{(Type is null ? "" : $"/{Type}/{Uri.EscapeDataString(Id!)}")}";
+
+        /// <summary>Reads what <see cref="ToString"/> writes of a saga; null: it is something else.</summary>
+        public static Place? Parse(string? text) => text?.Split('/') is [var at, var type, var id]
+            && DateTime.TryParse(at, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time) ? new Place(time, type, Uri.UnescapeDataString(id)) : null;
+
+        /// <summary>The place of a saga.</summary>
+        public static Place Of(Standing saga) => new(saga.UpdatedAt, saga.Type, saga.Id);
+    }
+
     /// <summary>Sagas, the last changed first.</summary>
     /// <param name="filter">Which ones.</param>
-    /// <param name="before">Only those that were changed before this, in UTC; null: from the first on.</param>
+    /// <param name="before">Only those that come after this place in the list, which were changed before it or at the same time; null: from the first on.</param>
     /// <param name="limit">Most rows.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public Task<IReadOnlyList<Standing>> ListAsync(Filter filter, DateTime? before, int limit, CancellationToken cancellationToken) => ReadAsync(
-        dialect.ListSagas,
-        command => command.With("before", before ?? new DateTime(9000, 1, 1, 0, 0, 0, DateTimeKind.Utc), DbType.DateTime).With("limit", limit)
+    public Task<IReadOnlyList<Standing>> ListAsync(Filter filter, Place? before, int limit, CancellationToken cancellationToken) => ReadAsync(
+        filter.Status is null ? dialect.ListSagas : dialect.ListSagasOfStatus,
+        command => command.With("before", before?.UpdatedAt ?? new DateTime(9000, 1, 1, 0, 0, 0, DateTimeKind.Utc), DbType.DateTime).With("limit", limit)
+            .With("last_type", before?.Type, DbType.String).With("last_id", before?.Id, DbType.String)
             .With("type", filter.Type, DbType.String).With("status", filter.Status, DbType.String).With("id", filter.Id, DbType.String),
-        reader => new Standing(
-            reader.GetString(0), reader.GetString(1), reader.NumberOrNull(2)!.Value, reader.GetString(3), reader.TextOrNull(4), reader.GetString(5), (int)reader.NumberOrNull(6)!.Value, (int)reader.NumberOrNull(7)!.Value,
-            reader.TextOrNull(8), reader.TextOrNull(9), reader.Utc(10), reader.Utc(11), reader.UtcOrNull(12), reader.GetString(13)), cancellationToken);
+        StandingOf, cancellationToken);
 
     /// <summary>One saga; null if there is none.</summary>
     public async Task<Standing?> FindAsync(string type, string id, CancellationToken cancellationToken) =>
-        (await ListAsync(new Filter(type, null, id), before: null, 1, cancellationToken).ConfigureAwait(false)).SingleOrDefault();
+        (await ReadAsync(dialect.FindSaga, command => command.With("type", type).With("id", id), StandingOf, cancellationToken).ConfigureAwait(false)).SingleOrDefault();
+
+    private static Standing StandingOf(DbDataReader reader) => new(
+        reader.GetString(0), reader.GetString(1), reader.NumberOrNull(2)!.Value, reader.GetString(3), reader.TextOrNull(4), reader.GetString(5), (int)reader.NumberOrNull(6)!.Value, (int)reader.NumberOrNull(7)!.Value,
+        reader.TextOrNull(8), reader.TextOrNull(9), reader.Utc(10), reader.Utc(11), reader.UtcOrNull(12), reader.GetString(13));
 
     /// <summary>What has happened to a saga, in order.</summary>
     public Task<IReadOnlyList<Entry>> HistoryAsync(string type, string id, CancellationToken cancellationToken) => ReadAsync(
@@ -78,24 +95,23 @@ internal sealed class SagaDesk(DbDataSource dataSource, SqlDialect dialect, stri
         await using var _ = connection.ConfigureAwait(false);
         var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = transaction.ConfigureAwait(false);
-        var status = await StatusAsync(transaction, type, id, cancellationToken).ConfigureAwait(false);
-        if (status is null)
-            throw new OutboxConfigurationException($"There is no saga '{type}' {id} here. List them with 'broker sagas list'.");
+        var (status, step, operation) = await StandingAsync(transaction, type, id, cancellationToken).ConfigureAwait(false)
+            ?? throw new OutboxConfigurationException($"There is no saga '{type}' {id} here. List them with 'broker sagas list'.");
         if (status is "completed" or "compensated" or "failed")
             throw new OutboxConfigurationException($"Saga '{type}' {id} is {status}: it has ended, and nothing can be done with it any more.");
         if (kind == SagaMessage.GiveUp && status != "parked")
             throw new OutboxConfigurationException($"Saga '{type}' {id} is {status}, and goes on by itself. Only one that is parked can be given up.");
-        await OutboxRows.InsertAsync(transaction, SagaWriter.RowOf(type, new SagaMessage { Kind = kind, Id = id, Actor = actor, Reason = reason }), cancellationToken).ConfigureAwait(false);
+        await OutboxRows.InsertAsync(transaction, SagaWriter.RowOf(type, new SagaMessage { Kind = kind, Id = id, Step = step, Operation = operation, Actor = actor, Reason = reason }), cancellationToken).ConfigureAwait(false);
         await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<string?> StatusAsync(DbTransaction transaction, string type, string id, CancellationToken cancellationToken)
+    private async Task<(string Status, string? Step, string Operation)?> StandingAsync(DbTransaction transaction, string type, string id, CancellationToken cancellationToken)
     {
         var command = transaction.Connection!.Command(dialect.ReadSaga, transaction).With("type", type).With("id", id);
         await using var _ = command.ConfigureAwait(false);
         var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
-        return await reader.ReadAsync(cancellationToken).ConfigureAwait(false) ? Convert.ToString(reader.GetValue(1), CultureInfo.InvariantCulture) : null;
+        return await reader.ReadAsync(cancellationToken).ConfigureAwait(false) ? (reader.GetString(1), reader.TextOrNull(2), reader.GetString(3)) : null;
     }
 
     private async Task<IReadOnlyList<T>> ReadAsync<T>(string sql, Func<DbCommand, DbCommand> bind, Func<DbDataReader, T> row, CancellationToken cancellationToken)

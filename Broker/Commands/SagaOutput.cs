@@ -9,7 +9,7 @@ internal static class SagaOutput
 {
     public static void WriteList(string source, IReadOnlyList<SagaDesk.Standing> sagas, bool isMore, bool asJson)
     {
-        var next = isMore ? sagas[^1].UpdatedAt.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture) : null;
+        var next = isMore ? SagaDesk.Place.Of(sagas[^1]).ToString() : null;
         if (asJson)
         {
             Output.WriteJson(new { source, sagas = sagas.Select(Json), next });

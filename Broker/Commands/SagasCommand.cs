@@ -16,12 +16,13 @@ internal static class SagasCommand
         var status = new Option<string?>("--status") { Description = "Those of one status: parked waits for a person, running and compensating go on by themselves, the others have ended.", HelpName = string.Join('|', SagaDesk.Statuses) };
         status.AcceptOnlyFromAmong([.. SagaDesk.Statuses]);
         var id = new Option<string?>("--id") { Description = "Those of one id.", HelpName = "id" };
-        var before = new Option<string?>("--before") { Description = "Only those that were changed before this time (UTC), or so long ago (90m, 2h, 7d): the last line of a list names it for the next page.", HelpName = "time" };
+        var before = new Option<string?>("--before") { Description = "Only those that were changed before this time (UTC), or so long ago (90m, 2h, 7d), or the place in the list that its last line names for the next page.", HelpName = "time|place" };
         var list = new Command("list", "Show the sagas of a source's database, the last changed first: where each stands, and why.") { config, source, type, status, id, limit, before, json };
         list.SetAction((parsed, cancellationToken) => RunAsync(parsed, config, source, async (desk, name) =>
         {
             var most = parsed.GetValue(limit);
-            var found = await desk.ListAsync(new SagaDesk.Filter(parsed.GetValue(type), parsed.GetValue(status), parsed.GetValue(id)), CommonOptions.TimeOf(before, parsed.GetValue(before), TimeProvider.System), most + 1, cancellationToken);
+            var place = SagaDesk.Place.Parse(parsed.GetValue(before)) ?? (CommonOptions.TimeOf(before, parsed.GetValue(before), TimeProvider.System) is { } time ? new SagaDesk.Place(time) : null);
+            var found = await desk.ListAsync(new SagaDesk.Filter(parsed.GetValue(type), parsed.GetValue(status), parsed.GetValue(id)), place, most + 1, cancellationToken);
             SagaOutput.WriteList(name, [.. found.Take(most)], found.Count > most, parsed.GetValue(json));
             return ExitCodes.Ok;
         }));

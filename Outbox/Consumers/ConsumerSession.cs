@@ -9,7 +9,26 @@ namespace Outbox.Consumers;
 /// <summary>The unit of work around one handler: a transaction that takes the inbox row, the handler's changes and its events, or none of them.</summary>
 internal abstract class ConsumerSession : IAsyncDisposable
 {
+    private readonly List<Action> _afterCommit = [];
+
     public abstract DbTransaction Transaction { get; }
+
+    /// <summary>How much is to happen after the commit: what a rollback to a savepoint goes back to.</summary>
+    public int Promised => _afterCommit.Count;
+
+    /// <summary>Has something happen once the transaction is committed: what is counted or said of a try that was rolled back would be counted again with the next.</summary>
+    public void AfterCommit(Action action) => _afterCommit.Add(action);
+
+    /// <summary>Takes back what was promised since: its work is undone.</summary>
+    public void TakeBack(int promised) => _afterCommit.RemoveRange(promised, _afterCommit.Count - promised);
+
+    /// <summary>Keeps the promises. For the one who has committed.</summary>
+    public void Committed()
+    {
+        foreach (var action in _afterCommit)
+            action();
+        _afterCommit.Clear();
+    }
 
     public abstract Task SaveAsync(CancellationToken cancellationToken);
 

@@ -43,6 +43,9 @@ public sealed class MessageContext
 
     internal SagaParticipant Participant { get; init; } = null!;
 
+    /// <summary>Has something happen once <see cref="Transaction"/> is committed, and not if it is rolled back.</summary>
+    internal Action<Action> AfterCommit { get; init; } = null!;
+
     /// <summary>Publishes a message in this transaction. To a saga's command it is the reply: it says which step it answers.</summary>
     /// <param name="message">An instance of a class with a <see cref="Messages.MessageTypeAttribute"/>.</param>
     /// <param name="cancellationToken">Ends the wait.</param>

@@ -115,6 +115,7 @@ internal sealed partial class MessageProcessor
         }
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        session.Committed();
         options.Committed?.Invoke();
         if (_observer is not null)
         {
@@ -176,7 +177,7 @@ internal sealed partial class MessageProcessor
                 return;
             if (run.IsCareful)
                 await SetSavepointAsync(run, session.Transaction, cancellationToken).ConfigureAwait(false);
-            var (done, error) = (0, (Exception?)null);
+            var (done, promised, error) = (0, session.Promised, (Exception?)null);
             for (; done < groups.Count; done++)
             {
                 using var activity = Start(groups[done]);
@@ -191,6 +192,7 @@ internal sealed partial class MessageProcessor
                     ExceptionDispatchInfo.Throw(error);
                 await session.Transaction.RollbackAsync(SqlDialect.Savepoint, cancellationToken).ConfigureAwait(false);
                 run.Savepoint = _dialect.KeepsSavepoints ? SavepointState.Here : SavepointState.Earlier;
+                session.TakeBack(promised);
                 session.Forget();
                 await HandleSectionAsync([.. groups.Take(done)], run, scope, session, cancellationToken).ConfigureAwait(false);
                 Interlocked.Exchange(ref _careful, CarefulBatches);

@@ -125,7 +125,7 @@ internal sealed partial class MessageProcessor
             .With("attempts", attempts)
             .With("state", blocks ? "blocking" : "dead")
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
-        if (SagaHeaders.Read(incoming.Delivery.Headers) is { } call)
+        if (SagaHeaders.ReadCall(incoming.Delivery.Headers) is { } call)
             await _participant.FailedAsync(transaction, call, ReasonOf(error), cancellationToken).ConfigureAwait(false);
         await _receipts.RefusedAsync(transaction, incoming, ReasonOf(error), cancellationToken).ConfigureAwait(false);
         await _steps.ReachedAsync("dead letter written").ConfigureAwait(false);

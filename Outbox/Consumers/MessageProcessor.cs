@@ -195,6 +195,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         }
         // G4: from here on the effects may stand. An error now says nothing; the next delivery's inbox insert does.
         await session.CommitAsync(CancellationToken.None).ConfigureAwait(false);
+        session.Committed();
         options.Committed?.Invoke();
         if (outcome == BatchOutcome.Applied)
             _observer?.Applied(options.Name, message.MessageId, incoming, message.Message);
@@ -274,7 +275,8 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
         Headers = message.Incoming.Delivery.Headers,
         Attempt = message.Incoming.Attempts + 1,
         Transaction = session.Transaction,
-        Saga = SagaHeaders.Read(message.Incoming.Delivery.Headers),
+        AfterCommit = session.AfterCommit,
+        Saga = SagaHeaders.ReadCall(message.Incoming.Delivery.Headers),
         Participant = _participant,
     };
 }

@@ -21,7 +21,7 @@ public abstract class Saga<TState> : AnySaga
     private Func<object, string, object>? _compensated;
 
     /// <summary>Starts a saga with each message of <typeparamref name="TMessage"/>, unless there is one of that id.</summary>
-    /// <param name="correlation">The saga's id, for example the order's.</param>
+    /// <param name="correlation">The saga's id, for example the order's. An id is for one saga and for ever: participants remember the calls of one that was forgotten, so another of its id would find everything done.</param>
     /// <param name="begin">The state that it begins with.</param>
     protected void StartedBy<TMessage>(Func<TMessage, PartitionKey> correlation, Func<TMessage, TState> begin)
         where TMessage : notnull

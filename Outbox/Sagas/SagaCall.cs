@@ -22,6 +22,9 @@ public sealed record SagaCall
     /// <summary>How often it was asked for anew after a refusal, from 1. What is sent again without an answer has the same number.</summary>
     internal int Round { get; init; } = 1;
 
+    /// <summary>Whether the message is a reply to the call, and not the call itself: whoever receives it is asked for nothing.</summary>
+    internal bool IsReply { get; init; }
+
     /// <summary>Whether the saga goes on when the command has taken effect, and not by a reply of its own type.</summary>
     internal bool WantsAnswer { get; init; } = true;
 }

@@ -3,8 +3,6 @@ namespace Outbox.Sagas;
 /// <summary>Finds what a saga's definition lacks, when the service starts.</summary>
 internal sealed class SagaCheck(string saga, string name)
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(20);
-
     public void Steps(IReadOnlyList<SagaStepPlan> steps)
     {
         if (!SagaHeaders.IsName(name))
@@ -19,8 +17,8 @@ internal sealed class SagaCheck(string saga, string name)
                 throw Wrong($"two steps are named '{step.Name}'. Give one of them another name.");
             if (step.Send is null)
                 throw Wrong(step, "it sends nothing. Add .Send(state => …).");
-            if (step.Within is { } time && (time <= TimeSpan.Zero || time > Longest))
-                throw Wrong(step, $"Within is {time}; it must be positive and not above {Longest.TotalDays:0} days.");
+            if (step.Within is { } time && (time <= TimeSpan.Zero || time > SagaOptions.Longest))
+                throw Wrong(step, $"Within is {time}; it must be positive and not above {SagaOptions.Longest.TotalDays:0} days.");
             if (step is { LeavesNothing: true, Compensate: not null })
                 throw Wrong(step, "it has both .Compensate and .NothingToCompensate. Choose one.");
         }

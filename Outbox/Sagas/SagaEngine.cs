@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Microsoft.Extensions.Logging;
 using Outbox.Consumers;
 using Outbox.Diagnostics;
@@ -25,9 +24,9 @@ internal sealed class SagaEngine(SagaDefinition definition, SagaOptions options,
         {
             var turn = _machine.Start(id, role.Begin!(message));
             if (await _store.WriteAsync(context.Transaction, turn, isNew: true, cancellationToken).ConfigureAwait(false))
-                await SendAsync(services, context.Transaction, turn, before: null, cancellationToken).ConfigureAwait(false);
+                await SendAsync(services, context, turn, before: null, cancellationToken).ConfigureAwait(false);
             else
-                Stale(id, context.Type, "it has been started before");
+                Stale(context, id, "it has been started before");
             return;
         }
         // What says which call it answers is taken by its word: the saga may ask the same of two steps.
@@ -53,11 +52,14 @@ internal sealed class SagaEngine(SagaDefinition definition, SagaOptions options,
             SagaMessage.Refused => saga => _machine.Answer(saga, AnswerOf(message, SagaOutcome.Refused)),
             SagaMessage.Failed => saga => _machine.Answer(saga, AnswerOf(message, SagaOutcome.Failed)),
             SagaMessage.TimeOut => saga => _machine.TimeOut(saga, message.Version),
-            SagaMessage.Retry => saga => _machine.Retry(saga, message.Actor ?? "somebody", message.Reason),
-            SagaMessage.GiveUp => saga => _machine.GiveUp(saga, message.Actor ?? "somebody", message.Reason ?? "no reason was given"),
+            SagaMessage.Retry => saga => !IsMeant(message, saga) ? null : _machine.Retry(saga, message.Actor ?? "somebody", message.Reason),
+            SagaMessage.GiveUp => saga => !IsMeant(message, saga) ? null : _machine.GiveUp(saga, message.Actor ?? "somebody", message.Reason ?? "no reason was given"),
             _ => throw new RejectMessageException($"'{IncomingMessage.Fit(message.Kind, 100)}' is nothing that a saga can be told."),
         }, cancellationToken);
     }
+
+    /// <summary>Whether a saga still stands at what an operator has looked at. Who names no step means whatever it stands at.</summary>
+    private static bool IsMeant(SagaMessage message, SagaInstance saga) => message.Step is null || (message.Step == saga.Step && SagaHeaders.OperationOf(message.Operation) == saga.Operation);
 
     private static SagaAnswer AnswerOf(SagaMessage message, SagaOutcome outcome) => new(
         message.Step ?? throw new RejectMessageException("It names no step."),
@@ -71,27 +73,34 @@ internal sealed class SagaEngine(SagaDefinition definition, SagaOptions options,
         var saga = await _store.ReadAsync(context.Transaction, id, cancellationToken).ConfigureAwait(false);
         if (saga is null)
         {
-            Stale(id, context.Type, "there is no such saga");
+            Stale(context, id, "there is no such saga");
             return;
         }
         if (move(saga) is not { } turn)
         {
-            Stale(id, context.Type, $"the saga is {SagaStore.NameOf(saga.Status)} at step '{saga.Step ?? "none"}'");
+            Stale(context, id, $"the saga is {SagaStore.NameOf(saga.Status)} at step '{saga.Step ?? "none"}'");
             return;
         }
         await _store.WriteAsync(context.Transaction, turn, isNew: false, cancellationToken).ConfigureAwait(false);
-        await SendAsync(services, context.Transaction, turn, saga, cancellationToken).ConfigureAwait(false);
+        await SendAsync(services, context, turn, saga, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task SendAsync(IServiceProvider services, DbTransaction transaction, SagaTurn turn, SagaInstance? before, CancellationToken cancellationToken)
+    private async Task SendAsync(IServiceProvider services, MessageContext context, SagaTurn turn, SagaInstance? before, CancellationToken cancellationToken)
     {
-        var writer = new SagaWriter(outbox, services);
+        var (writer, transaction) = (new SagaWriter(outbox, services), context.Transaction);
         foreach (var command in turn.Commands)
             await writer.SendAsync(transaction, command, cancellationToken).ConfigureAwait(false);
         foreach (var message in turn.Events)
             await writer.PublishAsync(transaction, message, turn.Saga.Id, call: null, cancellationToken).ConfigureAwait(false);
         if (turn.Deadline is { } deadline)
             await writer.TellAsync(transaction, definition.Name, new SagaMessage { Kind = SagaMessage.TimeOut, Id = turn.Saga.Id, Step = turn.Saga.Step, Operation = SagaHeaders.NameOf(turn.Saga.Operation), Version = turn.Saga.Version }, deadline, cancellationToken).ConfigureAwait(false);
+        SagaTelemetry.Tag(definition.Name, turn);
+        // A turn that is rolled back, for a conflict or a lock, is taken again: it is told once, when it stands.
+        context.AfterCommit(() => Moved(turn, before));
+    }
+
+    private void Moved(SagaTurn turn, SagaInstance? before)
+    {
         SagaTelemetry.Moved(definition.Name, turn, before);
         if (turn.Saga.Status == SagaStatus.Parked && before?.Status != SagaStatus.Parked)
             Log.SagaParked(logger, definition.Name, turn.Saga.Id, turn.Saga.Step ?? "", SagaHeaders.NameOf(turn.Saga.Operation), turn.Saga.Trouble ?? "");
@@ -99,11 +108,11 @@ internal sealed class SagaEngine(SagaDefinition definition, SagaOptions options,
             Log.SagaEnded(logger, definition.Name, turn.Saga.Id, SagaStore.NameOf(turn.Saga.Status));
     }
 
-    private void Stale(string id, string type, string why)
+    private void Stale(MessageContext context, string id, string why) => context.AfterCommit(() =>
     {
         OutboxMetrics.SagaStale.Add(1, new KeyValuePair<string, object?>("saga", definition.Name));
-        Log.SagaPassedOver(logger, definition.Name, id, type, why);
-    }
+        Log.SagaPassedOver(logger, definition.Name, id, context.Type, why);
+    });
 
     private string IdOf(SagaMessageRole role, object message)
     {

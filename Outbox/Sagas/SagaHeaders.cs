@@ -16,12 +16,13 @@ internal static partial class SagaHeaders
     public const string Operation = "outbox-saga-operation";
     public const string Round = "outbox-saga-round";
 
-    /// <summary><c>applied</c> if the command's taking effect is the answer; absent if the saga waits for a reply of a type of its own.</summary>
+    /// <summary>Of a command: <c>applied</c> if its taking effect is the answer; absent if the saga waits for a reply of a type of its own. Of what a handler publishes as a reply: <c>reply</c>.</summary>
     public const string Answer = "outbox-saga-answer";
 
     public const int MaxName = 100;
 
     private const string WantsApplied = "applied";
+    private const string IsReply = "reply";
 
     public static Dictionary<string, string> Of(SagaCall call)
     {
@@ -33,12 +34,15 @@ internal static partial class SagaHeaders
             [Operation] = NameOf(call.Operation),
             [Round] = call.Round.ToString(CultureInfo.InvariantCulture),
         };
-        if (call.WantsAnswer)
-            headers[Answer] = WantsApplied;
+        if (call.IsReply || call.WantsAnswer)
+            headers[Answer] = call.IsReply ? IsReply : WantsApplied;
         return headers;
     }
 
-    /// <summary>The call that a message is; null: no saga has sent it, or the headers are nobody's of ours.</summary>
+    /// <summary>The call that a message is. Null: no saga has sent it, as a reply that travels with the headers of its call.</summary>
+    public static SagaCall? ReadCall(IReadOnlyDictionary<string, string> headers) => Read(headers) is { IsReply: false } call ? call : null;
+
+    /// <summary>The call that a message is, or answers; null: neither, or the headers are nobody's of ours.</summary>
     public static SagaCall? Read(IReadOnlyDictionary<string, string> headers)
     {
         if (!headers.TryGetValue(Saga, out var saga) || !IsName(saga) || !headers.TryGetValue(Step, out var step) || !IsName(step))
@@ -46,7 +50,8 @@ internal static partial class SagaHeaders
         if (!headers.TryGetValue(Id, out var id) || !IsId(id) || OperationOf(headers.GetValueOrDefault(Operation)) is not { } operation)
             return null;
         var hasRound = int.TryParse(headers.GetValueOrDefault(Round), NumberStyles.None, CultureInfo.InvariantCulture, out var round) && round > 0;
-        return new SagaCall { Saga = saga, Id = id, Step = step, Operation = operation, Round = hasRound ? round : 1, WantsAnswer = headers.GetValueOrDefault(Answer) == WantsApplied };
+        var answer = headers.GetValueOrDefault(Answer);
+        return new SagaCall { Saga = saga, Id = id, Step = step, Operation = operation, Round = hasRound ? round : 1, WantsAnswer = answer == WantsApplied, IsReply = answer == IsReply };
     }
 
     public static string NameOf(SagaOperation operation) => operation == SagaOperation.Action ? "action" : "compensation";

@@ -181,7 +181,7 @@ internal sealed class SagaMachine(SagaDefinition definition, SagaOptions options
         turn.Add(Entry(turn.Saga, SagaEntry.Sent) with { MessageId = command.MessageId });
         // A step that may turn back waits for as long as its definition says; what cannot is sent again by itself.
         var patience = operation == SagaOperation.Compensation ? options.AnswerWithin : step.Within ?? (definition.CanGoBackFrom(place) ? null : options.AnswerWithin);
-        turn.Deadline = patience + delay;
+        turn.Deadline = patience + delay is { } deadline && deadline > SagaOptions.Longest ? SagaOptions.Longest : patience + delay;
     }
 
     private static void End(SagaTurn turn, SagaStatus status, string entry, string? reason)

@@ -5,7 +5,8 @@ namespace Outbox.Sagas;
 /// <summary>Settings of one saga.</summary>
 public sealed class SagaOptions
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(20);
+    /// <summary>The longest wait: some engines add milliseconds as a number of 32 bits.</summary>
+    internal static readonly TimeSpan Longest = TimeSpan.FromDays(20);
 
     internal SagaOptions(ConsumerOptions consumer) => Consumer = consumer;
 

@@ -36,10 +36,10 @@ internal sealed class SagaParticipant(string consumer, OutboxRegistration outbox
             await TryAddAsync(transaction, KeyOf(call), RefusedMark, cancellationToken).ConfigureAwait(false);
             return;
         }
-        if (!call.WantsAnswer)
-            return;
-        // A copy gets the answer again, unless that was a refusal: it costs little, and the saga may have lost the first one.
-        if (hasRun || !await HasAsync(transaction, KeyOf(call), RefusedMark, cancellationToken).ConfigureAwait(false))
+        // A copy gets the answer again: it costs little, and the saga may have lost the first one. What was refused under a type of its own, too: that the saga is told so at all is what counts.
+        if (!hasRun && await HasAsync(transaction, KeyOf(call), RefusedMark, cancellationToken).ConfigureAwait(false))
+            await TellAsync(transaction, call, SagaMessage.Refused, "it was refused before", cancellationToken).ConfigureAwait(false);
+        else if (call.WantsAnswer)
             await TellAsync(transaction, call, SagaMessage.Applied, reason: null, cancellationToken).ConfigureAwait(false);
     }
 

@@ -62,6 +62,9 @@ internal sealed class SagaStore(SagaDefinition definition)
         }
         if (await command.ExecuteAsync(cancellationToken).ConfigureAwait(false) == 0)
             return isNew ? false : throw new SagaConflictException(definition.Name, saga.Id);
+        // Sagas are forgotten before their histories, and a death or an hour may lie between.
+        if (isNew)
+            await connection.Command(dialect.DeleteSagaSteps, transaction).With("type", definition.Name).With("id", saga.Id).ExecuteAsync(cancellationToken).ConfigureAwait(false);
         await WriteHistoryAsync(transaction, turn, cancellationToken).ConfigureAwait(false);
         return true;
     }

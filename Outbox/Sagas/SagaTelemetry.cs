@@ -6,6 +6,7 @@ namespace Outbox.Sagas;
 /// <summary>What is counted of sagas. Tags are names of the definition, so they are bounded; an id is none of them.</summary>
 internal static class SagaTelemetry
 {
+    /// <summary>Counts a turn. For after its commit.</summary>
     public static void Moved(string saga, SagaTurn turn, SagaInstance? before)
     {
         if (before is null)
@@ -17,6 +18,11 @@ internal static class SagaTelemetry
         }
         if (turn.Saga.HasEnded)
             OutboxMetrics.SagaEnded.Add(1, new("saga", saga), new("status", SagaStore.NameOf(turn.Saga.Status)));
+    }
+
+    /// <summary>Tells the span of the message, which ends before the commit, where the saga stands after it.</summary>
+    public static void Tag(string saga, SagaTurn turn)
+    {
         if (Activity.Current is { } activity && activity.Source == OutboxTracing.Source)
             activity.SetTag("outbox.saga", saga).SetTag("outbox.saga.id", turn.Saga.Id).SetTag("outbox.saga.status", SagaStore.NameOf(turn.Saga.Status)).SetTag("outbox.saga.step", turn.Saga.Step);
     }

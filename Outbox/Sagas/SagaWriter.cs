@@ -13,7 +13,7 @@ internal sealed class SagaWriter(OutboxRegistration outbox, IServiceProvider ser
     /// <summary>An event, or a reply to a call.</summary>
     public async Task PublishAsync(DbTransaction transaction, object message, string? key, SagaCall? call, CancellationToken cancellationToken)
     {
-        var row = outbox.Messages.Create(message, new MessageOptions { PartitionKey = key, OwnHeaders = call is null ? null : SagaHeaders.Of(call) });
+        var row = outbox.Messages.Create(message, new MessageOptions { PartitionKey = key, OwnHeaders = call is null ? null : SagaHeaders.Of(call with { IsReply = true }) });
         if (row.PartitionKey is not null)
             row.Partition = Messages.Partitioner.PartitionOf(row.PartitionKey, await outbox.Partitions.GetAsync(outbox.DataSource(services), transaction.Connection!, transaction, cancellationToken).ConfigureAwait(false));
         await InsertAsync(transaction, row, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);

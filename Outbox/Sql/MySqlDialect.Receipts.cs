@@ -54,5 +54,12 @@ internal sealed partial class MySqlDialect
 
     private protected override string IsOlder(string time) => $"{time} < utc_timestamp(6) - INTERVAL @seconds SECOND";
 
-    private string DeleteOld(string table, string time, string where = "true") => $"DELETE FROM {table} WHERE {where} AND {IsOlder(time)} ORDER BY {time} LIMIT @limit";
+    private string DeleteOld(string table, string time, string where = "true") => DeleteFirst(table, time, $"{where} AND {time} >= @from AND {IsOlder(time)}");
+
+    // MySQL's DELETE returns nothing, so where it will end is asked first.
+    private static string DeleteFirst(string table, string place, string where) =>
+        $"""
+        SELECT max(batch.place) FROM (SELECT {place} AS place FROM {table} WHERE {where} ORDER BY {place} LIMIT @limit) AS batch;
+        DELETE FROM {table} WHERE {where} ORDER BY {place} LIMIT @limit
+        """;
 }

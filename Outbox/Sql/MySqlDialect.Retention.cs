@@ -4,10 +4,10 @@ namespace Outbox.Sql;
 internal sealed partial class MySqlDialect
 {
     internal override string DeleteDiscardedLetters =>
-        $"DELETE FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'discarded' AND {IsOlder("last_failed_at")} ORDER BY id LIMIT @limit";
+        // Not by the index of states, which does not know the order of the ids.
+        DeleteFirst("dead_letters", "id", $"concat(side, '') IN ('relay', 'consumer') AND state = 'discarded' AND {IsOlder("last_failed_at")} AND id > @after");
 
-    internal override string DeleteOldLetterActions =>
-        $"DELETE FROM dead_letter_actions WHERE {IsOlder("acted_at")} ORDER BY id LIMIT @limit";
+    internal override string DeleteOldLetterActions => DeleteFirst("dead_letter_actions", "id", $"{IsOlder("acted_at")} AND id > @after");
 
     internal override string DeleteOldInboxOfAnyone => DeleteOld("inbox_messages", "received_at", "operation = ''");
 

@@ -53,8 +53,7 @@ internal sealed partial class MySqlDialect
 
     internal override string DeleteOldCalls => DeleteOldInboxOf("operation <> ''");
 
-    internal override string DeleteOldSagas => $"DELETE FROM sagas WHERE type = @type AND status IN ('completed', 'compensated', 'failed') AND {IsOlder("updated_at")} ORDER BY updated_at LIMIT @limit";
+    internal override string DeleteOldSagas => DeleteOld("sagas", "updated_at", "concat(type, '') = @type AND concat(status, '') IN ('completed', 'compensated', 'failed')");
 
-    internal override string DeleteOldSagaSteps =>
-        $"DELETE FROM saga_steps WHERE type = @type AND {IsOlder("happened_at")} AND NOT EXISTS (SELECT 1 FROM sagas s WHERE s.type = saga_steps.type AND s.id = saga_steps.id) ORDER BY happened_at LIMIT @limit";
+    internal override string DeleteOldSagaSteps => DeleteOld("saga_steps", "happened_at", "concat(type, '') = @type AND NOT EXISTS (SELECT 1 FROM sagas s WHERE s.type = saga_steps.type AND s.id = saga_steps.id)");
 }

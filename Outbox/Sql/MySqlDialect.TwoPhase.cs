@@ -40,7 +40,7 @@ internal sealed partial class MySqlDialect
 
     internal override BranchStatements? Branches { get; } = new MySqlBranches();
 
-    internal override string DeleteOldDecisions => $"DELETE FROM transaction_decisions WHERE outcome IN ('committed', 'rolled-back') AND {IsOlder("decided_at")} ORDER BY decided_at LIMIT @limit";
+    internal override string DeleteOldDecisions => DeleteOld("transaction_decisions", "decided_at", "outcome = @outcome");
 
     internal override string DeleteOldMarkers => DeleteOld("transaction_markers", "created_at");
 

@@ -106,8 +106,7 @@ internal sealed partial class MySqlDialect : SqlDialect
         SettleMessages,
     ];
 
-    internal override string DeleteOldArchive =>
-        "DELETE FROM outbox_archive WHERE published_at < utc_timestamp(6) - INTERVAL @seconds SECOND ORDER BY published_at LIMIT @limit";
+    internal override string DeleteOldArchive => DeleteOld("outbox_archive", "published_at");
 
     internal override string? ReadLastSequence => null;
 
@@ -149,9 +148,8 @@ internal sealed partial class MySqlDialect : SqlDialect
 
     internal override string DeleteOldInbox => DeleteOldInboxOf("operation = ''");
 
-    private static string DeleteOldInboxOf(string operation) =>
-        // Not by the primary key, which knows the consumer and not the age.
-        $"DELETE FROM inbox_messages WHERE concat(consumer, '') = @consumer AND {operation} AND received_at < utc_timestamp(6) - INTERVAL @seconds SECOND ORDER BY received_at LIMIT @limit";
+    // Not by the primary key, which knows the consumer and not the age.
+    private string DeleteOldInboxOf(string operation) => DeleteOld("inbox_messages", "received_at", $"concat(consumer, '') = @consumer AND {operation}");
 
     internal override string InsertDeadLetter =>
         """

@@ -4,12 +4,11 @@ namespace Outbox.Sql;
 internal sealed partial class PostgreSqlDialect
 {
     internal override string DeleteDiscardedLetters =>
-        $"DELETE FROM dead_letters WHERE ctid = ANY(ARRAY(SELECT ctid FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'discarded' AND {IsOlder("last_failed_at")} LIMIT @limit))";
+        DeleteFirst("dead_letters", "id", $"{Hidden("side IN ('relay', 'consumer') AND state = 'discarded'")} AND {IsOlder("last_failed_at")} AND id > @after");
 
-    internal override string DeleteOldLetterActions =>
-        $"DELETE FROM dead_letter_actions WHERE ctid = ANY(ARRAY(SELECT ctid FROM dead_letter_actions WHERE {IsOlder("acted_at")} ORDER BY id LIMIT @limit))";
+    internal override string DeleteOldLetterActions => DeleteFirst("dead_letter_actions", "id", $"{IsOlder("acted_at")} AND id > @after");
 
-    internal override string DeleteOldInboxOfAnyone => DeleteOld("inbox_messages", "received_at", "operation = ''");
+    internal override string DeleteOldInboxOfAnyone => DeleteOld("inbox_messages", "received_at", Hidden("operation = ''"));
 
     internal override string CountRedrives =>
         $"""

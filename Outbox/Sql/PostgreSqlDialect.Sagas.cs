@@ -52,15 +52,7 @@ internal sealed partial class PostgreSqlDialect
 
     internal override string DeleteOldCalls => DeleteOldInboxOf("operation <> ''");
 
-    internal override string DeleteOldSagas =>
-        $"""
-        DELETE FROM sagas WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM sagas WHERE type = @type AND status IN ('completed', 'compensated', 'failed') AND {IsOlder("updated_at")} ORDER BY updated_at LIMIT @limit))
-        """;
+    internal override string DeleteOldSagas => DeleteOld("sagas", "updated_at", Hidden("type = @type AND status IN ('completed', 'compensated', 'failed')"));
 
-    internal override string DeleteOldSagaSteps =>
-        $"""
-        DELETE FROM saga_steps WHERE ctid = ANY(ARRAY(
-            SELECT e.ctid FROM saga_steps AS e WHERE e.type = @type AND {IsOlder("e.happened_at")} AND NOT EXISTS (SELECT 1 FROM sagas AS s WHERE s.type = e.type AND s.id = e.id) ORDER BY e.happened_at LIMIT @limit))
-        """;
+    internal override string DeleteOldSagaSteps => DeleteOld("saga_steps", "happened_at", Hidden("type = @type AND NOT EXISTS (SELECT 1 FROM sagas AS s WHERE s.type = saga_steps.type AND s.id = saga_steps.id)"));
 }

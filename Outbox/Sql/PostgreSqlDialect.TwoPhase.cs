@@ -40,7 +40,7 @@ internal sealed partial class PostgreSqlDialect
 
     internal override BranchStatements? Branches { get; } = new PostgreSqlBranches();
 
-    internal override string DeleteOldDecisions => DeleteOld("transaction_decisions", "decided_at", "outcome IN ('committed', 'rolled-back')");
+    internal override string DeleteOldDecisions => DeleteOld("transaction_decisions", "decided_at", "outcome = @outcome");
 
     internal override string DeleteOldMarkers => DeleteOld("transaction_markers", "created_at");
 

@@ -74,11 +74,7 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
         """,
     ];
 
-    internal override string DeleteOldArchive =>
-        """
-        DELETE FROM outbox_archive WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM outbox_archive WHERE published_at < clock_timestamp() - @seconds * interval '1 second' ORDER BY published_at LIMIT @limit))
-        """;
+    internal override string DeleteOldArchive => DeleteOld("outbox_archive", "published_at");
 
     internal override string? ReadLastSequence => "SELECT pg_sequence_last_value(pg_get_serial_sequence('outbox_messages', 'sequence')::regclass)";
 
@@ -145,11 +141,10 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
     // What a crash brings back is forgotten again, so the locks need not wait for the disk.
     internal override string DeleteOldInbox => DeleteOldInboxOf("operation = ''");
 
-    private static string DeleteOldInboxOf(string operation) =>
+    private string DeleteOldInboxOf(string operation) =>
         $"""
         SET LOCAL synchronous_commit TO off;
-        DELETE FROM inbox_messages WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM inbox_messages WHERE CASE WHEN consumer = @consumer AND {operation} THEN true ELSE false END AND received_at < statement_timestamp() - @seconds * interval '1 second' ORDER BY received_at LIMIT @limit))
+        {DeleteOld("inbox_messages", "received_at", Hidden($"consumer = @consumer AND {operation}"))}
         """;
 
     internal override string InsertDeadLetter =>

@@ -21,10 +21,10 @@ public abstract partial class SqlDialect
     /// <summary>The consumers that were seen within @seconds. Columns: name, type.</summary>
     internal string ReadConsumers => $"SELECT name, type FROM consumers WHERE NOT {IsOlder("last_seen_at")}";
 
-    /// <summary>Deletes up to @limit receipts that were received more than @seconds ago.</summary>
+    /// <summary>Deletes up to @limit receipts that were received more than @seconds ago, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldReceipts { get; }
 
-    /// <summary>Deletes up to @limit requests that are older than @seconds.</summary>
+    /// <summary>Deletes up to @limit requests that are older than @seconds, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldReceiptRequests { get; }
 
     /// <summary>Deletes the consumers that were not seen within @seconds. They are few.</summary>

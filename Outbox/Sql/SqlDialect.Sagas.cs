@@ -26,6 +26,9 @@ public abstract partial class SqlDialect
         VALUES {string.Join(",\n    ", Enumerable.Range(0, entries).Select(i => i.ToString(CultureInfo.InvariantCulture)).Select(i => $"(@type, @id, @number{i}, @step{i}, @operation{i}, @event{i}, @attempt{i}, @message_id{i}, @actor{i}, @reason{i}, {Time})"))}
         """;
 
+    /// <summary>Deletes the history of a saga that was forgotten, before another of its id begins: @type, @id.</summary>
+    internal string DeleteSagaSteps { get; } = "DELETE FROM saga_steps WHERE type = @type AND id = @id";
+
     /// <summary>As <see cref="InsertMessage"/>, with @wait instead of @not_before: milliseconds from now, by the database's clock.</summary>
     internal string InsertDelayedMessage =>
         $"""
@@ -36,22 +39,24 @@ public abstract partial class SqlDialect
     /// <summary>Whether a consumer remembers an operation of a message: @consumer, @message_id, @operation. One row if it does.</summary>
     internal string FindOperation { get; } = "SELECT 1 FROM inbox_messages WHERE consumer = @consumer AND message_id = @message_id AND operation = @operation";
 
-    /// <summary>Deletes up to @limit rows by which a @consumer remembers calls of sagas and that are older than @seconds.</summary>
+    /// <summary>Deletes up to @limit rows by which a @consumer remembers calls of sagas and that are older than @seconds, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldCalls { get; }
 
-    /// <summary>Deletes up to @limit sagas of a @type that ended more than @seconds ago.</summary>
+    /// <summary>Deletes up to @limit sagas of a @type that ended more than @seconds ago, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldSagas { get; }
 
-    /// <summary>Deletes up to @limit entries of a @type that are more than @seconds old and whose sagas are gone.</summary>
+    /// <summary>Deletes up to @limit entries of a @type that are more than @seconds old and whose sagas are gone, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldSagaSteps { get; }
 
-    /// <summary>Sagas that were changed before @before, the last changed first: @limit, and @type, @status, @id, each null for any.
+    /// <summary>Sagas that come after one of a time, @before, a type and an id, @last_type and @last_id, the last changed first; without those two: that were changed before the time. Also @limit, and @type, @status, @id, each null for any.
     /// Columns: type, id, version, status, step, operation, attempt, given_up, reason, trouble, created_at, updated_at, deadline, state.</summary>
-    internal string ListSagas => Page(
-        $"""
-        s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state FROM sagas AS s{WithoutWaiting}
-        WHERE s.updated_at < {Instant("@before")} AND (@type IS NULL OR s.type = @type) AND (@status IS NULL OR s.status = @status) AND (@id IS NULL OR s.id = @id)
-        """, "s.updated_at DESC, s.type, s.id");
+    internal string ListSagas => SagaPage("(@status IS NULL OR s.status = @status)");
+
+    /// <summary>As <see cref="ListSagas"/>, of one @status: by the index that has it, where those that are looked for are few among many.</summary>
+    internal string ListSagasOfStatus => SagaPage("s.status = @status");
+
+    /// <summary>One saga: @type, @id. Columns as <see cref="ListSagas"/>.</summary>
+    internal string FindSaga => $"SELECT {SagaColumns} FROM sagas AS s{WithoutWaiting} WHERE s.type = @type AND s.id = @id";
 
     /// <summary>What has happened to a saga, in order: @type, @id. Columns: number, step, operation, event, attempt, message id as text, actor, reason, happened_at.</summary>
     internal string ReadSagaSteps =>
@@ -59,4 +64,13 @@ public abstract partial class SqlDialect
 
     /// <summary>How many sagas there are of each type and status, counted up to @limit. Columns: type, status, count.</summary>
     internal string CountSagas => $"SELECT type, status, COUNT(*) FROM ({Counted("sagas", "1 = 1", "type, status")}) AS counted GROUP BY type, status";
+
+    private const string SagaColumns = "s.type, s.id, s.version, s.status, s.step, s.operation, s.attempt, s.given_up, s.reason, s.trouble, s.created_at, s.updated_at, s.deadline, s.state";
+
+    private string SagaPage(string ofStatus) => Page(
+        $"""
+        {SagaColumns} FROM sagas AS s{WithoutWaiting}
+        WHERE {ofStatus} AND s.updated_at <= {Instant("@before")} AND (s.updated_at < {Instant("@before")} OR s.type < @last_type OR (s.type = @last_type AND s.id < @last_id))
+            AND (@type IS NULL OR s.type = @type) AND (@id IS NULL OR s.id = @id)
+        """, "s.updated_at DESC, s.type DESC, s.id DESC");
 }

@@ -48,10 +48,10 @@ public abstract partial class SqlDialect
     /// <summary>Records what became of the branches: @transaction_id, @outcome, @branches.</summary>
     internal string RecordOutcome => $"UPDATE transaction_decisions SET outcome = @outcome, branches = @branches, finished_at = {Clock} WHERE transaction_id = @transaction_id AND outcome IS NULL";
 
-    /// <summary>Deletes up to @limit decisions of more than @seconds ago that all branches followed.</summary>
+    /// <summary>Deletes up to @limit decisions of more than @seconds ago that all branches followed with an @outcome, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldDecisions { get; }
 
-    /// <summary>Deletes up to @limit markers that are older than @seconds.</summary>
+    /// <summary>Deletes up to @limit markers that are older than @seconds, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldMarkers { get; }
 
     /// <summary>Now, as the database sees it, UTC.</summary>

@@ -196,7 +196,7 @@ public abstract partial class SqlDialect
     /// <summary>Moves rows that are due back, the earliest first, with new sequences: @partition, @sequences (their ids), @lease, @token. Statements of one transaction.</summary>
     internal abstract IReadOnlyList<string> ReturnMessages { get; }
 
-    /// <summary>Deletes up to @limit archived rows that were published more than @seconds ago.</summary>
+    /// <summary>Deletes up to @limit archived rows that were published more than @seconds ago, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldArchive { get; }
 
     /// <summary>The highest number that the outbox has given out, or null; with <see cref="ListWriters"/> it gives a floor below which nothing can appear any more. Null where the engine has no such list.</summary>
@@ -309,7 +309,7 @@ public abstract partial class SqlDialect
     /// <summary>Binds a list of message ids to a parameter.</summary>
     internal virtual object MessageIdsParameter(IReadOnlyList<Guid> messageIds) => Json(messageIds.Count, (json, i) => json.Append('"').Append(messageIds[i].ToString("D")).Append('"'));
 
-    /// <summary>Deletes up to @limit rows of a @consumer that are older than @seconds.</summary>
+    /// <summary>Deletes up to @limit rows of a @consumer that are older than @seconds, from @from on. Columns: as <see cref="GradualDelete"/> says.</summary>
     internal abstract string DeleteOldInbox { get; }
 
     /// <summary>Sets a message aside, or counts another failure of one that is already there:

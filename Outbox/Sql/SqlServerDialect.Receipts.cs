@@ -70,16 +70,16 @@ internal sealed partial class SqlServerDialect
     internal override string DeleteOldReceipts =>
         $"""
         {Plain}
-        DELETE m
-        FROM (SELECT TOP (@limit) message_id, consumer FROM receipts WHERE {IsOlder("received_at")} ORDER BY received_at) AS old
+        DELETE m OUTPUT deleted.received_at
+        FROM (SELECT TOP (@limit) message_id, consumer FROM receipts WHERE {IsOlder("received_at")} AND received_at >= @from ORDER BY received_at) AS old
         INNER LOOP JOIN receipts AS m WITH (ROWLOCK) ON m.message_id = old.message_id AND m.consumer = old.consumer
         """;
 
     internal override string DeleteOldReceiptRequests =>
         $"""
         {Plain}
-        DELETE m
-        FROM (SELECT TOP (@limit) message_id FROM receipt_requests WHERE {IsOlder("requested_at")} ORDER BY requested_at) AS old
+        DELETE m OUTPUT deleted.requested_at
+        FROM (SELECT TOP (@limit) message_id FROM receipt_requests WHERE {IsOlder("requested_at")} AND requested_at >= @from ORDER BY requested_at) AS old
         INNER LOOP JOIN receipt_requests AS m WITH (ROWLOCK) ON m.message_id = old.message_id
         """;
 

@@ -67,17 +67,17 @@ internal sealed partial class SqlServerDialect
     internal override string DeleteOldSagas =>
         $"""
         {Plain}
-        DELETE m
-        FROM (SELECT TOP (@limit) type, id FROM sagas WHERE type = @type AND status IN (N'completed', N'compensated', N'failed') AND {IsOlder("updated_at")} ORDER BY updated_at) AS old
+        DELETE m OUTPUT deleted.updated_at
+        FROM (SELECT TOP (@limit) type, id FROM sagas WITH (INDEX (ix_sagas_updated_at)) WHERE type = @type AND status IN (N'completed', N'compensated', N'failed') AND {IsOlder("updated_at")} AND updated_at >= @from ORDER BY updated_at) AS old
         INNER LOOP JOIN sagas AS m WITH (ROWLOCK) ON m.type = old.type AND m.id = old.id
         """;
 
     internal override string DeleteOldSagaSteps =>
         $"""
         {Plain}
-        DELETE m
-        FROM (SELECT TOP (@limit) e.type, e.id, e.number FROM saga_steps AS e
-            WHERE e.type = @type AND {IsOlder("e.happened_at")} AND NOT EXISTS (SELECT 1 FROM sagas AS s WHERE s.type = e.type AND s.id = e.id) ORDER BY e.happened_at) AS old
+        DELETE m OUTPUT deleted.happened_at
+        FROM (SELECT TOP (@limit) e.type, e.id, e.number FROM saga_steps AS e WITH (INDEX (ix_saga_steps_happened_at))
+            WHERE e.type = @type AND {IsOlder("e.happened_at")} AND NOT EXISTS (SELECT 1 FROM sagas AS s WHERE s.type = e.type AND s.id = e.id) AND e.happened_at >= @from ORDER BY e.happened_at) AS old
         INNER LOOP JOIN saga_steps AS m WITH (ROWLOCK) ON m.type = old.type AND m.id = old.id AND m.number = old.number
         """;
 }

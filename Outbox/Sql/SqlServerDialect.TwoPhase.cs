@@ -47,16 +47,16 @@ internal sealed partial class SqlServerDialect
     internal override string DeleteOldDecisions =>
         $"""
         {Plain}
-        DELETE m
-        FROM (SELECT TOP (@limit) transaction_id FROM transaction_decisions WHERE outcome IN (N'committed', N'rolled-back') AND {IsOlder("decided_at")} ORDER BY decided_at) AS old
+        DELETE m OUTPUT deleted.decided_at
+        FROM (SELECT TOP (@limit) transaction_id FROM transaction_decisions WHERE outcome = @outcome AND {IsOlder("decided_at")} AND decided_at >= @from ORDER BY decided_at) AS old
         INNER LOOP JOIN transaction_decisions AS m WITH (ROWLOCK) ON m.transaction_id = old.transaction_id
         """;
 
     internal override string DeleteOldMarkers =>
         $"""
         {Plain}
-        DELETE m
-        FROM (SELECT TOP (@limit) transaction_id, branch FROM transaction_markers WHERE {IsOlder("created_at")} ORDER BY created_at) AS old
+        DELETE m OUTPUT deleted.created_at
+        FROM (SELECT TOP (@limit) transaction_id, branch FROM transaction_markers WHERE {IsOlder("created_at")} AND created_at >= @from ORDER BY created_at) AS old
         INNER LOOP JOIN transaction_markers AS m WITH (ROWLOCK) ON m.transaction_id = old.transaction_id AND m.branch = old.branch
         """;
 

@@ -101,8 +101,8 @@ internal sealed partial class SqlServerDialect : SqlDialect
     internal override string DeleteOldArchive =>
         $"""
         {Plain}
-        DELETE m
-        FROM (SELECT TOP (@limit) sequence, message_id FROM outbox_archive WHERE published_at < {Age} ORDER BY published_at) AS old
+        DELETE m OUTPUT deleted.published_at
+        FROM (SELECT TOP (@limit) sequence, message_id FROM outbox_archive WHERE published_at >= @from AND {IsOlder("published_at")} ORDER BY published_at) AS old
         INNER LOOP JOIN outbox_archive AS m WITH (ROWLOCK) ON m.sequence = old.sequence AND m.message_id = old.message_id
         """;
 
@@ -172,11 +172,11 @@ internal sealed partial class SqlServerDialect : SqlDialect
 
     internal override string DeleteOldInbox => DeleteOldInboxOf("operation = N''");
 
-    private static string DeleteOldInboxOf(string operation) =>
+    private string DeleteOldInboxOf(string operation) =>
         $"""
         {Plain}
-        DELETE m
-        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND {operation} AND received_at < {Age} ORDER BY received_at) AS old
+        DELETE m OUTPUT deleted.received_at
+        FROM (SELECT TOP (@limit) consumer, message_id, operation FROM inbox_messages WITH (INDEX (ix_inbox_messages_received_at)) WHERE consumer = @consumer AND {operation} AND received_at >= @from AND {IsOlder("received_at")} ORDER BY received_at) AS old
         INNER LOOP JOIN inbox_messages AS m WITH (ROWLOCK) ON m.consumer = old.consumer AND m.message_id = old.message_id AND m.operation = old.operation
         """;
 

@@ -50,5 +50,6 @@ internal sealed partial class SqliteDialect
 
     private protected override string IsOlder(string time) => $"{time} < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds')";
 
-    private string DeleteOld(string table, string time, string where = "true") => $"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {where} AND {IsOlder(time)} ORDER BY {time} LIMIT @limit)";
+    private string DeleteOld(string table, string time, string where = "true") =>
+        $"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {where} AND {time} >= {Instant("@from")} AND {IsOlder(time)} ORDER BY {time} LIMIT @limit) RETURNING {time}";
 }

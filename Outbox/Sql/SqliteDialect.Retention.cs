@@ -4,10 +4,11 @@ namespace Outbox.Sql;
 internal sealed partial class SqliteDialect
 {
     internal override string DeleteDiscardedLetters =>
-        $"DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE side IN ('relay', 'consumer') AND state = 'discarded' AND {IsOlder("last_failed_at")} LIMIT @limit)";
+        // Not by the index of states, which does not know the order of the ids.
+        $"DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters WHERE +side IN ('relay', 'consumer') AND +state = 'discarded' AND {IsOlder("last_failed_at")} AND id > @after ORDER BY id LIMIT @limit) RETURNING id";
 
     internal override string DeleteOldLetterActions =>
-        $"DELETE FROM dead_letter_actions WHERE id IN (SELECT id FROM dead_letter_actions WHERE {IsOlder("acted_at")} ORDER BY id LIMIT @limit)";
+        $"DELETE FROM dead_letter_actions WHERE id IN (SELECT id FROM dead_letter_actions WHERE {IsOlder("acted_at")} AND id > @after ORDER BY id LIMIT @limit) RETURNING id";
 
     internal override string DeleteOldInboxOfAnyone => DeleteOld("inbox_messages", "received_at", "operation = ''");
 

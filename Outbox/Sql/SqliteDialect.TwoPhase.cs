@@ -36,8 +36,7 @@ internal sealed partial class SqliteDialect
         );
         """;
 
-    internal override string DeleteOldDecisions =>
-        $"DELETE FROM transaction_decisions WHERE rowid IN (SELECT rowid FROM transaction_decisions WHERE outcome IN ('committed', 'rolled-back') AND {IsOlder("decided_at")} ORDER BY decided_at LIMIT @limit)";
+    internal override string DeleteOldDecisions => DeleteOld("transaction_decisions", "decided_at", "outcome = @outcome");
 
     internal override string DeleteOldMarkers => DeleteOld("transaction_markers", "created_at");
 

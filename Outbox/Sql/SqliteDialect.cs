@@ -55,11 +55,7 @@ internal sealed partial class SqliteDialect : SqlDialect
         SettleMessages,
     ];
 
-    internal override string DeleteOldArchive =>
-        """
-        DELETE FROM outbox_archive WHERE rowid IN (
-            SELECT rowid FROM outbox_archive WHERE published_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') ORDER BY published_at LIMIT @limit)
-        """;
+    internal override string DeleteOldArchive => DeleteOld("outbox_archive", "published_at");
 
     internal override string? ReadLastSequence => null;
 
@@ -101,11 +97,7 @@ internal sealed partial class SqliteDialect : SqlDialect
 
     internal override string DeleteOldInbox => DeleteOldInboxOf("operation = ''");
 
-    private static string DeleteOldInboxOf(string operation) =>
-        $"""
-        DELETE FROM inbox_messages WHERE rowid IN (
-            SELECT rowid FROM inbox_messages WHERE +consumer = @consumer AND {operation} AND received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || @seconds || ' seconds') ORDER BY received_at LIMIT @limit)
-        """;
+    private string DeleteOldInboxOf(string operation) => DeleteOld("inbox_messages", "received_at", $"+consumer = @consumer AND {operation}");
 
     internal override string InsertDeadLetter =>
         $"""

@@ -110,7 +110,12 @@ internal sealed class DatabaseDecisionStore(Participant participant, string coor
             .ExecuteAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    public Task ForgetAsync(TimeSpan age, CancellationToken cancellationToken) => new GradualDelete(time).RunAsync(participant.DataSource, Dialect.DeleteOldDecisions, age, bind: null, cancellationToken);
+    public async Task ForgetAsync(TimeSpan age, CancellationToken cancellationToken)
+    {
+        // One after the other: each has its own order of times in the index.
+        foreach (var outcome in (string[])["committed", "rolled-back"])
+            await new GradualDelete(time).RunAsync(participant.DataSource, Dialect.DeleteOldDecisions, age, command => command.With("outcome", outcome), cancellationToken).ConfigureAwait(false);
+    }
 
     private async Task<IReadOnlyList<(string Origin, int Incarnation, DateTime Now)>> ReadCoordinatorAsync(DbConnection connection, CancellationToken cancellationToken)
     {

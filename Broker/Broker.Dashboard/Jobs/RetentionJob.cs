@@ -17,12 +17,9 @@ internal sealed class RetentionJob(IDashboardSources sources, JobsSettings setti
 
     private async Task<string> RunAsync(DashboardSource source, CancellationToken cancellationToken)
     {
-        var letters = await ForgetAsync(source, source.Dialect.DeleteDiscardedLetters, settings.DiscardedRetention, cancellationToken).ConfigureAwait(false);
-        var actions = await ForgetAsync(source, source.Dialect.DeleteOldLetterActions, settings.ActionsRetention, cancellationToken).ConfigureAwait(false);
-        var inbox = settings.InboxRetention is { } age ? await ForgetAsync(source, source.Dialect.DeleteOldInboxOfAnyone, age, cancellationToken).ConfigureAwait(false) : 0;
+        var letters = await new GradualDelete(time).RunByIdAsync(source.DataSource, source.Dialect.DeleteDiscardedLetters, settings.DiscardedRetention, cancellationToken).ConfigureAwait(false);
+        var actions = await new GradualDelete(time).RunByIdAsync(source.DataSource, source.Dialect.DeleteOldLetterActions, settings.ActionsRetention, cancellationToken).ConfigureAwait(false);
+        var inbox = settings.InboxRetention is { } age ? await new GradualDelete(time).RunAsync(source.DataSource, source.Dialect.DeleteOldInboxOfAnyone, age, bind: null, cancellationToken).ConfigureAwait(false) : 0;
         return string.Create(CultureInfo.InvariantCulture, $"{letters:N0} discarded dead letters, {actions:N0} records of actions and {inbox:N0} rows of inboxes removed");
     }
-
-    private Task<long> ForgetAsync(DashboardSource source, string statement, TimeSpan age, CancellationToken cancellationToken) =>
-        new GradualDelete(time).RunAsync(source.DataSource, statement, age, bind: null, cancellationToken);
 }

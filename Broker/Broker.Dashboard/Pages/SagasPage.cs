@@ -1,4 +1,3 @@
-using System.Globalization;
 using Broker.Dashboard.Snapshots;
 using Broker.Relay;
 using Microsoft.Extensions.DependencyInjection;
@@ -31,7 +30,7 @@ internal sealed class SagasPage : DataPage
             html.Down(snapshot);
             return;
         }
-        var before = DateTime.TryParse(request.Query("before"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time) ? time : (DateTime?)null;
+        var before = SagaDesk.Place.Parse(request.Query("before"));
         try
         {
             var desk = new SagaDesk(snapshot.Source.DataSource, snapshot.Source.Dialect, request.Actor);
@@ -44,8 +43,8 @@ internal sealed class SagasPage : DataPage
         }
     }
 
-    internal static string PathOf(string source, SagaDesk.Filter filter, DateTime? before = null) => $"{BrokerRoutes.Prefix}/sagas{Parts.Query(
-        ("source", source), ("saga", filter.Type), ("status", filter.Status), ("id", filter.Id), ("before", before?.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture)))}";
+    internal static string PathOf(string source, SagaDesk.Filter filter, SagaDesk.Place? before = null) => $"{BrokerRoutes.Prefix}/sagas{Parts.Query(
+        ("source", source), ("saga", filter.Type), ("status", filter.Status), ("id", filter.Id), ("before", before?.ToString()))}";
 
     /// <summary>How a status looks: what a person has to decide stands out.</summary>
     internal static HtmlText StatusLabel(string status) => Parts.Label(status, status switch { "parked" => "b-decide", "failed" => "b-stopped", "compensating" => "b-slow", _ => "b-quiet" });
@@ -67,7 +66,7 @@ internal sealed class SagasPage : DataPage
         html.Write($"</ul>");
     }
 
-    private static void List(HtmlWriter html, BrokerRequest request, string source, SagaDesk.Filter filter, DateTime? before, IReadOnlyList<SagaDesk.Standing> found)
+    private static void List(HtmlWriter html, BrokerRequest request, string source, SagaDesk.Filter filter, SagaDesk.Place? before, IReadOnlyList<SagaDesk.Standing> found)
     {
         List<SagaDesk.Standing> sagas = [.. found.Take(PageSize)];
         if (sagas.Count == 0)
@@ -90,6 +89,6 @@ internal sealed class SagasPage : DataPage
                 """);
         }
         html.Write($"</tbody></table>");
-        html.Pager(request, before is null ? null : PathOf(source, filter), found.Count > PageSize ? PathOf(source, filter, sagas[^1].UpdatedAt) : null);
+        html.Pager(request, before is null ? null : PathOf(source, filter), found.Count > PageSize ? PathOf(source, filter, SagaDesk.Place.Of(sagas[^1])) : null);
     }
 }
