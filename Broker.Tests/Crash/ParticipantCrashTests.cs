@@ -10,6 +10,7 @@ namespace Broker.Tests.Crash;
 
 /// <summary>The server of a participant, killed at every step of a transaction and started again: beside a server of another engine that stays.</summary>
 [TestFixture("postgres"), TestFixture("mariadb")]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class ParticipantCrashTests(string engine)
 {
     private static readonly string[] Steps = ["after-enlist:second", "before-prepare:second", "after-prepare:second", "before-decision", "after-decision", "before-commit:second", "after-commit:second"];
@@ -126,7 +127,8 @@ internal sealed class ParticipantCrashTests(string engine)
     private static async Task CreateAccountsAsync(DbConnection connection)
     {
         await connection.Command("CREATE TABLE accounts (id integer PRIMARY KEY, balance bigint NOT NULL)").ExecuteAsync(CancellationToken.None);
-        await connection.Command($"INSERT INTO accounts (id, balance) VALUES {string.Join(", ", Enumerable.Range(0, 2 * Steps.Length).Select(i => $"({i}, 1000)"))}").ExecuteAsync(CancellationToken.None);
+        for (var id = 0; id < 2 * Steps.Length; id++)
+            await connection.Command("INSERT INTO accounts (id, balance) VALUES (@id, 1000)").With("id", id).ExecuteAsync(CancellationToken.None);
     }
 
     private static async Task<long> BalanceAsync(DbDataSource source, int account)

@@ -11,6 +11,7 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>Many messages in one transaction: what one of them does must not show in the others.</summary>
 [TestFixtureSource(typeof(SqlDialect), nameof(SqlDialect.All))]
+[Parallelizable(ParallelScope.Self)]
 internal sealed class BatchTests(SqlDialect dialect)
 {
     private TaskCompletionSource _all = null!;
