@@ -96,7 +96,7 @@ internal static class DashboardBenchmark
             INSERT INTO saga_steps (type, id, number, step, operation, event, attempt) SELECT 'checkout', 'order-' || (g - 1) / 3 + 1, (g - 1) % 3 + 1, 'pay', 'action', 'sent', 1 FROM generate_series(1, 3 * {settings.Letters}) AS g;
             INSERT INTO leases (name, owner, token, expires_at, acquired_at) SELECT 'lock/customer-' || g, 'node-' || g % 7, g, clock_timestamp() + interval '1 h', clock_timestamp() FROM generate_series(1, 1000) AS g;
             INSERT INTO transaction_decisions (transaction_id, coordinator, decision, decided_by, branches, decided_at, outcome, finished_at)
-            SELECT 'obx.transfers.1.' || lpad(to_hex(g), 32, '0'), 'transfers', 'commit', 'node-1', '[{"{"}"name":"shop","vote":"yes"{"}"}]', clock_timestamp() - g * interval '1 s', 'committed', clock_timestamp() FROM generate_series(1, {settings.Letters}) AS g;
+            SELECT 'obx.transfers.abc123.1.t0.' || lpad(to_hex(g), 25, '0'), 'transfers', 'commit', 'node-1', '[{"{"}"name":"shop","vote":"yes"{"}"}]', clock_timestamp() - g * interval '1 s', 'committed', clock_timestamp() FROM generate_series(1, {settings.Letters}) AS g;
             INSERT INTO outbox_messages (message_id, type, body) SELECT lpad(to_hex(g), 32, '0')::uuid, 'shop.order-placed.v' || g % 20, '\x7b7d' FROM generate_series(1, {settings.Letters}) AS g;
             """, cancellationToken: cancellationToken);
         await database.ExecuteAsync("VACUUM ANALYZE", cancellationToken: cancellationToken);

@@ -101,6 +101,20 @@ internal sealed class InDoubtTests
         Assert.That(page, Does.Contain("100.0 %"));
     }
 
+    [Test]
+    public async Task The_page_names_a_decision_that_somebody_has_written_by_hand()
+    {
+        await using var transfers = await TestTransfers.CreateAsync(Pairing);
+        await transfers.First.ExecuteAsync(
+            "INSERT INTO transaction_decisions (transaction_id, coordinator, decision, decided_by, branches, outcome) VALUES ('by-hand', @coordinator, 'commit', 'somebody', '[]', 'committed')", ("coordinator", transfers.Name));
+        await using var dashboard = await StartAsync(transfers);
+        using var browser = dashboard.Browser();
+
+        var page = await browser.GetStringAsync("/dashboard/broker/transactions");
+
+        Assert.That(page, Does.Contain("The transactions cannot be listed").And.Contain("by-hand").And.Contain("delete it"));
+    }
+
     private static Task<TestTransfers> DeadAsync() =>
         TestTransfers.CreateAsync(Pairing, configure: options => options.Reached = step => step.Name == "before-decision" ? throw new DiedException() : ValueTask.CompletedTask);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
+using Outbox;
 using Outbox.Sql;
 using Outbox.TwoPhaseCommit;
 
@@ -48,6 +49,10 @@ internal sealed class TransactionsPage : DataPage
             InDoubt(html, inDoubt);
             Shares(html, VoteShares.Of(decisions));
             Decisions(html, [.. decisions.Take(Shown)]);
+        }
+        catch (OutboxConfigurationException exception)
+        {
+            html.Failure("The transactions cannot be listed", exception.Message);
         }
         catch (Exception exception) when (!request.Cancelled.IsCancellationRequested && (exception is OperationCanceledException || SqlErrors.IsOfDatabase(exception) || SqlErrors.IsUnavailable(exception)))
         {
