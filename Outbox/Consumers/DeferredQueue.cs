@@ -18,6 +18,9 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Rows of one statement; its parameters stay far below what any engine allows.</summary>
     private const int RowsOfStatement = 50;
 
+    /// <summary>So many are planned faster as single values than as arrays.</summary>
+    private const int FewRows = 2;
+
     public ErrorTexts Texts { get; } = new();
 
     /// <summary>A message to be deferred.</summary>
@@ -54,7 +57,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Defers messages, in this order. One that is deferred already stays as it is.</summary>
     public async Task AddAsync(DbTransaction transaction, IReadOnlyCollection<Entry> entries, CancellationToken cancellationToken)
     {
-        if (entries.Count > 0 && dialect.InsertDeferredTogether is { } together)
+        if (entries.Count > FewRows && dialect.InsertDeferredTogether is { } together)
         {
             await BindAll(transaction.Connection!.Command(together, transaction).With("consumer", consumer), [.. entries]).ExecuteAsync(cancellationToken).ConfigureAwait(false);
             return;
@@ -171,7 +174,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Writes further failures down.</summary>
     public async Task AgainAsync(DbTransaction transaction, IReadOnlyCollection<Entry> entries, CancellationToken cancellationToken)
     {
-        if (entries.Count > 0 && dialect.DeferAgainTogether is { } together)
+        if (entries.Count > FewRows && dialect.DeferAgainTogether is { } together)
         {
             await transaction.Connection!.Command(together, transaction)
                 .With("id", entries.Select(e => e.Incoming.Row!.Id).ToArray()).With("state", entries.Select(e => e.State).ToArray()).With("attempts", entries.Select(e => e.Attempts).ToArray())
