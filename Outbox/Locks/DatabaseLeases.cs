@@ -17,7 +17,7 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
     /// <param name="duration">How long it lasts without being renewed.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <param name="renews">Whether it renews itself; otherwise its holder does (<see cref="Lease.Extend"/>).</param>
-    /// <param name="isFenced">Whether its token also goes into the table <c>fences</c>, for transactions that are guarded by it (<see cref="Fence"/>).</param>
+    /// <param name="isFenced">Whether transactions are guarded by it (<see cref="Fence"/>): where the lease's own row cannot do that, its token goes into the table <c>fences</c> too.</param>
     public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken, bool renews = true, bool isFenced = false)
     {
         // Counted from before the request: the database's expiry can only be later than the holder's own deadline.

@@ -6,6 +6,7 @@ namespace Outbox.Locks;
 
 /// <summary>The row that a lock's tokens are checked against, in the database that is written to.</summary>
 /// <remarks>
+/// On PostgreSQL that is the lease's own row, if the lock is kept in the same database: its token is part of a unique key, which the guard locks and a renewal does not touch. Everywhere else it is a row of <c>fences</c>.
 /// The row never falls. A transaction that was let through keeps it as it is until it ends: a newer holder raises it afterwards, so the accepted tokens of one fence never fall either.
 /// A holder's first look in a foreign database raises the row; if that transaction is rolled back, the next one raises it again.
 /// </remarks>

@@ -26,7 +26,7 @@ public interface IDistributedLock : IAsyncDisposable
     /// <exception cref="LockLostException">There is a newer holder. Roll the transaction back.</exception>
     /// <exception cref="ObjectDisposedException">The lock has been released.</exception>
     /// <remarks>
-    /// One statement, on the row of the table <c>fences</c> in the transaction's own database. In the database that keeps the lock, a stale holder is refused from the moment that another has the lock;
+    /// One statement, on one row of the transaction's own database: of <c>fences</c>, or on PostgreSQL of <c>leases</c> if the lock is kept there. In the database that keeps the lock, a stale holder is refused from the moment that another has the lock;
     /// in others, from the first write that the newer holder guards there. Under REPEATABLE READ and stricter isolation the statement may fail as a serialization failure instead: try again as usual.
     /// </remarks>
     Task GuardAsync(DbTransaction transaction, CancellationToken cancellationToken = default);

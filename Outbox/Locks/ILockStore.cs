@@ -6,7 +6,7 @@ internal interface ILockStore : ILeaseStore
     /// <summary>The kind of place, for metrics: the engine of a database, <c>Redis</c>, <c>etcd</c> or <c>memory</c>.</summary>
     string Provider { get; }
 
-    /// <summary>The row of the table <c>fences</c> that a lock's tokens are checked against. Tokens of another kind of lock count in another row, for they are no successors of each other.</summary>
+    /// <summary>The name of the row, of <c>fences</c> or on PostgreSQL of <c>leases</c>, that a lock's tokens are checked against. Tokens of another kind of lock count in another row, for they are no successors of each other.</summary>
     string FenceOf(string name);
 
     /// <summary>Takes a lock if it is free; null if another holds it.</summary>

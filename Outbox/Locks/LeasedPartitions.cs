@@ -44,7 +44,7 @@ internal sealed class LeasedPartitions(DatabaseLeases leases, string group, int 
 
     private string MemberPrefix => group + "/member/";
 
-    /// <summary>Whether the partitions' tokens go into the table <c>fences</c>, for transactions that are guarded by them.</summary>
+    /// <summary>Whether transactions are guarded by the partitions' leases.</summary>
     public bool IsFenced { get; init; }
 
     /// <summary>Called after leases of this process have become free, so that others may be told to look. Must not throw.</summary>
