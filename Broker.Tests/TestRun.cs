@@ -3,7 +3,7 @@ using Broker.Tests.Support;
 
 // Alone, unless a fixture says otherwise. Those that do mostly wait, for servers and leases.
 [assembly: NonParallelizable]
-[assembly: LevelOfParallelism(4)]
+[assembly: LevelOfParallelism(3)]
 
 namespace Broker.Tests;
 

@@ -4,7 +4,6 @@ using Broker.Tests.Support;
 namespace Broker.Tests.Crash;
 
 /// <summary>A short run of each campaign; <c>dotnet run --project Broker.Tests/Broker.Campaigns -c Release -- nodes --seconds 600</c> and so on run them for longer, and judge times too.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class CampaignTests
 {
     private readonly int _seed = Random.Shared.Next(100_000);

@@ -7,7 +7,6 @@ using Outbox.TwoPhaseCommit;
 namespace Broker.Tests.Crash;
 
 /// <summary>MariaDB after a reset of the session that has prepared, as a pool does it: XA COMMIT of another session answers OK and commits nothing. On a server of its own, because the branch holds its locks until a restart.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class LostBranchTests
 {
     [Test, Category("Alone")]

@@ -6,7 +6,6 @@ namespace Broker.Tests.Crash;
 
 /// <summary>The relay dies between any two awaits that touch a row and a message (G2, G3).</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class RelayCrashTests(SqlDialect engine)
 {
     private const int Keys = 5;

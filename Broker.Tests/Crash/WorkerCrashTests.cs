@@ -8,7 +8,6 @@ using Outbox.Sql;
 namespace Broker.Tests.Crash;
 
 /// <summary>Real workers, real servers, real ends: SIGKILL, SIGTERM, a broker that restarts, servers that come later (G2, G3, G8).</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class WorkerCrashTests
 {
     private const int Keys = 20;

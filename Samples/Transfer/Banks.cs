@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Data.Common;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using MySqlConnector;
 using Npgsql;
 using Outbox;
@@ -74,7 +75,8 @@ internal sealed class Banks : IAsyncDisposable
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         while (await row.ReadAsync(cancellationToken))
         {
-            if (row.GetString(3).StartsWith("obx.transfers.", StringComparison.Ordinal))
+            // Bytes, where somebody's are no text.
+            if ((row.GetValue(3) is byte[] bytes ? Encoding.Latin1.GetString(bytes) : row.GetString(3)).StartsWith("obx.transfers.", StringComparison.Ordinal))
                 return true;
         }
         return false;
