@@ -10,7 +10,6 @@ using Outbox.TwoPhaseCommit;
 namespace Broker.Tests.Crash;
 
 /// <summary>The sample's own process, killed with a signal that nobody can catch.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class CoordinatorCrashTests
 {
     private readonly string _database = TestServers.NewName("transfer").Replace('-', '_');

@@ -5,7 +5,6 @@ using Outbox.TwoPhaseCommit;
 namespace Broker.Tests.Crash;
 
 /// <summary>A node of the etcd cluster that keeps the decisions, killed under load and started again.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class DecisionCrashTests
 {
     private const int Accounts = 4;

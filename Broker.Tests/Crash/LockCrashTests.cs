@@ -6,7 +6,6 @@ using Outbox.Sql;
 namespace Broker.Tests.Crash;
 
 /// <summary>Holders of locks in processes of their own that sleep and die: what a stale one writes is refused.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class LockCrashTests
 {
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);

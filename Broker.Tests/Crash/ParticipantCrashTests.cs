@@ -10,7 +10,6 @@ namespace Broker.Tests.Crash;
 
 /// <summary>The server of a participant, killed at every step of a transaction and started again: beside a server of another engine that stays.</summary>
 [TestFixture("postgres"), TestFixture("mariadb")]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ParticipantCrashTests(string engine)
 {
     private static readonly string[] Steps = ["after-enlist:second", "before-prepare:second", "after-prepare:second", "before-decision", "after-decision", "before-commit:second", "after-commit:second"];

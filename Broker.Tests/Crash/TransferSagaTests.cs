@@ -3,7 +3,6 @@ using Broker.Tests.Support;
 namespace Broker.Tests.Crash;
 
 /// <summary>The sample's transfers by saga, in processes of their own that are killed with a signal that nobody can catch.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class TransferSagaTests
 {
     private const int Chains = 4;

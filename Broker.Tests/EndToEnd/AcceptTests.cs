@@ -7,7 +7,6 @@ using Outbox.Transport;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>G4, G6: what is committed stays as it is when its accept fails.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class AcceptTests
 {
     private ConsumerBench _bench = null!;

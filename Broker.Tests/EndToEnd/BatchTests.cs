@@ -11,7 +11,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>Many messages in one transaction: what one of them does must not show in the others.</summary>
 [TestFixtureSource(typeof(SqlDialect), nameof(SqlDialect.All))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class BatchTests(SqlDialect dialect)
 {
     private TaskCompletionSource _all = null!;

@@ -5,7 +5,6 @@ using Outbox.Sql;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>A running worker takes a changed configuration over, and sources that it does not change never notice (G7).</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ConfigurationReloadTests
 {
     private string _uri = "";

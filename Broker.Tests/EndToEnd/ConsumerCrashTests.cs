@@ -9,7 +9,6 @@ namespace Broker.Tests.EndToEnd;
 /// <summary>G4: wherever a consumer dies between receiving a message and accepting it, the next one applies it exactly once.</summary>
 [TestFixture(Stack.Embedded)]
 [TestFixture(Stack.Servers)]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ConsumerCrashTests(Stack stack)
 {
     private ConsumerBench _bench = null!;

@@ -10,7 +10,6 @@ namespace Broker.Tests.EndToEnd;
 /// <summary>Stages 5 to 7 of a message's way, from the queue to the committed effect.</summary>
 [TestFixture(Stack.Embedded)]
 [TestFixture(Stack.Servers)]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ConsumerTests(Stack stack)
 {
     private ConsumerBench _bench = null!;

@@ -8,7 +8,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>What the relay gives up, what then waits, and how an operator lets it go on (G3, G6, G7, G8).</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class DeadLetterTests(SqlDialect engine)
 {
     private TestDatabase _database = null!;

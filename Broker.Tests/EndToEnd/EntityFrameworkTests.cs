@@ -10,7 +10,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>The outbox of a DbContext, in the ways that services make and use their contexts.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.EnginesOfEntityFramework))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class EntityFrameworkTests(SqlDialect dialect)
 {
     private TestDatabase _database = null!;

@@ -9,7 +9,6 @@ namespace Broker.Tests.EndToEnd;
 /// <summary>Messages of older versions, which wait in queues and tables when a service is replaced.</summary>
 [TestFixture(Stack.Embedded)]
 [TestFixture(Stack.Servers)]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class EvolutionTests(Stack stack)
 {
     private ConsumerBench _bench = null!;

@@ -8,7 +8,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>G6: whatever a program in any language sends is handled, or set aside with its reason. Nothing of it stops the queue.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ForeignMessageTests(SqlDialect dialect)
 {
     private const string Type = "orders.order-placed.v1";

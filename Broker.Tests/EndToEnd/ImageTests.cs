@@ -4,7 +4,6 @@ using Broker.Tests.Support;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>The container image, as far as it can be tried without Docker.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ImageTests
 {
     [Test]

@@ -10,7 +10,6 @@ using Outbox.TwoPhaseCommit;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>What an operator sees and does when a service is gone in the middle of its transactions.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class InDoubtTests
 {
     private static readonly TestTransfers.Pairing Pairing = new(SqlDialect.PostgreSql, SqlDialect.MySql);

@@ -7,7 +7,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>A number is taken at the insert and shows at the commit: rows appear below others that were published long ago. SQLite's writers take turns, so there it cannot happen.</summary>
 [TestFixtureSource(nameof(Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class LateCommitTests(SqlDialect engine)
 {
     private static IEnumerable<SqlDialect> Engines => SqlDialect.All.Where(d => d.LateRows != LateRows.Never);

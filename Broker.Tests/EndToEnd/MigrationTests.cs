@@ -14,7 +14,6 @@ namespace Broker.Tests.EndToEnd;
 /// <summary>docs/migrating.md: from an outbox of one's own to ours, while its programs write all the time. Nothing lost, nothing doubled, the order per key kept.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class MigrationTests(SqlDialect engine)
 {
     private const int Enough = 30;

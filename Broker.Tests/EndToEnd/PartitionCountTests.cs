@@ -11,7 +11,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>Writers count with the number of partitions that the database holds, and seldom ask for it.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class PartitionCountTests(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

@@ -11,7 +11,6 @@ namespace Broker.Tests.EndToEnd;
 /// <summary>A consumer's partitioned queues: its processes share the work, and each key keeps its order whoever comes and goes.</summary>
 [TestFixture(Stack.Embedded)]
 [TestFixture(Stack.Servers)]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class PartitionedConsumerTests(Stack stack)
 {
     private const int Keys = 12;

@@ -10,7 +10,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>Work in partitions: live processes share it evenly, hand it over when what is in hand has ended, and a stale run's writes are refused.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class PartitionedWorkTests(SqlDialect engine)
 {
     private readonly List<TestHost> _hosts = [];

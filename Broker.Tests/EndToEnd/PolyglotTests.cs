@@ -5,7 +5,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>Who inserts a row is a producer, whatever the language: the scripts of Samples/Polyglot, each run by its own client, several at once.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class PolyglotTests(SqlDialect engine)
 {
     private static readonly string[] Customers = ["anna", "zoë", "anna", "zoë"];

@@ -10,7 +10,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>A message with a number that an operator has put back, and processes that have read its row at different times.</summary>
 [TestFixtureSource(typeof(SqlDialect), nameof(SqlDialect.All))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class PutBackNumberTests(SqlDialect dialect)
 {
     private static readonly CancellationToken None = CancellationToken.None;

@@ -7,7 +7,6 @@ using Outbox;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>Programs in another language, here Python with pika, take part through AMQP and the table alone.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class PythonTests
 {
     private string _python = "";

@@ -10,7 +10,6 @@ namespace Broker.Tests.EndToEnd;
 /// <summary>A publisher learns who has applied its messages: never what is not true, and whatever was stopped meanwhile.</summary>
 [TestFixture(Stack.Embedded)]
 [TestFixture(Stack.Servers)]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ReceiptTests(Stack stack)
 {
     /// <summary>Longer than a test may take: whoever runs into it has failed.</summary>

@@ -7,7 +7,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>What the relay does with each answer of the transport (G2, G3, G5, G7, G8).</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class RelayTests(SqlDialect engine)
 {
     [Test]

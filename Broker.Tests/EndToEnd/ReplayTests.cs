@@ -9,7 +9,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>History is published again to one queue, in its order and with its ids, so that an inbox that knows it changes nothing.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ReplayTests(SqlDialect engine)
 {
     private static readonly ArchiveReplay.Range Everything = new(new DateTime(2000, 1, 1, 0, 0, 0, DateTimeKind.Utc), new DateTime(2100, 1, 1, 0, 0, 0, DateTimeKind.Utc), null, null, 0);

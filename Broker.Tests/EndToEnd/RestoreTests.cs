@@ -7,7 +7,6 @@ using Outbox.Transport;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>What docs/operations.md says of a database that is restored to an earlier time.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class RestoreTests
 {
     [Test]

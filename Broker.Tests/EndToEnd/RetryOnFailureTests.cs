@@ -11,7 +11,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>Contexts with an execution strategy, which does their work again when the connection breaks.</summary>
 [TestFixtureSource(nameof(Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class RetryOnFailureTests(SqlDialect engine)
 {
     private readonly BreakOnce _break = new(engine);

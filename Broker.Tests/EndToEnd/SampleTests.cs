@@ -3,7 +3,6 @@ using Broker.Tests.Support;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>What a newcomer runs first.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class SampleTests
 {
     [Test]

@@ -7,7 +7,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>Rows of later: they are out of the way of the others, come when they are due, and are neither lost nor doubled.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.Engines))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ScheduledTests(SqlDialect engine)
 {
     private const int Many = 20_000;

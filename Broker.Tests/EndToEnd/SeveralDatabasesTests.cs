@@ -7,7 +7,6 @@ using Outbox.TwoPhaseCommit;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>A service with two databases, by its container: contexts, events in each of them, and what is configured wrongly.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class SeveralDatabasesTests
 {
     private TestDatabase _orders = null!;

@@ -14,7 +14,6 @@ using Shop.Migrations.SqlServer;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>The migrations of the shop: each service has its own for each provider of Entity Framework.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class ShopMigrationTests
 {
     /// <summary>The contexts that own them.</summary>

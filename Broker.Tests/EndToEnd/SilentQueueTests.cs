@@ -7,7 +7,6 @@ using Outbox.Transport;
 namespace Broker.Tests.EndToEnd;
 
 /// <summary>G7: a queue that answers neither with an ack nor with a nack, because it has lost its majority for example, delays only its own messages.</summary>
-[Parallelizable(ParallelScope.Self)]
 internal sealed class SilentQueueTests
 {
     private const string Silent = "tests.silent.v1";

@@ -8,7 +8,6 @@ namespace Broker.Tests.EndToEnd;
 
 /// <summary>G1: an event exists if and only if the transaction that wrote it committed, whatever way it was written.</summary>
 [TestFixtureSource(typeof(TestDatabase), nameof(TestDatabase.EnginesOfEntityFramework))]
-[Parallelizable(ParallelScope.Self)]
 internal sealed class WritingTests(SqlDialect dialect)
 {
     private static readonly Way[] WaysWithTransaction = [Way.EntityFrameworkTransaction, Way.DbTransaction, Way.Dapper];
