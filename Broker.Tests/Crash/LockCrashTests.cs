@@ -23,7 +23,6 @@ internal sealed class LockCrashTests
         var asleep = Stopwatch.StartNew();
         sleeper.Freeze();
         await using var next = await place.Connect("next", Lease).AcquireAsync("settlement", TimeSpan.FromSeconds(60));
-        Assert.That(asleep.Elapsed, Is.GreaterThan(Lease * 0.5), "it was taken over before its time");
         await WriteAsync(place, next, 2);
         await Eventually.IsTrueAsync(() => Task.FromResult(asleep.Elapsed > Lease * 2), "it sleeps for long enough");
         // Before it wakes, so that nothing tells it in time that it has slept.
