@@ -1,3 +1,4 @@
+using System.Transactions;
 using Broker.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
 using Outbox.Locks;
@@ -88,6 +89,18 @@ internal sealed class KeptConnectionsTests
         Assert.That(await connection.ScalarAsync("SELECT @a + 1", [("a", 2)], None), Is.EqualTo(3));
         Assert.That(_kept.Prepares, Is.False);
         Assert.That(await connection.ScalarAsync("SELECT @a + 1", [("a", 3)], None), Is.EqualTo(4));
+    }
+
+    [Test]
+    public async Task A_lock_that_was_taken_within_an_ambient_transaction_does_not_go_with_it()
+    {
+        using var locks = new DatabaseLocks(_database.DataSource, SqlDialect.PostgreSql, TimeProvider.System);
+        using (new TransactionScope(TransactionScopeAsyncFlowOption.Enabled))
+            Assert.That(await locks.TryAcquireAsync("a", "me", TimeSpan.FromMinutes(1), None), Is.Not.Null);
+
+        Assert.That(await locks.TryAcquireAsync("a", "other", TimeSpan.FromMinutes(1), None), Is.Null, "the transaction was rolled back, and the lock with it");
+        using var others = new DatabaseLocks(_database.DataSource, SqlDialect.PostgreSql, TimeProvider.System);
+        Assert.That(await others.TryAcquireAsync("a", "other", TimeSpan.FromMinutes(1), None), Is.Null);
     }
 
     private async Task<object?> UseAsync()

@@ -57,13 +57,13 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     /// <summary>Defers messages, in this order. One that is deferred already stays as it is.</summary>
     public async Task AddAsync(DbTransaction transaction, IReadOnlyCollection<Entry> entries, CancellationToken cancellationToken)
     {
-        if (entries.Count > FewRows && dialect.InsertDeferredTogether is { } together)
-        {
-            await BindAll(transaction.Connection!.Command(together, transaction).With("consumer", consumer), [.. entries]).ExecuteAsync(cancellationToken).ConfigureAwait(false);
-            return;
-        }
         foreach (var some in entries.Chunk(RowsOfStatement))
         {
+            if (some.Length > FewRows && dialect.InsertDeferredTogether is { } together)
+            {
+                await BindAll(transaction.Connection!.Command(together, transaction).With("consumer", consumer), some).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+                continue;
+            }
             var command = transaction.Connection!.Command(dialect.InsertDeferred(some.Length), transaction).With("consumer", consumer);
             for (var i = 0; i < some.Length; i++)
                 Bind(command, i.ToString(CultureInfo.InvariantCulture), some[i]);

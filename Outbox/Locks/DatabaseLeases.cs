@@ -68,7 +68,7 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
 
     private async ValueTask<KeptConnection> OpenAsync(CancellationToken cancellationToken) => kept is not null
         ? await kept.TakeAsync(cancellationToken).ConfigureAwait(false)
-        : new KeptConnection(await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false), keeper: null);
+        : new KeptConnection(await KeptConnections.OpenAsync(dataSource, cancellationToken).ConfigureAwait(false), keeper: null);
 
     private async Task UndoAsync(DbConnection connection)
     {
@@ -87,7 +87,7 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
 
     public async Task<bool> RenewAsync(string name, long token, TimeSpan duration, CancellationToken cancellationToken)
     {
-        var connection = await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+        var connection = await KeptConnections.OpenAsync(dataSource, cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
         return await connection.Command(dialect.RenewLease)
             .With("name", name).With("token", token).With("milliseconds", (long)duration.TotalMilliseconds)

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Transactions;
 
 namespace Outbox.Locks;
 
@@ -51,7 +52,14 @@ internal sealed class KeptConnections : IDisposable
                 return last;
             }
         }
-        return new KeptConnection(await _dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false), this);
+        return new KeptConnection(await OpenAsync(_dataSource, cancellationToken).ConfigureAwait(false), this);
+    }
+
+    /// <summary>Opens a connection outside of the caller's ambient transaction: a lock must not vanish with that, and others may use the connection after it.</summary>
+    public static async ValueTask<DbConnection> OpenAsync(DbDataSource dataSource, CancellationToken cancellationToken)
+    {
+        using var outside = Transaction.Current is null ? null : new TransactionScope(TransactionScopeOption.Suppress, TransactionScopeAsyncFlowOption.Enabled);
+        return await dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Keeps a connection for the next one who takes one. False: there are enough.</summary>
