@@ -104,9 +104,18 @@ sum_of() {
     cat "$RESULTS"/*.trx 2>/dev/null | grep -o '<Counters [^>]*' | grep -o " $1=\"[0-9]*\"" | tr -cd '0-9\n' | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
-# What failed, once more at the end, where it is not lost between a thousand lines.
+# What failed and why, once more at the end, where it is not lost between a thousand lines.
 failures() {
-    cat "$RESULTS"/*.trx 2>/dev/null | grep -o '<UnitTestResult [^>]*outcome="Failed"[^>]*' | grep -o ' testName="[^"]*"' | sed -e 's/^ testName="/  /' -e 's/"$//' -e 's/&quot;/"/g'
+    cat "$RESULTS"/*.trx 2>/dev/null | awk '
+        function value(line, name) { return match(line, " " name "=\"[^\"]*\"") ? substr(line, RSTART + length(name) + 3, RLENGTH - length(name) - 4) : "" }
+        function plain(text) { gsub(/&quot;/, "\"", text); gsub(/&lt;/, "<", text); gsub(/&gt;/, ">", text); gsub(/&amp;/, "\\&", text); return text }
+        /<UnitTestResult / { id = /outcome="Failed"/ ? value($0, "testId") : ""; if (id != "") order[++count] = id; lines = 0; inside = 0 }
+        id != "" && /<Message>/ { inside = 1; sub(/.*<Message>/, "") }
+        inside && lines < 12 { text = $0; sub(/<\/Message>.*/, "", text); if (text != "") { why[id] = why[id] "      " plain(text) "\n"; lines++ } }
+        /<\/Message>/ { inside = 0 }
+        /<UnitTest / { test = value($0, "id"); title[test] = value($0, "name") }
+        /<TestMethod / { class[test] = value($0, "className") }
+        END { for (i = 1; i <= count; i++) printf "  %s.%s\n%s", plain(class[order[i]]), plain(title[order[i]]), why[order[i]] }'
 }
 
 finish() {
