@@ -27,7 +27,7 @@ public static class OutboxModel
         {
             entity.ToTable("leases").HasKey(l => l.Name).HasName("pk_leases");
             if (engine.HasLeaseIndex)
-                entity.HasIndex(l => new { l.Name, l.Token }).IsUnique().HasDatabaseName("ux_leases_name_token");
+                entity.HasIndex(l => new { l.Token, l.Name }).IsUnique().HasDatabaseName("ux_leases_token_name");
             engine.Exact(entity.Property(l => l.Name).HasColumnName("name").HasMaxLength(200));
             entity.Property(l => l.Owner).HasColumnName("owner").HasMaxLength(200);
             entity.Property(l => l.Token).HasColumnName("token");
@@ -337,14 +337,14 @@ public static class OutboxModel
     }
 
     /// <summary>What differs between the engines that Entity Framework speaks to, told by the marks that their providers leave on every model.</summary>
-    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = true, bool HasTypedDefaults = false, string? Collation = null, int? ToastTarget = null)
+    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = false, bool HasTypedDefaults = false, string? Collation = null, int? ToastTarget = null)
     {
         public static Engine Of(ModelBuilder modelBuilder)
         {
             if (modelBuilder.Model.FindAnnotation("SqlServer:ValueGenerationStrategy") is not null)
-                return new Engine("SYSUTCDATETIME()", HasLeaseIndex: false, HasTypedDefaults: true, Collation: "Latin1_General_100_BIN2");
+                return new Engine("SYSUTCDATETIME()", HasTypedDefaults: true, Collation: "Latin1_General_100_BIN2");
             return modelBuilder.Model.FindAnnotation("Npgsql:ValueGenerationStrategy") is not null
-                ? new Engine("clock_timestamp()", ToastTarget: 8160)
+                ? new Engine("clock_timestamp()", HasLeaseIndex: true, ToastTarget: 8160)
                 : new Engine("strftime('%Y-%m-%d %H:%M:%f', 'now')", NumbersSingleKeysOnly: true);
         }
 

@@ -232,7 +232,8 @@ rabbitmq_environment() {
     export ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_NODENAME=broker@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1
     export RABBITMQ_CONF_ENV_FILE=$data/none RABBITMQ_CONFIG_FILE=$data/rabbitmq RABBITMQ_ENABLED_PLUGINS_FILE=$data/plugins
     export RABBITMQ_MNESIA_BASE=$data/data RABBITMQ_LOG_BASE=$data/logs RABBITMQ_GENERATED_CONFIG_DIR=$data/generated
-    export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=$loopback RABBITMQ_CTL_ERL_ARGS=$loopback RABBITMQ_DIST_PORT=$port
+    # Erlang's threads would spin for a while before they sleep: on two cores they take that time from whom they wait for.
+    export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="$loopback +sbwt none +sbwtdcpu none +sbwtdio none" RABBITMQ_CTL_ERL_ARGS=$loopback RABBITMQ_DIST_PORT=$port
     export RABBITMQ_CTL_DIST_PORT_MIN=$((port + 100)) RABBITMQ_CTL_DIST_PORT_MAX=$((port + 140))
     ERL_EPMD_PORT=$(port_of epmd)
     RABBITMQ_NODE_PORT=$(port_of "$name")

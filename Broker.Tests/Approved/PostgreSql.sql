@@ -67,7 +67,8 @@ CREATE TABLE IF NOT EXISTS leases (
     CONSTRAINT pk_leases PRIMARY KEY (name)
 );
 ALTER TABLE leases ADD COLUMN IF NOT EXISTS acquired_at timestamp with time zone;
-CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_name_token ON leases (name, token);
+CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_token_name ON leases (token, name);
+DROP INDEX IF EXISTS ux_leases_name_token;
 
 CREATE TABLE IF NOT EXISTS inbox_messages (
     consumer character varying(100) NOT NULL,

@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS leases (
     expires_at TEXT NOT NULL,
     acquired_at TEXT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS ux_leases_name_token ON leases (name, token);
+DROP INDEX IF EXISTS ux_leases_name_token;
 
 CREATE TABLE IF NOT EXISTS inbox_messages (
     consumer TEXT NOT NULL,

@@ -89,14 +89,15 @@ internal sealed class WorkerCrashTests
         await broker.DeleteQueueAsync(run.Exchange);
         await run.Collector.DisposeAsync();
         await broker.DeleteQueueAsync(run.Exchange);
-        await WriteAsync(database, 500);
+        var written = await WriteAsync(database, 500);
         await using var worker = run.StartWorker();
         await worker.SaysAsync($"messages of type 'tests.something.v1' to exchange '{run.Exchange}' cannot be published: no queue is bound");
         Assert.That(await database.CountAsync("outbox_messages"), Is.EqualTo(500));
 
         await broker.DeclareQueueAsync(run.Exchange, run.Exchange, "tests.#");
         await Eventually.EqualsAsync(() => database.CountAsync("outbox_messages"), 0, "the backlog drains by itself");
-        await Eventually.EqualsAsync(() => broker.CountAsync(run.Exchange), 500u, "the queue holds every message");
+        // On a busy machine the lease may be lost meanwhile: then some come twice.
+        Assert.That(await broker.DrainAsync(run.Exchange), Is.SupersetOf(written.Values.SelectMany(ids => ids)));
     }
 
     [Test, Category("Alone")]

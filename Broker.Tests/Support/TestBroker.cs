@@ -29,6 +29,15 @@ internal sealed class TestBroker : IAsyncDisposable
     /// <summary>Takes one message out of a queue; null when it is empty.</summary>
     public Task<BasicGetResult?> GetAsync(string queue) => OnChannelAsync(channel => channel.BasicGetAsync(queue, autoAck: true));
 
+    /// <summary>Takes all that is in a queue, and tells the ids.</summary>
+    public Task<HashSet<Guid>> DrainAsync(string queue) => OnChannelAsync(async channel =>
+    {
+        var ids = new HashSet<Guid>();
+        while (await channel.BasicGetAsync(queue, autoAck: true) is { } message)
+            ids.Add(Guid.Parse(message.BasicProperties.MessageId!));
+        return ids;
+    });
+
     /// <summary>Publishes as a foreign program would, and waits for the confirm.</summary>
     public Task PublishAsync(string exchange, string routingKey, BasicProperties properties, ReadOnlyMemory<byte> body) =>
         OnChannelAsync(async channel =>

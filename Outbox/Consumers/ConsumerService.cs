@@ -77,6 +77,8 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
             _retries.Active();
             state.Delivered();
             var incoming = new IncomingMessage(delivery);
+            if (options.BatchSize > 1)
+                processor.ReadAhead(incoming);
             _work.Add(options.QueueKeyOf(incoming), incoming);
             return ValueTask.CompletedTask;
         },

@@ -72,6 +72,9 @@ internal sealed class IncomingMessage
     /// <summary>Whether it is handled in a transaction of its own: it has failed, or a transaction with others has.</summary>
     public bool IsAlone { get; set; }
 
+    /// <summary>What it says, if that was read before its turn. Taken once: a handler may have changed it.</summary>
+    public ReadableMessage? ReadAhead { get; set; }
+
     public string? HeadersJson => Delivery.Headers.Count == 0 ? null : JsonConvert.SerializeObject(Delivery.Headers.ToDictionary(h => h.Key, h => h.Value, StringComparer.Ordinal));
 
     /// <summary>For log lines: the id, or what else there is.</summary>

@@ -536,9 +536,9 @@ namespace Shop.Migrations.PostgreSql.Stock
                     b.HasKey("Name")
                         .HasName("pk_leases");
 
-                    b.HasIndex("Name", "Token")
+                    b.HasIndex("Token", "Name")
                         .IsUnique()
-                        .HasDatabaseName("ux_leases_name_token");
+                        .HasDatabaseName("ux_leases_token_name");
 
                     b.ToTable("leases", (string)null);
                 });

@@ -509,9 +509,9 @@ namespace Shop.Migrations.PostgreSql.Stock
                 column: "received_at");
 
             migrationBuilder.CreateIndex(
-                name: "ux_leases_name_token",
+                name: "ux_leases_token_name",
                 table: "leases",
-                columns: new[] { "name", "token" },
+                columns: new[] { "token", "name" },
                 unique: true);
 
             migrationBuilder.CreateIndex(

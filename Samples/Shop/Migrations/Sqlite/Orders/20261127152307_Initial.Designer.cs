@@ -525,10 +525,6 @@ namespace Shop.Migrations.Sqlite.Orders
                     b.HasKey("Name")
                         .HasName("pk_leases");
 
-                    b.HasIndex("Name", "Token")
-                        .IsUnique()
-                        .HasDatabaseName("ux_leases_name_token");
-
                     b.ToTable("leases", (string)null);
                 });
 

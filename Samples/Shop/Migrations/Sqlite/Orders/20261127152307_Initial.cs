@@ -491,12 +491,6 @@ namespace Shop.Migrations.Sqlite.Orders
                 column: "received_at");
 
             migrationBuilder.CreateIndex(
-                name: "ux_leases_name_token",
-                table: "leases",
-                columns: new[] { "name", "token" },
-                unique: true);
-
-            migrationBuilder.CreateIndex(
                 name: "IX_orders_customer_id_number",
                 table: "orders",
                 columns: new[] { "customer_id", "number" },

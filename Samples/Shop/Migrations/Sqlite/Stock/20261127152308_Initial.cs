@@ -507,12 +507,6 @@ namespace Shop.Migrations.Sqlite.Stock
                 column: "received_at");
 
             migrationBuilder.CreateIndex(
-                name: "ux_leases_name_token",
-                table: "leases",
-                columns: new[] { "name", "token" },
-                unique: true);
-
-            migrationBuilder.CreateIndex(
                 name: "ix_outbox_archive_message_id",
                 table: "outbox_archive",
                 column: "message_id");
