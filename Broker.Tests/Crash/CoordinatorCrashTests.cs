@@ -42,6 +42,7 @@ internal sealed class CoordinatorCrashTests
     public async Task The_sample_moves_money_and_survives_its_own_death_before_and_after_the_decision()
     {
         Assert.That(Run("two-phase").Output, Does.Contain("after: ledger 990, wallet 1010, together 2000"));
+        Assert.That(Run("two-phase", "--amount", "3000").Output, Does.Contain("refused").And.Contain("after: ledger 990, wallet 1010, together 2000").And.Not.Contain("   at "));
 
         Assert.That(Run("two-phase", "--crash-at", "after-prepare:wallet").Output, Does.Contain("killed at after-prepare:wallet"));
         Assert.That(Run("recover").Output, Does.Contain("recovered: ledger 990, wallet 1010, together 2000"));
@@ -50,6 +51,15 @@ internal sealed class CoordinatorCrashTests
         Assert.That(Run("recover").Output, Does.Contain("recovered: ledger 980, wallet 1020, together 2000"));
         await using var ledger = Ledger();
         Assert.That(await new Participant("ledger", ledger, SqlDialect.PostgreSql, isLastResource: false).ListPreparedAsync("transfers", CancellationToken.None), Is.Empty);
+    }
+
+    [Test]
+    public void A_step_that_no_transfer_comes_to_is_refused_before_money_moves()
+    {
+        var (code, output) = Run("two-phase", "--crash-at", "after-lunch");
+
+        Assert.That(code, Is.Not.Zero);
+        Assert.That(output, Does.Contain("before-prepare:ledger").And.Not.Contain("before: ledger").And.Not.Contain("Exception"));
     }
 
     [TestCase("before-decision", false)]

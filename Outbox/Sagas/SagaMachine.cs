@@ -16,15 +16,16 @@ internal sealed class SagaMachine(SagaDefinition definition, SagaOptions options
         if (saga.HasEnded || answer.Step != saga.Step || answer.Operation != saga.Operation)
             return null;
         var place = definition.PlaceOf(saga.Id, saga.Step);
+        // What refused or failed an earlier asking says nothing of this one. What has taken effect has.
+        var isOfThisRound = answer.Round is null || answer.Round == saga.Round;
         switch (answer.Outcome)
         {
             case SagaOutcome.Done:
                 return Done(Next(saga), place, answer);
-            // What refused an earlier asking says nothing of this one.
-            case SagaOutcome.Refused when answer.Round is null || answer.Round == saga.Round:
+            case SagaOutcome.Refused when isOfThisRound:
                 return Refused(Next(saga), place, answer.Reason ?? "no reason was given");
             // Parked, it has been written down already.
-            case SagaOutcome.Failed when saga.Status != SagaStatus.Parked:
+            case SagaOutcome.Failed when isOfThisRound && saga.Status != SagaStatus.Parked:
                 return Failed(Next(saga), place, answer.Reason ?? "no reason was given");
             default:
                 return null;

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Outbox;
@@ -21,9 +20,9 @@ internal static class SagaCommand
         var crashAt = new Option<string?>("--crash-at") { Description = "The step at which the process kills itself, such as after-commit:withdraw or before-publish:deposit.", HelpName = "step" };
         var rabbitMq = Banks.Server("--rabbitmq", "BROKER_TEST_RABBITMQ", "RabbitMQ, as amqp://user:password@host:5672/vhost.");
         var command = Banks.With(new Command("saga", "Moves money by saga, and waits until every transfer has ended."), rabbitMq, amount, count, crashAt);
-        amount.Validators.Add(result => Check(result, text => long.TryParse(text, CultureInfo.InvariantCulture, out var value) && value > 0, "a whole number above 0: a saga takes from the ledger first"));
-        count.Validators.Add(result => Check(result, text => int.TryParse(text, CultureInfo.InvariantCulture, out var value) && value is >= 0 and <= MostTransfers, $"a whole number from 0 to {MostTransfers}"));
-        crashAt.Validators.Add(result => Check(result, CrashPoint.All.Contains, $"one of: {string.Join(", ", CrashPoint.All)}"));
+        Given.Check(amount, text => long.TryParse(text, CultureInfo.InvariantCulture, out var value) && value > 0, "a whole number above 0: a saga takes from the ledger first");
+        Given.Check(count, text => int.TryParse(text, CultureInfo.InvariantCulture, out var value) && value is >= 0 and <= MostTransfers, $"a whole number from 0 to {MostTransfers}");
+        Given.Check(crashAt, CrashPoint.All.Contains, $"one of: {string.Join(", ", CrashPoint.All)}");
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var banks = await Banks.OpenAsync(parsed, cancellationToken);
@@ -62,11 +61,5 @@ internal static class SagaCommand
         else
             return 0;
         return 1;
-    }
-
-    private static void Check(OptionResult result, Func<string, bool> isRight, string use)
-    {
-        if (result.Tokens is [{ Value: var given }] && !isRight(given))
-            result.AddError($"{result.Option.Name} is '{given}'; use {use}.");
     }
 }
