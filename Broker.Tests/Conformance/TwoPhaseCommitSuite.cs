@@ -151,6 +151,39 @@ internal abstract class TwoPhaseCommitSuite(TestTransfers.Pairing pairing)
     }
 
     [Test]
+    public async Task A_branch_that_a_person_has_committed_while_its_coordinator_lives_and_rolls_back_is_shown_too()
+    {
+        var (prepared, id, cancelled) = (0, default(TransactionId), new CancellationTokenSource());
+        TestTransfers? transfers = null;
+        await using var _ = transfers = await TestTransfers.CreateAsync(pairing, configure: options => options.Reached = async step =>
+        {
+            if (step.Name != "after-prepare" || Interlocked.Increment(ref prepared) < 2)
+                return;
+            await transfers!.First.ExecuteAsync(transfers.First.Dialect.Branches!.Commit(id, "first"));
+            await cancelled.CancelAsync();
+        });
+        if (transfers.First.Dialect.Branches!.AreOfTheSession || !transfers.Coordination.Find("second")!.Prepares)
+            Assert.Ignore("Only where another session may finish a branch while its own lives, beside a second that votes.");
+        await using (var transaction = await transfers.Coordinator.BeginAsync(TimeSpan.FromSeconds(30)))
+        {
+            Assert.That(TransactionId.TryParse(transaction.Id, out id), Is.True);
+            await TestTransfers.MoveAsync(transaction);
+            Assert.That(await transaction.CommitAsync(cancelled.Token), Is.InstanceOf<TransactionOutcome.RolledBack>());
+        }
+
+        await Eventually.EqualsAsync(
+            async () =>
+            {
+                await transfers.Recovery.RunAsync(CancellationToken.None);
+                return await transfers.DecisionAsync(id.ToString());
+            },
+            ("rollback", Decision.Heuristic), "what recovery says");
+
+        Assert.That(await transfers.BalancesAsync(), Is.EqualTo((TestTransfers.Balance - 10, TestTransfers.Balance)), "what the person did");
+        cancelled.Dispose();
+    }
+
+    [Test]
     public async Task A_branch_that_a_person_has_committed_by_hand_is_shown_with_its_evidence()
     {
         await using var transfers = await TestTransfers.CreateAsync(pairing, configure: options => options.Reached = step => step.Name == "before-decision" ? throw new Died("before-decision") : ValueTask.CompletedTask);

@@ -50,7 +50,9 @@ internal sealed class PreparingBranch(Participant participant, TransactionId id,
         }
         catch (DbException exception) when (SqlErrors.IsMissingBranch(exception))
         {
-            // It was not prepared, or is rolled back already.
+            // It was not prepared, or is rolled back already. Or a person has committed it: then this transaction is not over, and recovery shows it with its evidence (G9).
+            if (await Participant.HasMarkerAsync(Connection, Id, cancellationToken).ConfigureAwait(false))
+                throw new InvalidOperationException("somebody has committed it by hand");
         }
     }
 }
