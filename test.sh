@@ -87,8 +87,8 @@ run_tests() {
         dotnet_test tests "$@"
         return
     fi
-    beside end-to-end 'FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.DeferralTests&FullyQualifiedName!~.ImageTests&FullyQualifiedName!~.SampleTests'
-    beside crash 'TestCategory!=Alone&(FullyQualifiedName~.Crash.|FullyQualifiedName~.EndToEnd.DeferralTests|FullyQualifiedName~.EndToEnd.ImageTests|FullyQualifiedName~.EndToEnd.SampleTests)'
+    beside end-to-end 'FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.KeySequenceTests'
+    beside crash 'TestCategory!=Alone&(FullyQualifiedName~.Crash.|FullyQualifiedName~.EndToEnd.KeySequenceTests)'
     dotnet_test others --filter 'TestCategory!=Alone&FullyQualifiedName!~.Crash.&(FullyQualifiedName!~.EndToEnd.|FullyQualifiedName~.BenchTests.)' || code=$?
     for job in "${BESIDE[@]}"; do
         wait "$job" || code=$?
