@@ -134,7 +134,8 @@ internal abstract partial class LockSuite
     {
         await _place.CreateWritesAsync();
         var random = new Random(7);
-        var refused = 0;
+        const int robberies = 3;
+        var (refused, robbed) = (0, 0);
         using var stop = new CancellationTokenSource();
         var robber = Task.Run(async () =>
         {
@@ -146,7 +147,8 @@ internal abstract partial class LockSuite
                 seen = now;
                 try
                 {
-                    await _theirs.StealAsync("a", "the robber", None);
+                    if (await _theirs.StealAsync("a", "the robber", None))
+                        Interlocked.Increment(ref robbed);
                 }
                 catch (DbException exception) when (SqlErrors.IsTransient(exception))
                 {
@@ -154,32 +156,41 @@ internal abstract partial class LockSuite
                 }
             }
         });
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(i => Task.Run(async () =>
+        try
         {
-            for (var written = 0; written < 8;)
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(i => Task.Run(async () =>
             {
-                await using var held = await (i % 2 == 0 ? _mine : _theirs).AcquireAsync("a", None);
-                try
+                for (var written = 0; GoesOn(written);)
                 {
-                    for (; written < 8; written++)
-                        await WriteAsync(held);
+                    await using var held = await (i % 2 == 0 ? _mine : _theirs).AcquireAsync("a", None);
+                    try
+                    {
+                        for (; GoesOn(written); written++)
+                            await WriteAsync(held);
+                    }
+                    catch (LockLostException)
+                    {
+                        Interlocked.Increment(ref refused);
+                    }
+                    catch (DbException exception) when (SqlErrors.IsTransient(exception) || SqlErrors.IsDuplicateKey(exception))
+                    {
+                        // Two of the writers met; the one that lost tries again.
+                    }
                 }
-                catch (LockLostException)
-                {
-                    Interlocked.Increment(ref refused);
-                }
-                catch (DbException exception) when (SqlErrors.IsTransient(exception) || SqlErrors.IsDuplicateKey(exception))
-                {
-                    // Two of the writers met; the one that lost tries again.
-                }
-            }
-        }))).WaitAsync(TimeSpan.FromMinutes(2));
-        await stop.CancelAsync();
+            }))).WaitAsync(TimeSpan.FromMinutes(2));
+        }
+        finally
+        {
+            await stop.CancelAsync();
+        }
         await robber;
 
         var tokens = await _place.WritesAsync();
-        Assert.That(tokens, Has.Count.EqualTo(32).And.Ordered);
-        await TestContext.Out.WriteLineAsync($"{tokens.Distinct().Count()} holders wrote, {refused} were refused");
+        Assert.That(tokens, Has.Count.AtLeast(32).And.Ordered);
+        await TestContext.Out.WriteLineAsync($"{robbed} were robbed, {tokens.Distinct().Count()} holders wrote, {refused} were refused");
+
+        // Where writes are fast, all could be done before anybody is robbed.
+        bool GoesOn(int written) => written < 8 || Volatile.Read(ref robbed) < robberies;
     }
 
     private Task WriteAsync(IDistributedLock held) => WriteAsync(held, _place);

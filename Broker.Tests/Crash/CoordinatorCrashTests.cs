@@ -43,6 +43,7 @@ internal sealed class CoordinatorCrashTests
     {
         Assert.That(Run("two-phase").Output, Does.Contain("after: ledger 990, wallet 1010, together 2000"));
         Assert.That(Run("two-phase", "--amount", "3000").Output, Does.Contain("refused").And.Contain("after: ledger 990, wallet 1010, together 2000").And.Not.Contain("   at "));
+        Assert.That(Run("two-phase", "--amount", "0", "--crash-at", "after-rollback").Output, Does.Contain("without coming to the step after-rollback"));
 
         Assert.That(Run("two-phase", "--crash-at", "after-prepare:wallet").Output, Does.Contain("killed at after-prepare:wallet"));
         Assert.That(Run("recover").Output, Does.Contain("recovered: ledger 990, wallet 1010, together 2000"));
