@@ -6,6 +6,9 @@ namespace Broker.Tests.Support;
 /// <summary>A browser without a window, and what went wrong in its pages.</summary>
 internal sealed class TestBrowser : IAsyncDisposable
 {
+    /// <summary>A page shows what its snapshot says, and on a busy machine a source is asked only every 15 s. Nothing waits longer than it must.</summary>
+    private const float Patience = 45_000;
+
     private readonly IPlaywright _playwright;
     private readonly IBrowser _browser;
 
@@ -18,6 +21,7 @@ internal sealed class TestBrowser : IAsyncDisposable
     public static async Task<TestBrowser> StartAsync()
     {
         var program = TestServers.Chromium();
+        Assertions.SetDefaultExpectTimeout(Patience);
         var playwright = await Playwright.CreateAsync();
         // Tests may run as root, for whom the browser has no sandbox; it sees our own pages alone.
         return new TestBrowser(playwright, await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions { ExecutablePath = program, Args = ["--no-sandbox", "--disable-gpu"] }));
@@ -40,7 +44,7 @@ internal sealed class TestBrowser : IAsyncDisposable
             ReducedMotion = ReducedMotion.Reduce,
         });
         var page = await context.NewPageAsync();
-        page.SetDefaultTimeout(10_000);
+        page.SetDefaultTimeout(Patience);
         page.Console += (_, message) =>
         {
             if (message.Type == "error")
