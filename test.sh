@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 SERVERS=(rabbitmq postgres mariadb redis etcd)
 RESULTS=$PWD/artifacts/test-results
 STARTED=()
+# What goes on beside this script, by its process.
 BESIDE=()
 BUILD=
 
@@ -73,29 +74,44 @@ dotnet_test() {
         --logger 'console;verbosity=normal' --logger "trx;LogFilePrefix=$name" --results-directory "$RESULTS" "$@"
 }
 
-# beside NAME FILTER: a run that goes on in a process of its own, told of when all have ended.
-beside() {
-    dotnet_test "$1" --filter "$2" >"$RESULTS/$1.log" 2>&1 </dev/null &
-    BESIDE+=($!)
-}
-
-# Most tests wait for servers and processes, so three parts of about the same length run beside each other, each in a process of its own.
+# Most tests wait for servers and processes, so LANES parts go on beside each other, each in a process of its own, the longest first.
 # Those that restart a server, or need a machine that is not busy, come after them.
+LANES=3
+CONSUMERS='FullyQualifiedName~.DeferralTests|FullyQualifiedName~.KeySequenceTests|FullyQualifiedName~.ConsumerTests|FullyQualifiedName~.BatchTests|FullyQualifiedName~.ReceiptTests'
+PARTS=(
+    crash 'TestCategory!=Alone&FullyQualifiedName~.Crash.'
+    commands 'FullyQualifiedName~.BenchTests.|FullyQualifiedName~.CommandLineTests'
+    consumers "$CONSUMERS"
+    end-to-end "FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.CommandLineTests&$(sed 's/~/!~/g; s/|/\&/g' <<<"$CONSUMERS")"
+    conformance 'TestCategory!=Alone&FullyQualifiedName~.Conformance.'
+    others 'TestCategory!=Alone&FullyQualifiedName!~.Crash.&FullyQualifiedName!~.EndToEnd.&FullyQualifiedName!~.Conformance.'
+)
+
 run_tests() {
-    local code=0 job
+    local code=0 at
     if (($#)); then
         dotnet_test tests "$@"
         return
     fi
-    beside end-to-end 'FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.KeySequenceTests'
-    beside crash 'TestCategory!=Alone&(FullyQualifiedName~.Crash.|FullyQualifiedName~.EndToEnd.KeySequenceTests)'
-    dotnet_test others --filter 'TestCategory!=Alone&FullyQualifiedName!~.Crash.&(FullyQualifiedName!~.EndToEnd.|FullyQualifiedName~.BenchTests.)' || code=$?
-    for job in "${BESIDE[@]}"; do
-        wait "$job" || code=$?
+    for ((at = 0; at < ${#PARTS[@]}; at += 2)); do
+        ((${#BESIDE[@]} < LANES)) || await_part || code=$?
+        note "Running ${PARTS[at]}…"
+        dotnet_test "${PARTS[at]}" --filter "${PARTS[at + 1]}" >"$RESULTS/${PARTS[at]}.log" 2>&1 </dev/null &
+        BESIDE[$!]=${PARTS[at]}
     done
-    BESIDE=()
-    cat "$RESULTS/end-to-end.log" "$RESULTS/crash.log"
+    while ((${#BESIDE[@]})); do
+        await_part || code=$?
+    done
     dotnet_test alone --filter 'TestCategory=Alone' || code=$?
+    return "$code"
+}
+
+# Waits until one of the parts that go on has ended, and shows what it said.
+await_part() {
+    local code=0 ended
+    wait -n -p ended "${!BESIDE[@]}" || code=$?
+    cat "$RESULTS/${BESIDE[ended]}.log"
+    unset "BESIDE[$ended]"
     return "$code"
 }
 
@@ -122,7 +138,7 @@ finish() {
     local code=$? passed failed skipped
     trap '' INT TERM HUP
     local job
-    for job in "${BESIDE[@]}" $BUILD; do
+    for job in "${!BESIDE[@]}" $BUILD; do
         { kill "$job"; wait "$job"; } 2>/dev/null
     done
     ((${#STARTED[@]} == 0)) || docker/servers.sh stop "${STARTED[@]}" >/dev/null
