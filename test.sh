@@ -80,9 +80,9 @@ LANES=3
 CONSUMERS='FullyQualifiedName~.DeferralTests|FullyQualifiedName~.KeySequenceTests|FullyQualifiedName~.ConsumerTests|FullyQualifiedName~.BatchTests|FullyQualifiedName~.ReceiptTests'
 PARTS=(
     crash 'TestCategory!=Alone&FullyQualifiedName~.Crash.'
+    end-to-end "FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.CommandLineTests&$(sed 's/~/!~/g; s/|/\&/g' <<<"$CONSUMERS")"
     commands 'FullyQualifiedName~.BenchTests.|FullyQualifiedName~.CommandLineTests'
     consumers "$CONSUMERS"
-    end-to-end "FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.CommandLineTests&$(sed 's/~/!~/g; s/|/\&/g' <<<"$CONSUMERS")"
     conformance 'TestCategory!=Alone&FullyQualifiedName~.Conformance.'
     others 'TestCategory!=Alone&FullyQualifiedName!~.Crash.&FullyQualifiedName!~.EndToEnd.&FullyQualifiedName!~.Conformance.'
 )

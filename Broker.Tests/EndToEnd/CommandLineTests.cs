@@ -16,7 +16,7 @@ internal sealed partial class CommandLineTests
 
         var processes = Enumerable.Range(0, 10).Select(_ => WorkerProcess.Run(folder, "schema", "--source", "orders", "--create")).ToList();
         foreach (var process in processes)
-            Assert.That(await process.ExitAsync(TimeSpan.FromSeconds(60)), Is.Zero, process.Output);
+            Assert.That(await process.ExitAsync(TimeSpan.FromMinutes(2)), Is.Zero, process.Output);
         foreach (var process in processes)
             await process.DisposeAsync();
 
@@ -213,7 +213,7 @@ internal sealed partial class CommandLineTests
     private async Task<int> RunAsync(string folder, params string[] arguments)
     {
         await using var process = WorkerProcess.Run(folder, arguments);
-        var code = await process.ExitAsync(TimeSpan.FromSeconds(30));
+        var code = await process.ExitAsync(TimeSpan.FromMinutes(2));
         // The pipes may end a little later than the process.
         await Eventually.IsTrueAsync(() => Task.FromResult(process.Output.Length > 0), "it says something");
         _output = process.Output;

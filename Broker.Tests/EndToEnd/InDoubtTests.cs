@@ -143,7 +143,7 @@ internal sealed class InDoubtTests
             },
         }));
         await using var process = WorkerProcess.Run(folder, ["in-doubt", .. arguments, "--config", file]);
-        var code = await process.ExitAsync(TimeSpan.FromSeconds(60));
+        var code = await process.ExitAsync(TimeSpan.FromMinutes(2));
         return (code, process.Output);
     }
 }

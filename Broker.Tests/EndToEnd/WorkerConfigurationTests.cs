@@ -50,7 +50,7 @@ internal sealed class WorkerConfigurationTests
     public async Task A_mistake_in_the_configuration_ends_the_worker_with_one_line_that_says_what_to_change(string json, string[] says)
     {
         await using var worker = WorkerProcess.Start(json);
-        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured));
         await AssertOneReadableLineAsync(worker, says);
     }
 
@@ -58,7 +58,7 @@ internal sealed class WorkerConfigurationTests
     public async Task A_configuration_file_that_is_not_there_is_named()
     {
         await using var worker = WorkerProcess.Run(TestServers.Folder, "run", "--config", "nowhere.json");
-        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured));
         await AssertOneReadableLineAsync(worker, ["nowhere.json", "does not exist"]);
     }
 
@@ -70,14 +70,14 @@ internal sealed class WorkerConfigurationTests
         var configuration = new { RabbitMq = new { Uri = "amqp://guest:s3cret@127.0.0.1:1/" }, Sources = new { orders = WorkerProcess.Source(database) } };
         await using (var worker = WorkerProcess.Start(configuration))
         {
-            Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+            Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured));
             await Eventually.IsTrueAsync(() => Task.FromResult(worker.Output.Contains("broker schema --source orders --create", StringComparison.Ordinal)), "the worker says how to create the table");
             Assert.That(worker.Output, Does.Not.Contain("   at "));
         }
         var folder = TestServers.Folder;
         await File.WriteAllTextAsync(Path.Combine(folder, "appsettings.json"), Newtonsoft.Json.JsonConvert.SerializeObject(new { Broker = configuration }));
         await using var create = WorkerProcess.Run(folder, "schema", "--source", "orders", "--create");
-        Assert.That(await create.ExitAsync(TimeSpan.FromSeconds(20)), Is.Zero);
+        Assert.That(await create.ExitAsync(TimeSpan.FromMinutes(2)), Is.Zero);
         Assert.That(await database.CountAsync("outbox_messages"), Is.Zero);
     }
 
@@ -108,7 +108,7 @@ internal sealed class WorkerConfigurationTests
         var server = $"Server=127.0.0.1,{((IPEndPoint)listener.LocalEndpoint).Port};Database=orders;User ID=sa;Password=s3cret;Encrypt=Strict";
         await using var worker = WorkerProcess.Start(new { RabbitMq = new { Uri = "amqp://guest:s3cret@127.0.0.1:1/" }, Sources = new { orders = new { Database = "SqlServer", ConnectionString = server } } });
 
-        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured));
         await AssertOneReadableLineAsync(worker, ["certificate is not trusted", "TrustServerCertificate=true"]);
         await serving.ContinueWith(_ => { }, TaskScheduler.Default);
     }
@@ -119,7 +119,7 @@ internal sealed class WorkerConfigurationTests
         var uri = new UriBuilder(await TestServers.RabbitMqAsync()) { UserName = "nobody", Password = "s3cret" }.Uri;
         await using var database = await TestDatabase.CreateAsync(Outbox.Sql.SqlDialect.Sqlite);
         await using var worker = WorkerProcess.Start(new { RabbitMq = new { Uri = uri.ToString() }, Sources = new { orders = WorkerProcess.Source(database) } });
-        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured));
         await AssertOneReadableLineAsync(worker, ["refuses the user name or password"]);
     }
 

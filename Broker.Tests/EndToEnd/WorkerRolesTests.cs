@@ -67,7 +67,7 @@ internal sealed class WorkerRolesTests
         var url = $"http://localhost:{((IPEndPoint)other.LocalEndpoint).Port}";
         await using var worker = Start(Configuration(), "--urls", url);
 
-        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured));
         await worker.SaysAsync(url);
         Assert.That(worker.Output.Trim(), Does.StartWith("broker: The worker cannot listen").And.Not.Contain("\n").And.Contain("--urls"));
     }
@@ -93,7 +93,7 @@ internal sealed class WorkerRolesTests
     {
         await using var worker = Start(Configuration(more));
 
-        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured), worker.Output);
+        Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured), worker.Output);
         foreach (var text in says)
             await worker.SaysAsync(text);
         Assert.That(worker.Output.Trim().Split('\n'), Has.Length.EqualTo(1));
@@ -106,7 +106,7 @@ internal sealed class WorkerRolesTests
     {
         await using var worker = Start(Configuration(), option, value);
 
-        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(20)), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured));
         await worker.SaysAsync($"{option} is '{value}'");
     }
 

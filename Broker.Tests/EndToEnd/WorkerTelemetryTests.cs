@@ -154,7 +154,7 @@ internal sealed class WorkerTelemetryTests
     {
         await using var worker = WorkerProcess.Start(new { RabbitMq = new { Uri = _uri }, Sources = new { orders = WorkerProcess.Source(_database) }, Telemetry = new Dictionary<string, string> { [key] = value } });
 
-        Assert.That(await worker.ExitAsync(TimeSpan.FromSeconds(30)), Is.EqualTo(ExitCodes.Misconfigured));
+        Assert.That(await worker.ExitAsync(TimeSpan.FromMinutes(2)), Is.EqualTo(ExitCodes.Misconfigured));
         Assert.That(worker.Output, Does.Contain(says));
     }
 

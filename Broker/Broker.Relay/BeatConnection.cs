@@ -21,7 +21,7 @@ internal sealed class BeatConnection(RelaySource source, ILogger logger) : IAsyn
     {
         var connection = await source.DataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
-        await CheckAsync(connection, source, logger, refusesNewer: true, cancellationToken).ConfigureAwait(false);
+        await CheckAsync(connection, source, logger, begins: true, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Uses it, opened if need be, and not for so long that leases run out meanwhile.</summary>
@@ -64,7 +64,7 @@ internal sealed class BeatConnection(RelaySource source, ILogger logger) : IAsyn
         try
         {
             // The tables may be upgraded while it runs; it goes on until it is replaced, through lost leases and connections.
-            await CheckAsync(connection, source, logger, refusesNewer: !_hasBegun, cancellationToken).ConfigureAwait(false);
+            await CheckAsync(connection, source, logger, begins: !_hasBegun, cancellationToken).ConfigureAwait(false);
             await connection.Command(source.Dialect.PrepareRelayConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
             await connection.Command(source.Dialect.PrepareBeatConnection).ExecuteAsync(cancellationToken).ConfigureAwait(false);
             _hasBegun = true;
@@ -77,9 +77,11 @@ internal sealed class BeatConnection(RelaySource source, ILogger logger) : IAsyn
         }
     }
 
-    private static async Task CheckAsync(DbConnection connection, RelaySource source, ILogger logger, bool refusesNewer, CancellationToken cancellationToken)
+    private static async Task CheckAsync(DbConnection connection, RelaySource source, ILogger logger, bool begins, CancellationToken cancellationToken)
     {
-        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer, cancellationToken).ConfigureAwait(false);
+        if (begins)
+            SqlitePool.Check(connection, $"Source '{source.Name}'", logger);
+        await OutboxSchema.CheckAsync(connection, $"Source '{source.Name}'", $"'broker schema --source {source.Name} --create'", refusesNewer: begins, cancellationToken).ConfigureAwait(false);
         var partitions = Convert.ToInt32(await connection.Command(source.Dialect.ReadPartitions).ScalarAsync(cancellationToken).ConfigureAwait(false) ?? 1, CultureInfo.InvariantCulture);
         var stray = await connection.Command(source.Dialect.StrayPartition).With("partitions", partitions).ScalarAsync(cancellationToken).ConfigureAwait(false);
         if (stray is not null)

@@ -102,7 +102,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
         {
             try
             {
-                await processor.CheckSchemaAsync(stoppingToken).ConfigureAwait(false);
+                await processor.CheckSchemaAsync(logger, stoppingToken).ConfigureAwait(false);
                 return;
             }
             catch (OutboxConfigurationException exception)

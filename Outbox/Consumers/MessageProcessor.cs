@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Outbox.Diagnostics;
 using Outbox.Inbox;
 using Outbox.Messages;
@@ -102,10 +103,11 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
 
     /// <summary>Checks that the tables are there and of this version.</summary>
     /// <exception cref="OutboxConfigurationException">They are not; the message says what to do.</exception>
-    public async Task CheckSchemaAsync(CancellationToken cancellationToken)
+    public async Task CheckSchemaAsync(ILogger logger, CancellationToken cancellationToken)
     {
         var connection = await outbox.DataSource(services).OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
         await using var _ = connection.ConfigureAwait(false);
+        SqlitePool.Check(connection, $"Consumer '{options.Name}'", logger);
         await OutboxSchema.CheckAsync(connection, $"Consumer '{options.Name}'", $"'broker schema --database {_dialect} --create'", refusesNewer: true, cancellationToken).ConfigureAwait(false);
     }
 

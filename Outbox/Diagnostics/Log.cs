@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Outbox.Diagnostics;
 
-/// <summary>Log messages of the library. Ids: 1000 consumers, 1100 leases. Debug = one message, Information = a state changed, Warning = heals itself, Error = a person should look.</summary>
+/// <summary>Log messages of the library. Ids: 1000 consumers, 1100 leases, 1200 coordinators, 1300 drivers. Debug = one message, Information = a state changed, Warning = heals itself, Error = a person should look.</summary>
 internal static partial class Log
 {
     [LoggerMessage(1000, LogLevel.Information, "Consumer '{Consumer}' reads queue '{Queue}' ({Types} message types, concurrency {Concurrency}).")]
@@ -118,4 +118,7 @@ internal static partial class Log
 
     [LoggerMessage(1208, LogLevel.Warning, "Transaction {Transaction} is prepared in '{Participant}' by another coordinator of the name '{Coordinator}', whose decisions are in another database, so it is left alone. Give each service's coordinator a name of its own.")]
     public static partial void OfAnother(ILogger logger, string transaction, string coordinator, string participant);
+
+    [LoggerMessage(1300, LogLevel.Error, "{What}: the connection pool of Microsoft.Data.Sqlite {Version} may lend one connection to two users at once, who then write into one transaction. Update the package to 10.0.13 or later, or add 'Pooling=False' to the connection string.")]
+    public static partial void FaultySqlitePool(ILogger logger, string what, string version);
 }
