@@ -16,21 +16,49 @@ internal sealed class InboxChild(ChildTask task) : IChild
     /// <summary>Of messages that fail, the last ones are tried for seconds after all others are done; so the time is taken before.</summary>
     public static int Awaited(int messages) => messages / 20 * 19;
 
-    /// <summary>The time is from the consumer's start, connecting included, to the last commit, or to that of <see cref="Awaited"/> messages by key.</summary>
+    /// <summary>The time is from when the broker has said that it delivers to the last commit, or to that of <see cref="Awaited"/> messages by key.</summary>
     private async Task<TimeSpan> ApplyAsync(int messages, CancellationToken cancellationToken)
     {
         ThreadPool.SetMinThreads(Math.Max(Environment.ProcessorCount, 2 * task.Concurrency), Environment.ProcessorCount);
         await using var dataSource = DataSources.Create(BenchDatabase.Engine(task.Engine), task.ConnectionStrings[^1], task.Concurrency);
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "broker bench" });
-        builder.Logging.AddProvider(new StandardErrorLog()).SetMinimumLevel(task.SomeFail ? LogLevel.Critical : LogLevel.Warning);
+        var reading = new ReadingLog();
+        builder.Logging.AddProvider(new StandardErrorLog()).AddProvider(reading).SetMinimumLevel(task.SomeFail ? LogLevel.Critical : LogLevel.Warning).AddFilter<ReadingLog>("Outbox", LogLevel.Information);
         ServiceUnderTest.AddConsumer(builder.Services, task, dataSource);
         using var host = builder.Build();
         using var applied = new MetricCounter("outbox.inbox.applied", task.ByKey ? Awaited(messages) : messages);
-        var start = TimeProvider.System.GetTimestamp();
         await host.StartAsync(cancellationToken);
         await applied.Reached.WaitAsync(cancellationToken);
-        var elapsed = TimeProvider.System.GetElapsedTime(start);
+        var elapsed = TimeProvider.System.GetElapsedTime(reading.Since);
         await host.StopAsync(CancellationToken.None);
         return elapsed;
+    }
+
+    /// <summary>The library says at level Information that a consumer reads its queue: an ear for that.</summary>
+    private sealed class ReadingLog : ILoggerProvider, ILogger
+    {
+        private const int Reading = 1000;
+
+        private long _since;
+
+        /// <summary>When it said so.</summary>
+        public long Since => Interlocked.Read(ref _since) is not 0 and var since ? since : throw new InvalidOperationException("The consumer has not begun to read.");
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel == LogLevel.Information;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (eventId.Id == Reading)
+                Interlocked.Exchange(ref _since, TimeProvider.System.GetTimestamp());
+        }
+
+        public void Dispose()
+        {
+        }
     }
 }

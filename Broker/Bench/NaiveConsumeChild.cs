@@ -21,9 +21,8 @@ internal sealed class NaiveConsumeChild(ChildTask task) : IChild
 
     public async Task<ChildResult> RunAsync(Task stop, CancellationToken cancellationToken)
     {
-        var start = TimeProvider.System.GetTimestamp();
-        await ConsumeAsync(task.Messages, cancellationToken);
-        return new ChildResult { Count = task.Messages, Seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds };
+        var took = await ConsumeAsync(task.Messages, cancellationToken);
+        return new ChildResult { Count = task.Messages, Seconds = took.TotalSeconds };
     }
 
     public async ValueTask DisposeAsync()
@@ -34,10 +33,11 @@ internal sealed class NaiveConsumeChild(ChildTask task) : IChild
             await _dataSource.DisposeAsync();
     }
 
-    private async Task ConsumeAsync(int messages, CancellationToken cancellationToken)
+    /// <summary>The time is from when the broker has said that it delivers to the last accept.</summary>
+    private async Task<TimeSpan> ConsumeAsync(int messages, CancellationToken cancellationToken)
     {
         if (messages == 0)
-            return;
+            return TimeSpan.Zero;
         await using var channel = await _connection!.CreateChannelAsync(cancellationToken: cancellationToken);
         await channel.BasicQosAsync(0, 100, global: false, cancellationToken);
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -58,7 +58,9 @@ internal sealed class NaiveConsumeChild(ChildTask task) : IChild
             }
         };
         await channel.BasicConsumeAsync(task.Exchange, autoAck: false, consumer, cancellationToken);
+        var start = TimeProvider.System.GetTimestamp();
         await done.Task.WaitAsync(cancellationToken);
+        return TimeProvider.System.GetElapsedTime(start);
     }
 
     private async Task ApplyAsync(Guid id, CancellationToken cancellationToken)

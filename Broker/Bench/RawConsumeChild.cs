@@ -18,9 +18,8 @@ internal sealed class RawConsumeChild(ChildTask task) : IChild
 
     public async Task<ChildResult> RunAsync(Task stop, CancellationToken cancellationToken)
     {
-        var start = TimeProvider.System.GetTimestamp();
-        await ConsumeAsync(task.Messages, cancellationToken);
-        return new ChildResult { Count = task.Messages, Seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds };
+        var took = await ConsumeAsync(task.Messages, cancellationToken);
+        return new ChildResult { Count = task.Messages, Seconds = took.TotalSeconds };
     }
 
     public async ValueTask DisposeAsync()
@@ -29,10 +28,11 @@ internal sealed class RawConsumeChild(ChildTask task) : IChild
             await _connection.DisposeAsync();
     }
 
-    private async Task ConsumeAsync(int messages, CancellationToken cancellationToken)
+    /// <summary>The time is from when the broker has said that it delivers to the last message.</summary>
+    private async Task<TimeSpan> ConsumeAsync(int messages, CancellationToken cancellationToken)
     {
         if (messages == 0)
-            return;
+            return TimeSpan.Zero;
         await using var channel = await _connection!.CreateChannelAsync(cancellationToken: cancellationToken);
         await channel.BasicQosAsync(0, Prefetch, global: false, cancellationToken);
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -50,6 +50,8 @@ internal sealed class RawConsumeChild(ChildTask task) : IChild
                 done.TrySetResult();
         };
         await channel.BasicConsumeAsync(task.Exchange, autoAck: false, consumer, cancellationToken);
+        var start = TimeProvider.System.GetTimestamp();
         await done.Task.WaitAsync(cancellationToken);
+        return TimeProvider.System.GetElapsedTime(start);
     }
 }
