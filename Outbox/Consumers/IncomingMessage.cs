@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -14,6 +15,9 @@ internal sealed class IncomingMessage
     private const int SourceLimit = 100;
 
     private const int PartitionKeyLimit = Messages.PartitionKey.MaxLength;
+
+    // A message that lacks an attribute asks for it under both names, and there are few of them.
+    private static readonly ConcurrentDictionary<string, string> OtherNames = new(StringComparer.Ordinal);
 
     private long? _keySequence;
 
@@ -81,15 +85,17 @@ internal sealed class IncomingMessage
     public override string ToString() => $"{Type ?? "(no type)"} {OriginalId ?? "(no id)"}";
 
     /// <summary>An attribute of CloudEvents, by the name that this product gives it, or with the other prefix in use.</summary>
-    private string? Attribute(string name) =>
-        Text(Delivery.Headers.GetValueOrDefault(name) ?? Delivery.Headers.GetValueOrDefault("cloudEvents_" + name[MessageHeaders.ReservedPrefix.Length..]));
+    private string? Attribute(string name) => Text(Delivery.Headers.GetValueOrDefault(name) ?? Delivery.Headers.GetValueOrDefault(OtherNames.GetOrAdd(name, static n => "cloudEvents_" + n[MessageHeaders.ReservedPrefix.Length..])));
 
     // A foreign key may be longer than ours, or no text that every database takes.
     // Nor may it end in a space: some databases take "a" and "a " for the same.
     private static string KeyOf(string text, int limit) =>
-        text.Length <= limit && text is not [.., ' '] && Fit(text, limit) == text ? text : Convert.ToHexStringLower(SHA256.HashData(Encoding.Unicode.GetBytes(text)));
+        text.Length <= limit && text is not [.., ' '] && (IsPlain(text) || Fit(text, limit) == text) ? text : Convert.ToHexStringLower(SHA256.HashData(Encoding.Unicode.GetBytes(text)));
 
     private static string? Text(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
+
+    // What most keys are, told without a copy.
+    private static bool IsPlain(string text) => Ascii.IsValid(text) && !text.Contains('\0');
 
     /// <summary>Text of others fit for a column: no NUL, which PostgreSQL refuses, and not longer than the column.</summary>
     public static string? Fit(string? value, int length)
