@@ -42,9 +42,12 @@ internal sealed class DatabaseLeases(DbDataSource dataSource, SqlDialect dialect
 
     private async Task<object?> AcquireAtOnceAsync(KeptConnection connection, bool isFenced, string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
     {
+        (string, object)[] parameters = [("name", name), ("owner", owner), ("milliseconds", (long)duration.TotalMilliseconds)];
         try
         {
-            return await connection.ScalarAsync(isFenced ? dialect.AcquireLock : dialect.AcquireLease, [("name", name), ("owner", owner), ("milliseconds", (long)duration.TotalMilliseconds)], cancellationToken).ConfigureAwait(false);
+            if (isFenced && dialect.RetakeLock is { } retake && await connection.ScalarAsync(retake, parameters, cancellationToken).ConfigureAwait(false) is { } token)
+                return token;
+            return await connection.ScalarAsync(isFenced ? dialect.AcquireLock : dialect.AcquireLease, parameters, cancellationToken).ConfigureAwait(false);
         }
         catch (DbException) when (isFenced && dialect.UndoAcquireLock is not null)
         {

@@ -19,13 +19,18 @@ internal sealed partial class PostgreSqlDialect
 
     internal override bool PreparesLocks => true;
 
-    // An update first, which locks no row that it leaves alone: one that is held may be guarded by a transaction for long. The token is part of a unique key, so changing it waits for those who hold that.
+    // It locks no row that it leaves alone: one that is held may be guarded by a transaction for long. The token is part of a unique key, so changing it waits for those who hold that.
+    private string TakeFreeLock =>
+        $"""
+        UPDATE leases SET owner = @owner, token = greatest(token + 1, {ClockToken}), expires_at = {Expiry}, acquired_at = clock_timestamp()
+        WHERE name = @name AND expires_at <= clock_timestamp()
+        """;
+
+    internal override string? RetakeLock => $"{TakeFreeLock} RETURNING token, {WithoutWaitingForTheDisk}";
+
     internal override string AcquireLock =>
         $"""
-        WITH taken AS (
-            UPDATE leases SET owner = @owner, token = greatest(token + 1, {ClockToken}), expires_at = {Expiry}, acquired_at = clock_timestamp()
-            WHERE name = @name AND expires_at <= clock_timestamp()
-            RETURNING token),
+        WITH taken AS ({TakeFreeLock} RETURNING token),
         made AS (
             INSERT INTO leases (name, owner, token, expires_at, acquired_at)
             SELECT @name, @owner, {ClockToken}, {Expiry}, clock_timestamp() WHERE NOT EXISTS (SELECT FROM leases WHERE name = @name)

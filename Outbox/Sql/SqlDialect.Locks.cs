@@ -11,6 +11,9 @@ public abstract partial class SqlDialect
     /// It raises the fence of the same name as well, unless the lease is one (<see cref="ReadLease"/>), or <see cref="AcquiresLockAtOnce"/> says no: then <see cref="RaiseFence"/> has to follow in the same transaction.</summary>
     internal abstract string AcquireLock { get; }
 
+    /// <summary>As <see cref="AcquireLock"/>, for a lease whose row is there, where that costs less: what most locks are. No row says nothing: then <see cref="AcquireLock"/> is asked. Null where there is no such statement.</summary>
+    internal virtual string? RetakeLock => null;
+
     /// <summary>Whether <see cref="AcquireLock"/> is all that it takes.</summary>
     internal virtual bool AcquiresLockAtOnce => true;
 
