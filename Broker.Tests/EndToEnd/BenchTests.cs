@@ -13,7 +13,7 @@ internal sealed class BenchTests
     [TestCase("relay", "--messages", "1000", "--pairs", "1", "--naive", "100", "--keys", "50", "--partitions", "2", "--backlog", "1500", "--database", "PostgreSql")]
     [TestCase("relay", "--messages", "500", "--pairs", "1", "--naive", "100", "--bytes", "4096", "--database", "MySql")]
     [TestCase("relay", "--messages", "500", "--pairs", "1", "--naive", "100", "--database", "Sqlite")]
-    [TestCase("inbox", "--messages", "300", "--pairs", "1", "--naive", "50", "--database", "PostgreSql")]
+    [TestCase("inbox", "--messages", "300", "--pairs", "1", "--naive", "50", "--batches", "20", "--database", "PostgreSql")]
     [TestCase("inbox", "--failing", "--messages", "300", "--pairs", "1", "--batches", "20", "--seconds", "1", "--database", "PostgreSql")]
     [TestCase("end-to-end", "--messages", "300", "--pairs", "1", "--seconds", "1", "--database", "PostgreSql")]
     [TestCase("latency", "--seconds", "1", "--database", "PostgreSql")]
