@@ -74,14 +74,20 @@ dotnet_test() {
         --logger 'console;verbosity=normal' --logger "trx;LogFilePrefix=$name" --results-directory "$RESULTS" "$@"
 }
 
+# What a filter leaves out.
+none_of() { sed 's/~/!~/g; s/|/\&/g' <<<"$1"; }
+
 # Most tests wait for servers and processes, so LANES parts go on beside each other, each in a process of its own, the longest first.
 # Those that restart a server, or need a machine that is not busy, come after them.
 LANES=3
 CONSUMERS='FullyQualifiedName~.DeferralTests|FullyQualifiedName~.KeySequenceTests|FullyQualifiedName~.ConsumerTests|FullyQualifiedName~.BatchTests|FullyQualifiedName~.ReceiptTests'
+COMMANDS='FullyQualifiedName~.BenchTests.|FullyQualifiedName~.CommandLineTests'
+WORKERS='FullyQualifiedName~.ImageTests|FullyQualifiedName~.SampleTests|FullyQualifiedName~.ProcessTraceTests|FullyQualifiedName~.JobStorageTests|FullyQualifiedName~.ConfigurationReloadTests|FullyQualifiedName~.EndToEnd.Worker|FullyQualifiedName~.EndToEnd.Dashboard'
 PARTS=(
     crash 'TestCategory!=Alone&FullyQualifiedName~.Crash.'
-    end-to-end "FullyQualifiedName~.EndToEnd.&FullyQualifiedName!~.BenchTests.&FullyQualifiedName!~.CommandLineTests&$(sed 's/~/!~/g; s/|/\&/g' <<<"$CONSUMERS")"
-    commands 'FullyQualifiedName~.BenchTests.|FullyQualifiedName~.CommandLineTests'
+    end-to-end "FullyQualifiedName~.EndToEnd.&$(none_of "$CONSUMERS|$COMMANDS|$WORKERS")"
+    commands "$COMMANDS"
+    workers "$WORKERS"
     consumers "$CONSUMERS"
     conformance 'TestCategory!=Alone&FullyQualifiedName~.Conformance.'
     others 'TestCategory!=Alone&FullyQualifiedName!~.Crash.&FullyQualifiedName!~.EndToEnd.&FullyQualifiedName!~.Conformance.'

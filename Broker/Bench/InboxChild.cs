@@ -29,7 +29,8 @@ internal sealed class InboxChild(ChildTask task) : IChild
         using var applied = new MetricCounter("outbox.inbox.applied", task.ByKey ? Awaited(messages) : messages);
         await host.StartAsync(cancellationToken);
         await applied.Reached.WaitAsync(cancellationToken);
-        var elapsed = TimeProvider.System.GetElapsedTime(reading.Since);
+        // Of few messages the first may be applied before it says so.
+        var elapsed = TimeProvider.System.GetElapsedTime(Math.Min(reading.Since ?? long.MaxValue, applied.First!.Value.Timestamp));
         await host.StopAsync(CancellationToken.None);
         return elapsed;
     }
@@ -41,8 +42,8 @@ internal sealed class InboxChild(ChildTask task) : IChild
 
         private long _since;
 
-        /// <summary>When it said so.</summary>
-        public long Since => Interlocked.Read(ref _since) is not 0 and var since ? since : throw new InvalidOperationException("The consumer has not begun to read.");
+        /// <summary>When it said so; null: not yet.</summary>
+        public long? Since => Interlocked.Read(ref _since) is not 0 and var since ? since : null;
 
         public ILogger CreateLogger(string categoryName) => this;
 
