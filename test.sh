@@ -172,6 +172,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)) || give_up "bash $BASH_VERSION is too old; 5.1 or later is needed"
 command -v dotnet >/dev/null || give_up "dotnet is not on PATH; install the .NET SDK of global.json from https://dot.net"
 begin_build
 start_servers

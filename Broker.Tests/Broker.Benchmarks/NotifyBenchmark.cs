@@ -91,10 +91,10 @@ internal static class NotifyBenchmark
     /// <summary>Milliseconds, in order, from the return of each commit to the message's arrival at a consumer. The writers tell the relay nothing.</summary>
     private static async Task<List<double>> PublishAsync(BenchDatabase database, RabbitMqTransport transport, string queue, Settings settings, bool notify, CancellationToken cancellationToken)
     {
-        var seen = new ConcurrentDictionary<Guid, long>();
+        var seen = new ConcurrentDictionary<Guid, TaskCompletionSource<long>>();
         await using var consumer = await transport.SubscribeAsync(new SubscriptionOptions { Queue = queue, Exchange = queue, Types = ["#"] }, async (delivery, _) =>
         {
-            seen.TryAdd(Guid.Parse(delivery.MessageId!), TimeProvider.System.GetTimestamp());
+            ArrivalOf(seen, Guid.Parse(delivery.MessageId!)).TrySetResult(TimeProvider.System.GetTimestamp());
             await delivery.AcceptAsync();
         }, cancellationToken);
         var source = new RelaySource { Name = "bench", Dialect = database.Dialect, DataSource = database.DataSource, Transport = transport, Exchange = queue, Doorbell = false, Notify = notify };
@@ -114,19 +114,25 @@ internal static class NotifyBenchmark
                 await Task.Delay(due, cancellationToken);
             committed.Add((await CommitAsync(connection, cancellationToken), TimeProvider.System.GetTimestamp()));
         }
-        foreach (var (id, _) in committed)
-            await ArriveAsync(seen, id, cancellationToken);
+        var milliseconds = new List<double>();
+        foreach (var (id, at) in committed)
+            milliseconds.Add(Math.Max(0, TimeProvider.System.GetElapsedTime(at, await ArriveAsync(seen, id, cancellationToken)).TotalMilliseconds));
         await relay.StopAsync(cancellationToken);
-        return [.. committed.Select(c => Math.Max(0, TimeProvider.System.GetElapsedTime(c.At, seen[c.Id]).TotalMilliseconds)).Order()];
+        return [.. milliseconds.Order()];
     }
 
-    private static async Task ArriveAsync(ConcurrentDictionary<Guid, long> seen, Guid id, CancellationToken cancellationToken)
+    private static TaskCompletionSource<long> ArrivalOf(ConcurrentDictionary<Guid, TaskCompletionSource<long>> seen, Guid id) =>
+        seen.GetOrAdd(id, static _ => new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously));
+
+    private static async Task<long> ArriveAsync(ConcurrentDictionary<Guid, TaskCompletionSource<long>> seen, Guid id, CancellationToken cancellationToken)
     {
-        var start = TimeProvider.System.GetTimestamp();
-        for (; !seen.ContainsKey(id); await Task.Delay(5, cancellationToken))
+        try
         {
-            if (TimeProvider.System.GetElapsedTime(start) > Patience)
-                throw new InvalidOperationException($"Message {id} did not arrive within {Patience.TotalSeconds:0} s.");
+            return await ArrivalOf(seen, id).Task.WaitAsync(Patience, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new InvalidOperationException($"Message {id} did not arrive within {Patience.TotalSeconds:0} s.");
         }
     }
 

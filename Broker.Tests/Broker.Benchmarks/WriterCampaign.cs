@@ -26,6 +26,9 @@ internal sealed class WriterCampaign(SqlDialect dialect, DbDataSource dataSource
     private const string Type = "campaign.aggregate-changed.v1";
 
     private readonly ConcurrentBag<string> _errors = [];
+    /// <summary>For what is still on its way when the writers have ended.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
     private readonly ConcurrentQueue<string> _said = [];
     private readonly ConcurrentDictionary<Guid, byte> _unkeyed = new();
     private long _committed;
@@ -69,9 +72,15 @@ internal sealed class WriterCampaign(SqlDialect dialect, DbDataSource dataSource
         await CreateAggregatesAsync(cancellationToken).ConfigureAwait(false);
         var transport = new InMemoryTransport();
         var arrived = new ConcurrentQueue<(Guid Id, string? Key, long Version)>();
+        var known = new ConcurrentDictionary<Guid, byte>();
+        var distinct = 0L;
+        var expected = long.MaxValue;
+        var drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var subscription = await transport.SubscribeAsync(new SubscriptionOptions { Queue = "campaign", Exchange = Exchange, Types = [Type], Prefetch = 1_000 }, async (delivery, _) =>
         {
             arrived.Enqueue((Guid.Parse(delivery.MessageId!), delivery.Headers.GetValueOrDefault(MessageHeaders.PartitionKey), long.Parse(Encoding.UTF8.GetString(delivery.Body.Span), CultureInfo.InvariantCulture)));
+            if (known.TryAdd(Guid.Parse(delivery.MessageId!), 0) && Interlocked.Increment(ref distinct) >= Interlocked.Read(ref expected))
+                drained.TrySetResult();
             await delivery.AcceptAsync().ConfigureAwait(false);
         }, cancellationToken).ConfigureAwait(false);
         using var stop = new CancellationTokenSource();
@@ -83,8 +92,14 @@ internal sealed class WriterCampaign(SqlDialect dialect, DbDataSource dataSource
         await Task.WhenAll(Enumerable.Range(0, plan.Writers).Select(writer => Task.Run(() => WriteAsync(writer, end.Token), CancellationToken.None))).ConfigureAwait(false);
 
         var versions = await VersionsAsync(cancellationToken).ConfigureAwait(false);
-        var expected = versions.Values.Sum() + _unkeyed.Count;
-        await DrainedAsync(() => arrived.DistinctBy(a => a.Id).Count() >= expected, cancellationToken).ConfigureAwait(false);
+        // Told first and looked at then: the last one arrives before the one or the other.
+        Interlocked.Exchange(ref expected, versions.Values.Sum() + _unkeyed.Count);
+        if (Interlocked.Read(ref distinct) >= expected)
+            drained.TrySetResult();
+        await drained.Task.WaitAsync(Patience, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+        // A little longer, for what should not come.
+        await Task.Delay(500, cancellationToken).ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
         await relay.ConfigureAwait(false);
         return new Report(_committed, _rolledBack, _longOnes, arrived.Count, [.. await FaultsAsync([.. arrived], versions, cancellationToken).ConfigureAwait(false)], [.. _said]);
@@ -201,15 +216,6 @@ internal sealed class WriterCampaign(SqlDialect dialect, DbDataSource dataSource
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
             versions.Add($"key-{reader.GetInt32(0)}", reader.GetInt64(1));
         return versions;
-    }
-
-    /// <summary>Waits for what is still on its way, and then a little longer for what should not come.</summary>
-    private static async Task DrainedAsync(Func<bool> isDone, CancellationToken cancellationToken)
-    {
-        var limit = TimeProvider.System.GetTimestamp();
-        while (!isDone() && TimeProvider.System.GetElapsedTime(limit) < TimeSpan.FromSeconds(90))
-            await Task.Delay(50, cancellationToken).ConfigureAwait(false);
-        await Task.Delay(500, cancellationToken).ConfigureAwait(false);
     }
 
     private sealed class Ear(ConcurrentQueue<string> said) : ILogger
