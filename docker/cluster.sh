@@ -13,11 +13,11 @@ usage: docker/servers.sh cluster start|stop|status|env
        docker/servers.sh cluster leader QUEUE [VHOST]             the node that leads a quorum queue
        docker/servers.sh cluster ctl NODE ARGUMENT…               rabbitmqctl there
 
-NODE is n1, n2 or n3. Ports: BROKER_CLUSTER_PORT (45900, epmd's) and the next 60.
+NODE is n1, n2 or n3. Ports: BROKER_CLUSTER_PORT (27900, epmd's) and the next 60.
 USAGE
 }
 
-cluster_base() { echo "${BROKER_CLUSTER_PORT:-45900}"; }
+cluster_base() { echo "${BROKER_CLUSTER_PORT:-27900}"; }
 cluster_number() { echo "${1##*-n}"; }
 
 # Called by port_of and inner_port_of for cluster-epmd, cluster-n1 and so on.

@@ -27,15 +27,16 @@ ROOT=${BROKER_SERVERS_DIR:-/tmp/broker-servers}
 ALL=(rabbitmq postgres mariadb redis etcd)
 ETCD=(etcd-n1 etcd-n2 etcd-n3)
 
+# Below 32768: from there on Linux gives ports to outgoing connections, and one of those would keep a server that restarts from its own.
 port_of() {
     case $1 in
-        rabbitmq) echo "${BROKER_RABBITMQ_PORT:-45672}" ;;
-        postgres) echo "${BROKER_POSTGRES_PORT:-45432}" ;;
-        mariadb) echo "${BROKER_MARIADB_PORT:-43306}" ;;
-        redis) echo "${BROKER_REDIS_PORT:-46379}" ;;
-        etcd) echo "${BROKER_ETCD_PORT:-42379}" ;;
+        rabbitmq) echo "${BROKER_RABBITMQ_PORT:-27672}" ;;
+        postgres) echo "${BROKER_POSTGRES_PORT:-27432}" ;;
+        mariadb) echo "${BROKER_MARIADB_PORT:-27306}" ;;
+        redis) echo "${BROKER_REDIS_PORT:-27379}" ;;
+        etcd) echo "${BROKER_ETCD_PORT:-27479}" ;;
         etcd-n*) echo $(($(port_of etcd) + 2 * (${1#etcd-n} - 1))) ;;
-        epmd) echo "${BROKER_EPMD_PORT:-44369}" ;;
+        epmd) echo "${BROKER_EPMD_PORT:-27369}" ;;
         cluster-*) cluster_port_of "$1" ;;
     esac
 }
@@ -300,7 +301,8 @@ launch_etcd_node() {
     client=http://127.0.0.1:$(port_of "$1")
     peer=http://127.0.0.1:$(inner_port_of "$1")
     for node in "${ETCD[@]}"; do members+=("$node=http://127.0.0.1:$(inner_port_of "$node")"); done
-    spawn "$1" etcd --name "$1" --data-dir "$ROOT/$1/data" --listen-client-urls "$client" --advertise-client-urls "$client" \
+    # The nodes remember each other's ports: other ports are another cluster, with data of its own.
+    spawn "$1" etcd --name "$1" --data-dir "$ROOT/$1/data-$(port_of etcd)" --listen-client-urls "$client" --advertise-client-urls "$client" \
         --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" --initial-cluster "$(IFS=,; echo "${members[*]}")" \
         --initial-cluster-token "broker-$(port_of etcd)" --logger zap --log-outputs stderr
 }

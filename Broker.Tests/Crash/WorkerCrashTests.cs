@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Broker.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 using Outbox.RabbitMQ;
@@ -56,7 +54,7 @@ internal sealed class WorkerCrashTests
         await using var run = await Run.StartAsync([early]);
         await WriteAsync(early, 10);
         var file = Path.Combine(TestServers.Folder, "later.db");
-        var port = FreePort();
+        var port = TestPort.Next();
         await using var worker = WorkerProcess.Start(new
         {
             RabbitMq = new { Uri = new UriBuilder(rabbitMq) { Host = "127.0.0.1", Port = port }.Uri.ToString() },
@@ -152,13 +150,6 @@ internal sealed class WorkerCrashTests
             await Task.Yield();
         }
         return written;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <summary>Workers of one test, and a queue that collects everything they publish.</summary>

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using System.Text;
 using Broker.Tests.Support;
 using Npgsql;
@@ -50,7 +49,7 @@ internal sealed class JobStorageTests
         await ExecuteAsync(admin, $"CREATE DATABASE {name}");
         try
         {
-            var port = FreePort();
+            var port = TestPort.Next();
             var storage = new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = name, Host = "127.0.0.1", Port = port, Password = "s3cret", Timeout = 5 };
             await using var worker = WorkerHttp.Start(Configuration("PostgreSql", storage.ConnectionString), roles: AllRoles);
             using var browser = Browser(worker);
@@ -159,12 +158,5 @@ internal sealed class JobStorageTests
     {
         await using var command = server.CreateCommand(statement);
         await command.ExecuteNonQueryAsync();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

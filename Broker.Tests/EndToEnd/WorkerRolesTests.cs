@@ -18,7 +18,7 @@ internal sealed class WorkerRolesTests
     public async Task A_worker_with_all_roles_stops_in_order_under_load_within_ten_seconds()
     {
         await using var database = await TestDatabase.CreateAsync(SqlDialect.PostgreSql);
-        var (uri, exchange, url) = (await TestServers.RabbitMqAsync(), TestServers.NewName("exchange"), $"http://127.0.0.1:{FreePort()}");
+        var (uri, exchange, url) = (await TestServers.RabbitMqAsync(), TestServers.NewName("exchange"), $"http://127.0.0.1:{TestPort.Next()}");
         await using var transport = TestTransport.CreateRabbitMq(uri);
         await using var collector = await Collector.StartAsync(transport, TestServers.NewName("queue"), exchange);
         await database.ExecuteAsync("INSERT INTO outbox_messages (message_id, type, body) SELECT gen_random_uuid(), 'tests.something.v1', '\\x7b7d'::bytea FROM generate_series(1, 20000)");
@@ -157,12 +157,5 @@ internal sealed class WorkerRolesTests
         var file = Path.Combine(folder, "worker.json");
         File.WriteAllText(file, configuration as string ?? JsonConvert.SerializeObject(new { Broker = configuration }));
         return WorkerProcess.Run(folder, ["run", "--config", file, .. arguments]);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

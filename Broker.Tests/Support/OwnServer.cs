@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 
 namespace Broker.Tests.Support;
 
@@ -12,7 +10,7 @@ internal sealed class OwnServer : IDisposable
 
     private OwnServer(string name) => _name = name;
 
-    public int Port { get; } = FreePort();
+    public int Port { get; } = TestPort.Next();
 
     /// <summary>Starts one. Skips the test when servers are not ours to start.</summary>
     public static OwnServer Start(string name)
@@ -45,12 +43,5 @@ internal sealed class OwnServer : IDisposable
         var (code, output) = TestServers.Start(
             "env", $"BROKER_SERVERS_DIR={_folder}", string.Create(CultureInfo.InvariantCulture, $"BROKER_{_name.ToUpperInvariant()}_PORT={Port}"), "bash", Environment.GetEnvironmentVariable("BROKER_SERVERS")!, verb, _name);
         Assert.That(code, Is.Zero, output);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

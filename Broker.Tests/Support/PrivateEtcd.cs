@@ -39,7 +39,7 @@ internal sealed class PrivateEtcd : IAsyncDisposable
 
     public static async Task<PrivateEtcd> StartAsync()
     {
-        var ports = ServerProcess.FreePorts(6);
+        var ports = Enumerable.Range(0, 6).Select(_ => TestPort.Next()).ToArray();
         string Client(int node) => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{ports[node]}");
         string Peer(int node) => string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{ports[node + 3]}");
         var cluster = new PrivateEtcd();

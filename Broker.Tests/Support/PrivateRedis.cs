@@ -5,7 +5,7 @@ namespace Broker.Tests.Support;
 /// <summary>A Redis server that keeps nothing on disk.</summary>
 internal sealed class PrivateRedis : IAsyncDisposable
 {
-    private readonly string _port = $"{ServerProcess.FreePorts(1)[0]}";
+    private readonly string _port = $"{TestPort.Next()}";
     private readonly string _folder = TestServers.Folder;
     private ServerProcess _server;
 

@@ -24,7 +24,7 @@ internal sealed class WorkerHttp : IAsyncDisposable
     {
         file ??= Path.Combine(TestServers.Folder, "worker.json");
         File.WriteAllText(file, JsonConvert.SerializeObject(new { Broker = configuration }));
-        var address = $"http://127.0.0.1:{FreePort()}";
+        var address = $"http://127.0.0.1:{TestPort.Next()}";
         return new WorkerHttp(WorkerProcess.Run(Path.GetDirectoryName(file)!, "run", "--roles", roles, "--urls", address, "--config", file), new Uri(address));
     }
 
@@ -60,12 +60,5 @@ internal sealed class WorkerHttp : IAsyncDisposable
     {
         _client.Dispose();
         await Process.DisposeAsync();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
