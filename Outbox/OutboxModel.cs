@@ -268,9 +268,10 @@ public static class OutboxModel
     private static void MapDeferred(EntityTypeBuilder<DeferredMessage> entity, Engine engine)
     {
         entity.ToTable("deferred_messages").HasKey(m => m.Id).HasName("pk_deferred_messages");
-        entity.HasIndex(m => new { m.Consumer, m.MessageId }).IsUnique().HasDatabaseName("ux_deferred_messages_message");
+        var byMessage = engine.GuessesIndexes ? entity.HasIndex(m => new { m.MessageId, m.Consumer }) : entity.HasIndex(m => new { m.Consumer, m.MessageId });
+        byMessage.IsUnique().HasDatabaseName("ux_deferred_messages_message");
         entity.HasIndex(m => new { m.Consumer, m.PartitionKey, m.Id }).HasDatabaseName("ix_deferred_messages_key");
-        entity.HasIndex(m => new { m.Consumer, m.NextAttemptAt, m.Id }).HasDatabaseName("ix_deferred_messages_due");
+        entity.HasIndex(m => new { m.Consumer, m.NextAttemptAt, m.Id }).HasDatabaseName("ix_deferred_messages_due").HasFilter(engine.GuessesIndexes ? "next_attempt_at IS NOT NULL" : null);
         entity.Property(m => m.Id).HasColumnName("id");
         engine.Exact(entity.Property(m => m.Consumer).HasColumnName("consumer").HasMaxLength(100));
         entity.Property(m => m.MessageId).HasColumnName("message_id").ValueGeneratedNever();
@@ -337,14 +338,21 @@ public static class OutboxModel
     }
 
     /// <summary>What differs between the engines that Entity Framework speaks to, told by the marks that their providers leave on every model.</summary>
-    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = false, bool HasTypedDefaults = false, string? Collation = null, int? ToastTarget = null)
+    /// <param name="Now">The time, as a default.</param>
+    /// <param name="NumbersSingleKeysOnly">Rows are numbered where the key is one column alone.</param>
+    /// <param name="HasLeaseIndex">A lease's token is compared through an index.</param>
+    /// <param name="GuessesIndexes">No statement can name the index that it needs, so it gets no other to choose from.</param>
+    /// <param name="HasTypedDefaults">Columns with defaults need their types.</param>
+    /// <param name="Collation">Tells texts apart by case.</param>
+    /// <param name="ToastTarget">Rows up to this size stay whole.</param>
+    private sealed record Engine(string Now, bool NumbersSingleKeysOnly = false, bool HasLeaseIndex = false, bool GuessesIndexes = false, bool HasTypedDefaults = false, string? Collation = null, int? ToastTarget = null)
     {
         public static Engine Of(ModelBuilder modelBuilder)
         {
             if (modelBuilder.Model.FindAnnotation("SqlServer:ValueGenerationStrategy") is not null)
                 return new Engine("SYSUTCDATETIME()", HasTypedDefaults: true, Collation: "Latin1_General_100_BIN2");
             return modelBuilder.Model.FindAnnotation("Npgsql:ValueGenerationStrategy") is not null
-                ? new Engine("clock_timestamp()", HasLeaseIndex: true, ToastTarget: 8160)
+                ? new Engine("clock_timestamp()", HasLeaseIndex: true, GuessesIndexes: true, ToastTarget: 8160)
                 : new Engine("strftime('%Y-%m-%d %H:%M:%f', 'now')", NumbersSingleKeysOnly: true);
         }
 

@@ -145,9 +145,14 @@ CREATE TABLE IF NOT EXISTS deferred_messages (
     next_attempt_at timestamp with time zone,
     CONSTRAINT pk_deferred_messages PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX IF NOT EXISTS ux_deferred_messages_message ON deferred_messages (consumer, message_id);
+-- While the statistics know of no rows, all indexes that begin with the consumer look alike, and one that reads all of its rows may be taken for each key.
+-- So the look for a key has one index alone: the others are partial, or begin otherwise.
+DO $$ BEGIN
+    IF EXISTS (SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('ix_deferred_messages_due') AND indpred IS NULL) THEN DROP INDEX ix_deferred_messages_due, ux_deferred_messages_message; END IF;
+END $$;
+CREATE UNIQUE INDEX IF NOT EXISTS ux_deferred_messages_message ON deferred_messages (message_id, consumer);
 CREATE INDEX IF NOT EXISTS ix_deferred_messages_key ON deferred_messages (consumer, partition_key, id);
-CREATE INDEX IF NOT EXISTS ix_deferred_messages_due ON deferred_messages (consumer, next_attempt_at, id);
+CREATE INDEX IF NOT EXISTS ix_deferred_messages_due ON deferred_messages (consumer, next_attempt_at, id) WHERE next_attempt_at IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS relays (
     owner character varying(200) NOT NULL,

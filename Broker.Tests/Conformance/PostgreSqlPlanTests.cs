@@ -68,6 +68,47 @@ internal sealed partial class PostgreSqlPlanTests
         Assert.That(plan, Has.None.Contains("Sort"), string.Join('\n', plan));
     }
 
+    private static IEnumerable<TestCaseData> LooksForKeys()
+    {
+        static TestCaseData Case(string name, string statement) => new TestCaseData(statement).SetArgDisplayNames(name);
+        yield return Case("does the key wait", Dialect.InsertInboxInOrder);
+        yield return Case("which keys wait", Dialect.FindDeferredKeys);
+        yield return Case("hold", Dialect.LockDeferred);
+        yield return Case("what follows", Dialect.ReadDeferredOfKey);
+        yield return Case("promote", Dialect.PromoteDeferred);
+    }
+
+    [TestCaseSource(nameof(LooksForKeys))]
+    public async Task A_key_is_looked_for_by_its_own_index_when_many_messages_fail_where_there_was_one(string statement)
+    {
+        await using var database = await TestDatabase.CreateAsync(Dialect);
+        await using var connection = await database.DataSource.OpenConnectionAsync();
+        async Task ExecuteAsync(string sql) => await connection.Command(sql).ExecuteAsync(CancellationToken.None);
+        Task FailAsync(int messages) => ExecuteAsync(string.Create(CultureInfo.InvariantCulture, $"""
+            INSERT INTO deferred_messages (consumer, message_id, partition_key, body, state, attempts, next_attempt_at)
+            SELECT 'stock', gen_random_uuid(), 'key-' || number, convert_to(repeat('x', 1000), 'UTF8'), 'failed', 1, clock_timestamp() FROM generate_series(1, {messages}) AS number
+            """));
+        // What an autovacuum finds after a quiet hour, and what comes in the minute after it.
+        await FailAsync(300);
+        await ExecuteAsync("DELETE FROM deferred_messages WHERE id < (SELECT max(id) FROM deferred_messages)");
+        await ExecuteAsync("VACUUM (ANALYZE, INDEX_CLEANUP ON) deferred_messages");
+        await FailAsync(3_000);
+        var keys = Enumerable.Range(1, 100).Select(i => string.Create(CultureInfo.InvariantCulture, $"key-{i}")).ToList();
+        var ids = Enumerable.Range(301, 20).Select(i => (long)i).ToArray();
+
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var explain = connection.Command("EXPLAIN (ANALYZE, TIMING OFF) " + statement, transaction)
+            .With("consumer", "stock").With("message_id", Guid.CreateVersion7()).With("operation", "").With("key", "key-1").With("keys", Dialect.KeysParameter(keys)).With("ids", ids).With("limit", 10);
+        await using var reader = await explain.ExecuteReaderAsync();
+        var plan = new List<string>();
+        while (await reader.ReadAsync())
+            plan.Add(reader.GetString(0));
+
+        Assert.That(plan, Has.Some.Contains("using ix_deferred_messages_key"), string.Join('\n', plan));
+        // Promotion passes over the first of each key that is due anyway.
+        Assert.That(plan.Select(line => Removed().Match(line)).Where(m => m.Success).Select(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture)), Is.All.LessThanOrEqualTo(keys.Count), string.Join('\n', plan));
+    }
+
     [Test]
     public async Task A_batch_costs_as_many_rows_as_it_has_whatever_the_statistics_say()
     {
@@ -131,4 +172,7 @@ internal sealed partial class PostgreSqlPlanTests
 
     [GeneratedRegex("actual rows=([0-9]+) loops=([0-9]+)")]
     private static partial Regex Rows();
+
+    [GeneratedRegex("Rows Removed by Filter: ([0-9]+)")]
+    private static partial Regex Removed();
 }

@@ -45,7 +45,8 @@ internal sealed partial class PostgreSqlDialect
         $"""
         SELECT d.id, {FirstOfKey}, extract(epoch FROM d.next_attempt_at - clock_timestamp())::double precision, {DeferredColumns}
         FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.id <> ALL(@busy)
-        AND d.next_attempt_at <= coalesce((SELECT min(n.next_attempt_at) FROM deferred_messages AS n WHERE n.consumer = @consumer AND n.next_attempt_at > statement_timestamp()), 'infinity')
+        AND d.next_attempt_at <= coalesce((
+            SELECT n.next_attempt_at FROM deferred_messages AS n WHERE n.consumer = @consumer AND n.next_attempt_at > statement_timestamp() ORDER BY n.next_attempt_at, n.id LIMIT 1), 'infinity')
         ORDER BY d.next_attempt_at, d.id LIMIT @limit
         """;
 
@@ -58,7 +59,7 @@ internal sealed partial class PostgreSqlDialect
     internal override string LockDeferred =>
         $"""
         SELECT d.id, d.attempts, {FirstOfKey}, (SELECT max(l.id) FROM deferred_messages AS l WHERE l.consumer = d.consumer AND l.partition_key = d.partition_key), d.state
-        FROM deferred_messages AS d WHERE d.consumer = @consumer AND d.id = ANY(@ids) ORDER BY d.id FOR UPDATE OF d SKIP LOCKED
+        FROM deferred_messages AS d WHERE d.id = ANY(@ids) ORDER BY d.id FOR UPDATE OF d SKIP LOCKED
         """;
 
     internal override string DeleteDeferred => "DELETE FROM deferred_messages WHERE id = ANY(@ids)";
@@ -74,7 +75,7 @@ internal sealed partial class PostgreSqlDialect
     internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = clock_timestamp() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state";
 
     // The driver sends it along with the next statement. The earlier one of that name stays, hidden, until the commit.
-    internal override double SavepointCost => 0.4;
+    internal override double SavepointCost => 0.1;
 
     internal override string? MoveSavepoint => null;
 

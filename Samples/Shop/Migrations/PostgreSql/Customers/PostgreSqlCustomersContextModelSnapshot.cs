@@ -411,15 +411,16 @@ namespace Shop.Migrations.PostgreSql.Customers
                     b.HasKey("Id")
                         .HasName("pk_deferred_messages");
 
-                    b.HasIndex("Consumer", "MessageId")
-                        .IsUnique()
-                        .HasDatabaseName("ux_deferred_messages_message");
-
                     b.HasIndex("Consumer", "NextAttemptAt", "Id")
-                        .HasDatabaseName("ix_deferred_messages_due");
+                        .HasDatabaseName("ix_deferred_messages_due")
+                        .HasFilter("next_attempt_at IS NOT NULL");
 
                     b.HasIndex("Consumer", "PartitionKey", "Id")
                         .HasDatabaseName("ix_deferred_messages_key");
+
+                    b.HasIndex("MessageId", "Consumer")
+                        .IsUnique()
+                        .HasDatabaseName("ux_deferred_messages_message");
 
                     b.ToTable("deferred_messages", (string)null);
                 });

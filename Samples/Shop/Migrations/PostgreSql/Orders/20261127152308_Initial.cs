@@ -474,7 +474,8 @@ namespace Shop.Migrations.PostgreSql.Orders
             migrationBuilder.CreateIndex(
                 name: "ix_deferred_messages_due",
                 table: "deferred_messages",
-                columns: new[] { "consumer", "next_attempt_at", "id" });
+                columns: new[] { "consumer", "next_attempt_at", "id" },
+                filter: "next_attempt_at IS NOT NULL");
 
             migrationBuilder.CreateIndex(
                 name: "ix_deferred_messages_key",
@@ -484,7 +485,7 @@ namespace Shop.Migrations.PostgreSql.Orders
             migrationBuilder.CreateIndex(
                 name: "ux_deferred_messages_message",
                 table: "deferred_messages",
-                columns: new[] { "consumer", "message_id" },
+                columns: new[] { "message_id", "consumer" },
                 unique: true);
 
             migrationBuilder.CreateIndex(
