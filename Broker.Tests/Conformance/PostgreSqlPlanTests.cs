@@ -110,6 +110,35 @@ internal sealed partial class PostgreSqlPlanTests
     }
 
     [Test]
+    public async Task What_a_batch_takes_back_from_the_inbox_is_found_by_its_keys_where_the_statistics_know_of_one_row()
+    {
+        await using var database = await TestDatabase.CreateAsync(Dialect);
+        await using var connection = await database.DataSource.OpenConnectionAsync();
+        async Task ExecuteAsync(string sql) => await connection.Command(sql).ExecuteAsync(CancellationToken.None);
+        await ExecuteAsync("INSERT INTO inbox_messages (consumer, message_id) SELECT 'stock', gen_random_uuid() FROM generate_series(1, 20000)");
+        await ExecuteAsync("INSERT INTO inbox_messages (consumer, message_id, operation) SELECT 'stock', gen_random_uuid(), 'kept' FROM generate_series(1, 1)");
+        await ExecuteAsync("DELETE FROM inbox_messages WHERE operation = ''");
+        await ExecuteAsync("VACUUM (ANALYZE, TRUNCATE OFF) inbox_messages");
+        await ExecuteAsync("INSERT INTO inbox_messages (consumer, message_id) SELECT 'stock', gen_random_uuid() FROM generate_series(1, 20000)");
+
+        await using var transaction = await connection.BeginTransactionAsync();
+        var ids = Enumerable.Range(0, 20).Select(_ => Guid.CreateVersion7()).ToArray();
+        await ExecuteInsideAsync("INSERT INTO inbox_messages (consumer, message_id) SELECT 'stock', unnest(@ids)");
+        await using var explain = connection.Command("EXPLAIN (ANALYZE, TIMING OFF) " + Dialect.DeleteManyInbox, transaction).With("consumer", "stock").With("message_ids", ids).With("operation", "");
+        var plan = new List<string>();
+        await using (var reader = await explain.ExecuteReaderAsync())
+        {
+            while (await reader.ReadAsync())
+                plan.Add(reader.GetString(0));
+        }
+
+        Assert.That(plan, Has.None.Contains("Rows Removed").And.None.Contains("Seq Scan"), string.Join('\n', plan));
+        Assert.That(await connection.Command("SELECT count(*) FROM inbox_messages", transaction).ScalarAsync(CancellationToken.None), Is.EqualTo(20_001L));
+
+        async Task ExecuteInsideAsync(string sql) => await connection.Command(sql, transaction).With("ids", ids).ExecuteAsync(CancellationToken.None);
+    }
+
+    [Test]
     public async Task A_batch_costs_as_many_rows_as_it_has_whatever_the_statistics_say()
     {
         await using var database = await TestDatabase.CreateAsync(Dialect);

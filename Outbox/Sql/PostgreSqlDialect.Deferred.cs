@@ -11,7 +11,12 @@ internal sealed partial class PostgreSqlDialect
         SELECT (SELECT count(*) FROM added)::int, EXISTS (SELECT 1 FROM deferred_messages WHERE consumer = @consumer AND partition_key = @key)::int
         """;
 
-    internal override string DeleteManyInbox => "DELETE FROM inbox_messages WHERE consumer = @consumer AND message_id = ANY(@message_ids) AND operation = @operation";
+    // Each by the whole key: with a list the planner may read all rows of the consumer, where the statistics know of few.
+    internal override string DeleteManyInbox =>
+        """
+        DELETE FROM inbox_messages WHERE ctid = ANY(ARRAY(SELECT row.place FROM unnest(@message_ids::uuid[]) AS chosen (id)
+            CROSS JOIN LATERAL (SELECT ctid AS place FROM inbox_messages WHERE consumer = @consumer AND message_id = chosen.id AND operation = @operation OFFSET 0) AS row))
+        """;
 
     internal override string FindDeferredKeys =>
         """
@@ -75,7 +80,7 @@ internal sealed partial class PostgreSqlDialect
     internal override string UnparkDeferred => "UPDATE deferred_messages SET next_attempt_at = clock_timestamp() WHERE consumer = @consumer AND next_attempt_at IS NULL AND state = @state";
 
     // The driver sends it along with the next statement. The earlier one of that name stays, hidden, until the commit.
-    internal override double SavepointCost => 0.1;
+    internal override double SavepointCost => 0.3;
 
     internal override string? MoveSavepoint => null;
 
