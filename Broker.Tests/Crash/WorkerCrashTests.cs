@@ -35,13 +35,15 @@ internal sealed class WorkerCrashTests
         await using var database = await TestDatabase.CreateAsync(SqlDialect.PostgreSql);
         await using var run = await Run.StartAsync([database]);
         await WriteAsync(database, 4_000);
-        await using (var worker = run.StartWorker())
+        // Long enough not to be lost on a busy machine, and too long to be waited for.
+        const string Lease = "00:00:30";
+        await using (var worker = run.StartWorker(Lease))
         {
             await run.Collector.ReachAsync(300);
             Assert.That(await worker.TerminateAsync(), Is.Zero, worker.Output);
         }
         Assert.That(await database.ScalarAsync<bool>("SELECT expires_at <= clock_timestamp() FROM leases"), Is.True, "the lease is still held");
-        await using var next = run.StartWorker();
+        await using var next = run.StartWorker(Lease);
         await run.Collector.ReachAsync(4_000);
         Assert.That(run.Collector.Arrived, Has.Count.EqualTo(4_000), "an orderly stop repeated messages");
     }
@@ -174,12 +176,12 @@ internal sealed class WorkerCrashTests
             return new Run(uri, name, transport, await Collector.StartAsync(transport, name, name), databases);
         }
 
-        public WorkerProcess StartWorker() => WorkerProcess.Start(new
+        public WorkerProcess StartWorker(string lease = "00:00:01") => WorkerProcess.Start(new
         {
             RabbitMq = new { Uri = _uri },
             Exchange,
             // A killed worker's successor waits for its lease.
-            Relay = new { LeaseDuration = "00:00:01" },
+            Relay = new { LeaseDuration = lease },
             Sources = _databases.Select((d, i) => (Name: $"source-{i}", Source: WorkerProcess.Source(d))).ToDictionary(s => s.Name, s => s.Source),
         });
 

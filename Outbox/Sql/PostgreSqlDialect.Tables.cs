@@ -156,7 +156,7 @@ internal sealed partial class PostgreSqlDialect
         -- While the statistics know of no rows, all indexes that begin with the consumer look alike, and one that reads all of its rows may be taken for each key.
         -- So the look for a key has one index alone: the others are partial, or begin otherwise.
         DO $$ BEGIN
-            IF EXISTS (SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('ix_deferred_messages_due') AND indpred IS NULL) THEN DROP INDEX ix_deferred_messages_due, ux_deferred_messages_message; END IF;
+            IF EXISTS (SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('ix_deferred_messages_due') AND indpred IS NULL) THEN DROP INDEX IF EXISTS ix_deferred_messages_due, ux_deferred_messages_message; END IF;
         END $$;
         CREATE UNIQUE INDEX IF NOT EXISTS ux_deferred_messages_message ON deferred_messages (message_id, consumer);
         CREATE INDEX IF NOT EXISTS ix_deferred_messages_key ON deferred_messages (consumer, partition_key, id);
