@@ -132,8 +132,16 @@ internal abstract class SchemaSuite(SqlDialect dialect)
                 return ids;
             });
 
-            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(_database.CreateTablesAsync)));
-            await enough.CancelAsync();
+            try
+            {
+                await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(_database.CreateTablesAsync)));
+            }
+            finally
+            {
+                // Whatever happened: the next test's database is not to be written to.
+                await enough.CancelAsync();
+                await ((Task)writing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
             Guid[] written = [early, .. await writing, await _database.InsertAsync(key: "k")];
 
             var transport = new InMemoryTransport();

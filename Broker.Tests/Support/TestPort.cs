@@ -12,7 +12,7 @@ internal static class TestPort
     private const int First = 20_000;
     private const int Count = 7_000;
 
-    private static readonly string Folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "broker-test-ports")).FullName;
+    private static readonly string Folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"broker-test-ports-{Environment.UserName}")).FullName;
     private static readonly List<FileStream> Kept = [];
 
     /// <summary>A port on loopback that nobody listens on and no other test run on this machine uses.</summary>

@@ -31,6 +31,7 @@ internal sealed class SqlErrorsTests
 
     [TestCase(5, "transient")]
     [TestCase(6, "transient")]
+    [TestCase(17, "transient")]
     [TestCase(8, "unavailable")]
     [TestCase(10, "unavailable")]
     [TestCase(13, "unavailable")]

@@ -18,7 +18,8 @@ internal static partial class SqlErrors
         Engine.SqlServer => Number(e) is 601 or 617 or 669 or 1203 or 1205 or 1221 or 1222 or 1807 or 3958 or 3960 or 3961 or 3966 or 9515 or 10922 or 41301 or 41302 or 41305 or 41325 or 41839,
         // 1205 lock time-out, 1213 and 1614 deadlock, 1020 changed since the snapshot (MariaDB), 1412 table definition has changed, 3101 another node of the cluster was faster, 3572 lock not available at once.
         Engine.MySql => Number(e) is 1205 or 1213 or 1020 or 1412 or 1614 or 3101 or 3572,
-        Engine.Sqlite => Number(e) is 5 or 6,
+        // 5 and 6 busy, 17 another connection has changed the schema, again while the statement was read anew.
+        Engine.Sqlite => Number(e) is 5 or 6 or 17,
         _ => e.SqlState is "40001" or "40P01" or "55P03",
     };
 
