@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Broker.Relay;
@@ -21,10 +22,7 @@ internal sealed partial class PostgreSqlPlanTests
         await connection.Command("ANALYZE inbox_messages").ExecuteAsync(CancellationToken.None);
 
         await using var explain = connection.Command("EXPLAIN (COSTS OFF) " + Dialect.DeleteOldInbox[Dialect.DeleteOldInbox.IndexOf("DELETE", StringComparison.Ordinal)..]).With("consumer", "stock").With("seconds", 604_800L).With("from", DateTime.UnixEpoch).With("limit", 200);
-        await using var reader = await explain.ExecuteReaderAsync();
-        var plan = new List<string>();
-        while (await reader.ReadAsync())
-            plan.Add(reader.GetString(0));
+        var plan = await PlanAsync(explain);
 
         Assert.That(plan, Has.Some.Contains("Index Scan using ix_inbox_messages_received_at"), string.Join('\n', plan));
         Assert.That(plan, Has.None.Contains("Seq Scan").And.None.Contains("Sort"));
@@ -58,10 +56,7 @@ internal sealed partial class PostgreSqlPlanTests
 
         await using var explain = connection.Command("EXPLAIN (COSTS OFF) " + delete, transaction)
             .With("consumer", "stock").With("type", "checkout").With("outcome", "committed").With("seconds", 604_800L).With("limit", 200).With("from", DateTime.UnixEpoch).With("after", 0L);
-        await using var reader = await explain.ExecuteReaderAsync();
-        var plan = new List<string>();
-        while (await reader.ReadAsync())
-            plan.Add(reader.GetString(0));
+        var plan = await PlanAsync(explain);
 
         Assert.That(plan, Has.Some.Contains($"Index Scan using {index}"), string.Join('\n', plan));
         Assert.That(plan, Has.Some.Contains("Index Cond").And.Contains(from), string.Join('\n', plan));
@@ -99,10 +94,7 @@ internal sealed partial class PostgreSqlPlanTests
         await using var transaction = await connection.BeginTransactionAsync();
         await using var explain = connection.Command("EXPLAIN (ANALYZE, TIMING OFF) " + statement, transaction)
             .With("consumer", "stock").With("message_id", Guid.CreateVersion7()).With("operation", "").With("key", "key-1").With("keys", Dialect.KeysParameter(keys)).With("ids", ids).With("limit", 10);
-        await using var reader = await explain.ExecuteReaderAsync();
-        var plan = new List<string>();
-        while (await reader.ReadAsync())
-            plan.Add(reader.GetString(0));
+        var plan = await PlanAsync(explain);
 
         Assert.That(plan, Has.Some.Contains("using ix_deferred_messages_key"), string.Join('\n', plan));
         // Promotion passes over the first of each key that is due anyway.
@@ -125,12 +117,7 @@ internal sealed partial class PostgreSqlPlanTests
         var ids = Enumerable.Range(0, 20).Select(_ => Guid.CreateVersion7()).ToArray();
         await ExecuteInsideAsync("INSERT INTO inbox_messages (consumer, message_id) SELECT 'stock', unnest(@ids)");
         await using var explain = connection.Command("EXPLAIN (ANALYZE, TIMING OFF) " + Dialect.DeleteManyInbox, transaction).With("consumer", "stock").With("message_ids", ids).With("operation", "");
-        var plan = new List<string>();
-        await using (var reader = await explain.ExecuteReaderAsync())
-        {
-            while (await reader.ReadAsync())
-                plan.Add(reader.GetString(0));
-        }
+        var plan = await PlanAsync(explain);
 
         Assert.That(plan, Has.None.Contains("Rows Removed").And.None.Contains("Seq Scan"), string.Join('\n', plan));
         Assert.That(await connection.Command("SELECT count(*) FROM inbox_messages", transaction).ScalarAsync(CancellationToken.None), Is.EqualTo(20_001L));
@@ -164,12 +151,7 @@ internal sealed partial class PostgreSqlPlanTests
             // What ANALYZE did is not to be kept: the next statement wants the rows as well.
             await using var transaction = await connection.BeginTransactionAsync();
             command.Transaction = transaction;
-            var plan = new List<string>();
-            await using (var reader = await command.ExecuteReaderAsync())
-            {
-                while (await reader.ReadAsync())
-                    plan.Add(reader.GetString(0));
-            }
+            var plan = await PlanAsync(command);
             await transaction.RollbackAsync();
             var touched = plan.Select(line => Rows().Match(line)).Where(m => m.Success).Max(m => long.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) * long.Parse(m.Groups[2].Value, CultureInfo.InvariantCulture));
             Assert.That(touched, Is.InRange(500, 1_000), string.Join('\n', plan));
@@ -197,6 +179,15 @@ internal sealed partial class PostgreSqlPlanTests
 
         // The row and its envelope. Bodies and the texts that rows have in common are there already.
         Assert.That(least, Is.LessThan(300));
+    }
+
+    private static async Task<List<string>> PlanAsync(DbCommand explain)
+    {
+        await using var reader = await explain.ExecuteReaderAsync();
+        var plan = new List<string>();
+        while (await reader.ReadAsync())
+            plan.Add(reader.GetString(0));
+        return plan;
     }
 
     [GeneratedRegex("actual rows=([0-9]+) loops=([0-9]+)")]
