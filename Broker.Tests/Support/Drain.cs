@@ -35,7 +35,8 @@ internal sealed class Drain : IAsyncDisposable
             Dialect = database.Dialect,
             DataSource = database.DataSource,
             Transport = transport,
-            Options = options ?? new RelayOptions { RetryDelay = TimeSpan.FromMilliseconds(20), MaxRetryDelay = TimeSpan.FromMilliseconds(100), DrainTimeout = TimeSpan.FromMilliseconds(200) },
+            // With such delays ten attempts would be used up within a second, so nothing is set aside unless a test asks for it.
+            Options = options ?? new RelayOptions { RetryDelay = TimeSpan.FromMilliseconds(20), MaxRetryDelay = TimeSpan.FromMilliseconds(100), MaxAttempts = 1_000_000, DrainTimeout = TimeSpan.FromMilliseconds(200) },
         };
         var lease = await new DatabaseLeases(database.DataSource, database.Dialect, TimeProvider.System)
             .TryAcquireAsync("relay/0", "tests", TimeSpan.FromSeconds(30), CancellationToken.None) ?? throw new InvalidOperationException("The lease is still held.");

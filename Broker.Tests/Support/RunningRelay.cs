@@ -17,7 +17,7 @@ internal sealed class RunningRelay : IAsyncDisposable
 
     public static async Task<RunningRelay> StartAsync(TestDatabase database, ITransport transport, string name, Action<RelayOptions>? configure = null)
     {
-        var options = new RelayOptions { RetryDelay = TimeSpan.FromMilliseconds(20), MaxRetryDelay = TimeSpan.FromMilliseconds(100), DrainTimeout = TimeSpan.FromMilliseconds(200) };
+        var options = new RelayOptions { RetryDelay = TimeSpan.FromMilliseconds(20), MaxRetryDelay = TimeSpan.FromMilliseconds(100), MaxAttempts = 1_000_000, DrainTimeout = TimeSpan.FromMilliseconds(200) };
         configure?.Invoke(options);
         var source = new RelaySource { Name = name, Dialect = database.Dialect, DataSource = database.DataSource, Transport = transport, Options = options };
         var service = new RelayService([source], TimeProvider.System, new TestLog().CreateLogger<RelayService>(), StepSignals.None);
