@@ -10,19 +10,19 @@ namespace Broker.Tests.EndToEnd;
 [Parallelizable(ParallelScope.All)]
 internal sealed class BenchTests
 {
-    [TestCase("relay", "--messages", "1000", "--pairs", "1", "--naive", "100", "--keys", "50", "--partitions", "2", "--backlog", "1500", "--database", "PostgreSql")]
-    [TestCase("relay", "--messages", "500", "--pairs", "1", "--naive", "100", "--bytes", "4096", "--database", "MySql")]
-    [TestCase("relay", "--messages", "500", "--pairs", "1", "--naive", "100", "--database", "Sqlite")]
-    [TestCase("inbox", "--messages", "300", "--pairs", "1", "--naive", "50", "--batches", "20", "--database", "PostgreSql")]
-    [TestCase("inbox", "--failing", "--messages", "300", "--pairs", "1", "--batches", "20", "--seconds", "1", "--database", "PostgreSql")]
-    [TestCase("end-to-end", "--messages", "300", "--pairs", "1", "--seconds", "1", "--database", "PostgreSql")]
+    [TestCase("relay", "--messages", "1000", "--pairs", "1", "--warm-up", "0", "--naive", "100", "--keys", "50", "--partitions", "2", "--backlog", "1500", "--database", "PostgreSql")]
+    [TestCase("relay", "--messages", "500", "--pairs", "1", "--warm-up", "0", "--naive", "100", "--bytes", "4096", "--database", "MySql")]
+    [TestCase("relay", "--messages", "500", "--pairs", "1", "--warm-up", "0", "--naive", "100", "--database", "Sqlite")]
+    [TestCase("inbox", "--messages", "300", "--pairs", "1", "--warm-up", "0", "--naive", "50", "--batches", "20", "--database", "PostgreSql")]
+    [TestCase("inbox", "--failing", "--messages", "300", "--pairs", "1", "--warm-up", "0", "--batches", "20", "--seconds", "1", "--database", "PostgreSql")]
+    [TestCase("end-to-end", "--messages", "300", "--pairs", "1", "--warm-up", "0", "--seconds", "1", "--database", "PostgreSql")]
     [TestCase("latency", "--seconds", "1", "--database", "PostgreSql")]
     [TestCase("latency", "--seconds", "1", "--across", "--database", "Sqlite")]
-    [TestCase("commits", "--seconds", "1", "--pairs", "1", "--database", "PostgreSql")]
-    [TestCase("retention", "--rows", "3000", "--inserts", "500", "--pairs", "1", "--seconds", "3", "--database", "Sqlite")]
-    [TestCase("saga", "--seconds", "1", "--pairs", "1", "--concurrency", "2", "--database", "PostgreSql")]
+    [TestCase("commits", "--seconds", "1", "--pairs", "1", "--warm-up", "0", "--database", "PostgreSql")]
+    [TestCase("retention", "--rows", "3000", "--inserts", "500", "--pairs", "1", "--warm-up", "0", "--seconds", "3", "--database", "Sqlite")]
+    [TestCase("saga", "--seconds", "1", "--pairs", "1", "--warm-up", "0", "--concurrency", "2", "--database", "PostgreSql")]
     [TestCase("idle", "--seconds", "3", "--nodes", "2", "--sources", "2", "--database", "Sqlite")]
-    [TestCase("locks", "--seconds", "1", "--pairs", "1", "--database", "PostgreSql")]
+    [TestCase("locks", "--seconds", "1", "--pairs", "1", "--warm-up", "0", "--database", "PostgreSql")]
     public async Task A_measurement_writes_its_results_and_leaves_nothing_behind(string verb, params string[] arguments)
     {
         var folder = TestServers.Folder;

@@ -2,7 +2,7 @@ namespace Broker.Bench;
 
 /// <summary>One run of one thing.</summary>
 /// <param name="What">What ran.</param>
-/// <param name="Pair">Which of the interleaved rounds; 0 warms the servers and does not count.</param>
+/// <param name="Pair">Which of the interleaved rounds, from 1; one below warms the servers and does not count.</param>
 /// <param name="Result">What the process says of itself.</param>
 internal sealed record BenchSample(string What, int Pair, ChildResult Result)
 {

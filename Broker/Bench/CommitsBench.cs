@@ -14,21 +14,21 @@ internal static class CommitsBench
     private const string SameLoad = "writers + same load";
     private const int WarmUp = 5_000;
 
-    private sealed record Settings(int Writers, int Seconds, int Bytes, int Pairs);
+    private sealed record Settings(int Writers, int Seconds, int Bytes, Rounds Rounds);
 
     public static Command Create()
     {
         var writers = BenchOptions.Number("--writers", "Writers at once, each committing as fast as it can.", 8);
         var seconds = BenchOptions.Number("--seconds", "Length of each run.", 10);
         var bytes = BenchOptions.Number("--bytes", "Bytes of each body.", 1_024, 16);
-        var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
-        return BenchVerb.Create("commits", "Commit rate of writers beside a relay, over their rate beside a load of the same size that leaves the database alone.", [writers, seconds, bytes, pairs], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(writers), parsed.GetValue(seconds), parsed.GetValue(bytes), parsed.GetValue(pairs)), session));
+        var rounds = new Rounds.Options();
+        return BenchVerb.Create("commits", "Commit rate of writers beside a relay, over their rate beside a load of the same size that leaves the database alone.", [writers, seconds, bytes, .. rounds.All], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(writers), parsed.GetValue(seconds), parsed.GetValue(bytes), rounds.Of(parsed)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
-        session.Plan(3 * (settings.Pairs + 1));
+        session.Plan(3 * settings.Rounds.All);
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
         await database.CreateBusinessTablesAsync(session.CancellationToken);
@@ -45,11 +45,11 @@ internal static class CommitsBench
         };
         var samples = new List<BenchSample>();
         var loads = new List<double>();
-        for (var pair = 0; pair <= settings.Pairs; pair++)
+        for (var pair = settings.Rounds.First; pair <= settings.Rounds.Count; pair++)
         {
             async Task<BenchSample> RunAsync(string what, ChildTask? beside)
             {
-                session.Begin(pair == 0 ? $"warm-up: {what}" : $"round {pair} of {settings.Pairs}: {what}");
+                session.Begin(settings.Rounds.NameOf(pair, what));
                 var sample = await WriteAsync(what, pair, task, beside, session, queue, database);
                 samples.Add(sample);
                 session.End();
@@ -96,7 +96,7 @@ internal static class CommitsBench
         var report = new BenchReport
         {
             Name = "commits",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}; {settings.Writers} writers for {settings.Seconds} s, each commit one update and one event of {settings.Bytes:N0} bytes; medians of {settings.Pairs} (lowest–highest). The same load: a bare publisher of as many messages that burns the rest of the CPU that the relay and its part of the database used in the run before. Load beside: CPU of the relay and its part of the database, or of that publisher."),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}; {settings.Writers} writers for {settings.Seconds} s, each commit one update and one event of {settings.Bytes:N0} bytes; medians of {settings.Rounds.Count} (lowest–highest). The same load: a bare publisher of as many messages that burns the rest of the CPU that the relay and its part of the database used in the run before. Load beside: CPU of the relay and its part of the database, or of that publisher."),
             Columns = ["", "commits/s", "÷ same load", "load beside, cores", "RabbitMQ's CPU, cores"],
             Unit = "commits a second",
         };

@@ -15,7 +15,7 @@ internal static class EndToEndBench
 
     private const string Latency = "commit → effect";
 
-    private sealed record Settings(int Messages, int Bytes, int Batch, int Concurrency, int Pairs, int Rate, int Seconds);
+    private sealed record Settings(int Messages, int Bytes, int Batch, int Concurrency, Rounds Rounds, int Rate, int Seconds);
 
     public static Command Create()
     {
@@ -23,18 +23,18 @@ internal static class EndToEndBench
         var bytes = BenchOptions.Number("--bytes", "Bytes of each body.", 1_024, 16);
         var batch = BenchOptions.Number("--batch", "Messages that the consumer applies in one transaction, one batch at a time.", 500, 2);
         var concurrency = BenchOptions.Number("--concurrency", "Messages that the consumer handles at once one by one, each in a transaction of its own.", 8);
-        var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
+        var rounds = new Rounds.Options();
         var rate = BenchOptions.Number("--rate", "Commits a second for the latency.", 100);
         var seconds = BenchOptions.Number("--seconds", "How long the latency is measured; 0 leaves it out.", 10, 0);
-        return BenchVerb.Create("end-to-end", "Rate from rows in one database to effects in another over the raw confirmed publish rate, and the time from commit to effect.", [messages, bytes, batch, concurrency, pairs, rate, seconds], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(batch), parsed.GetValue(concurrency), parsed.GetValue(pairs), parsed.GetValue(rate), parsed.GetValue(seconds)), session));
+        return BenchVerb.Create("end-to-end", "Rate from rows in one database to effects in another over the raw confirmed publish rate, and the time from commit to effect.", [messages, bytes, batch, concurrency, .. rounds.All, rate, seconds], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(batch), parsed.GetValue(concurrency), rounds.Of(parsed), parsed.GetValue(rate), parsed.GetValue(seconds)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
         var cancellationToken = session.CancellationToken;
         string[] things = [Raw, Flow, Singles];
-        session.Plan((things.Length * (settings.Pairs + 1)) + 1);
+        session.Plan((things.Length * settings.Rounds.All) + 1);
         var queue = await session.CreateQueueAsync();
         var (orders, stock) = (await session.CreateDatabaseAsync(), await session.CreateDatabaseAsync());
         foreach (var database in (BenchDatabase[])[orders, stock])
@@ -55,11 +55,11 @@ internal static class EndToEndBench
             Seconds = settings.Seconds,
         };
         var samples = new List<BenchSample>();
-        for (var pair = 0; pair <= settings.Pairs; pair++)
+        for (var pair = settings.Rounds.First; pair <= settings.Rounds.Count; pair++)
         {
             foreach (var thing in things)
             {
-                session.Begin(pair == 0 ? $"warm-up: {thing}" : $"round {pair} of {settings.Pairs}: {thing}");
+                session.Begin(settings.Rounds.NameOf(pair, thing));
                 samples.Add(thing switch
                 {
                     Raw => await PublishAsync(pair, task with { Kind = ChildKind.RawPublish }, session, queue),
@@ -121,7 +121,7 @@ internal static class EndToEndBench
         var report = new BenchReport
         {
             Name = "end-to-end",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, batches of {settings.Batch:N0} one at a time, one by one at most {MostSingles:N0} and {settings.Concurrency} handled at once; relay and consumer in processes of their own, two databases on one server; medians of {settings.Pairs} (lowest–highest). {RateTable.Legend} CPU and memory of rows → effects are the consumer's. Latency, one by one: from the commit's return to the consumer's accept after its commit, by one clock."),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, batches of {settings.Batch:N0} one at a time, one by one at most {MostSingles:N0} and {settings.Concurrency} handled at once; relay and consumer in processes of their own, two databases on one server; medians of {settings.Rounds.Count} (lowest–highest). {RateTable.Legend} CPU and memory of rows → effects are the consumer's. Latency, one by one: from the commit's return to the consumer's accept after its commit, by one clock."),
             Columns = RateTable.Columns,
         };
         foreach (var sample in samples)

@@ -19,7 +19,7 @@ internal static class InboxBench
     private const string Others = ", others while some fail";
     private const int Rate = 300;
 
-    private sealed record Settings(int Messages, int Bytes, int Concurrency, IReadOnlyList<int> Batches, int Pairs, int Naive, bool Failing, int Seconds);
+    private sealed record Settings(int Messages, int Bytes, int Concurrency, IReadOnlyList<int> Batches, Rounds Rounds, int Naive, bool Failing, int Seconds);
 
     public static Command Create()
     {
@@ -32,28 +32,28 @@ internal static class InboxBench
             if (result.GetValue(batches)!.Any(b => b is < 2 or > 2_000))
                 result.AddError("--batches: each must be from 2 to 2,000.");
         });
-        var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
+        var rounds = new Rounds.Options();
         var naive = BenchOptions.Number("--naive", "Messages of the naive consumer, which is slow; 0 leaves it out.", 3_000, 0);
         var failing = new Option<bool>("--failing") { Description = $"Measures instead what failures cost: messages of {Keys:N0} keys, in order, of which one in 500 fails always and one in 50 twice, beside the same without failures. Rates are of the first 95 %. Last, how late the effects of keys without failures are beside those with, at a steady rate." };
         var seconds = BenchOptions.Number("--seconds", "With --failing, how long it is measured how late other keys are; 0 leaves it out.", 15, 0);
-        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, batches, pairs, naive, failing, seconds], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(batches)!, parsed.GetValue(pairs), parsed.GetValue(naive), parsed.GetValue(failing), parsed.GetValue(seconds)), session));
+        return BenchVerb.Create("inbox", "Rate of effects that a consumer commits with its inbox, over bare consuming and over a naive consumer.", [messages, bytes, concurrency, batches, .. rounds.All, naive, failing, seconds], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(concurrency), parsed.GetValue(batches)!, rounds.Of(parsed), parsed.GetValue(naive), parsed.GetValue(failing), parsed.GetValue(seconds)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
         string[] things = settings.Failing ? [.. settings.Batches.Prepend(1).SelectMany(size => new[] { ByKey(size), ByKey(size) + Failing })] : [Raw, Inbox, .. settings.Batches.Select(Batch), .. settings.Naive > 0 ? [Naive] : Array.Empty<string>()];
-        session.Plan((things.Length * (settings.Pairs + 1)) + (settings is { Failing: true, Seconds: > 0 } ? settings.Batches.Count + 1 : 0));
+        session.Plan((things.Length * settings.Rounds.All) + (settings is { Failing: true, Seconds: > 0 } ? settings.Batches.Count + 1 : 0));
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
         await database.CreateBusinessTablesAsync(session.CancellationToken);
         await using var publisher = await RawPublisher.OpenAsync(new Uri(session.RabbitMq), queue.Name, RawPublisher.StandardWindow, session.CancellationToken);
         var samples = new List<BenchSample>();
-        for (var pair = 0; pair <= settings.Pairs; pair++)
+        for (var pair = settings.Rounds.First; pair <= settings.Rounds.Count; pair++)
         {
             foreach (var thing in things)
             {
-                session.Begin(pair == 0 ? $"warm-up: {thing}" : $"round {pair} of {settings.Pairs}: {thing}");
+                session.Begin(settings.Rounds.NameOf(pair, thing));
                 samples.Add(await RunAsync(thing, pair, thing == Naive ? settings.Naive : thing == Inbox || thing.StartsWith(ByKey(1), StringComparison.Ordinal) ? Math.Min(Singles, settings.Messages) : settings.Messages, settings, session, queue, database, publisher));
                 session.End();
             }
@@ -135,7 +135,7 @@ internal static class InboxBench
         var report = new BenchReport
         {
             Name = "inbox",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, one by one at most {Singles:N0} and {settings.Concurrency} handled at once, one row each; medians of {settings.Pairs} (lowest–highest). {RateTable.Legend}"),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, one by one at most {Singles:N0} and {settings.Concurrency} handled at once, one row each; medians of {settings.Rounds.Count} (lowest–highest). {RateTable.Legend}"),
             Columns = RateTable.Columns,
         };
         foreach (var sample in samples)

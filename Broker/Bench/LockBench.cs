@@ -7,24 +7,24 @@ namespace Broker.Bench;
 /// <summary><c>locks</c>: what it costs to take and release a lock that nobody else wants, in each place where locks are kept, beside the packages DistributedLock.Redis and DistributedLock.Postgres, which give no fencing token.</summary>
 internal static class LockBench
 {
-    private sealed record Settings(int Workers, int Seconds, int Pairs, string? Redis, string? Etcd);
+    private sealed record Settings(int Workers, int Seconds, Rounds Rounds, string? Redis, string? Etcd);
 
     public static Command Create()
     {
         var workers = BenchOptions.Number("--workers", "Locks that are taken and released at once, each by one worker.", 1);
         var seconds = BenchOptions.Number("--seconds", "Length of each run.", 5);
-        var pairs = BenchOptions.Number("--pairs", "Rounds of runs, one after another in turn; one more before them warms the servers and does not count.", 5);
+        var rounds = new Rounds.Options();
         var redis = new Option<string?>("--redis") { Description = "Redis. Default: BROKER_TEST_REDIS, or in the repository the one of docker/servers.sh.", HelpName = "host:port" };
         var etcd = new Option<string?>("--etcd") { Description = "Nodes of etcd. Default: BROKER_TEST_ETCD, or in the repository those of docker/servers.sh.", HelpName = "uri,…" };
-        return BenchVerb.Create("locks", "Locks that are taken and released a second, and how long that takes, in the database, Redis and etcd, beside the DistributedLock packages.", [workers, seconds, pairs, redis, etcd], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(workers), parsed.GetValue(seconds), parsed.GetValue(pairs), parsed.GetValue(redis), parsed.GetValue(etcd)), session));
+        return BenchVerb.Create("locks", "Locks that are taken and released a second, and how long that takes, in the database, Redis and etcd, beside the DistributedLock packages.", [workers, seconds, .. rounds.All, redis, etcd], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(workers), parsed.GetValue(seconds), rounds.Of(parsed), parsed.GetValue(redis), parsed.GetValue(etcd)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
         using var servers = BenchServers.Find(("redis", settings.Redis), ("etcd", settings.Etcd));
         var things = Things(session.Dialect);
-        session.Plan(things.Count * (settings.Pairs + 1));
+        session.Plan(things.Count * settings.Rounds.All);
         var database = await session.CreateDatabaseAsync();
         var task = new ChildTask
         {
@@ -39,11 +39,11 @@ internal static class LockBench
             Seconds = settings.Seconds,
         };
         var samples = new List<BenchSample>();
-        for (var pair = 0; pair <= settings.Pairs; pair++)
+        for (var pair = settings.Rounds.First; pair <= settings.Rounds.Count; pair++)
         {
             foreach (var (kind, what) in things)
             {
-                session.Begin(pair == 0 ? $"warm-up: {what}" : $"round {pair} of {settings.Pairs}: {what}");
+                session.Begin(settings.Rounds.NameOf(pair, what));
                 await using var child = await ChildProcess.StartAsync(task with { Lock = kind }, session.CancellationToken);
                 samples.Add(await session.MeasureAsync(what, pair, () => child.RunAsync(session.CancellationToken)));
                 session.End();
@@ -65,7 +65,7 @@ internal static class LockBench
         var report = new BenchReport
         {
             Name = "locks",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}; {settings.Workers} workers for {settings.Seconds} s, each taking and releasing a lock of its own; medians of {settings.Pairs} (lowest–highest), times of all of them. Ours come with a fencing token."),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}; {settings.Workers} workers for {settings.Seconds} s, each taking and releasing a lock of its own; medians of {settings.Rounds.Count} (lowest–highest), times of all of them. Ours come with a fencing token."),
             Columns = ["", "locks/s", "÷ DistributedLock", "p50 ms", "p99 ms", "CPU", "allocated B"],
             Unit = "locks a second",
         };

@@ -14,7 +14,7 @@ internal static class RelayBench
     private const int TwoStages = 5_000;
     private static readonly TimeSpan PauseOfWarmUp = TimeSpan.FromSeconds(2);
 
-    private sealed record Settings(int Messages, int Bytes, int Keys, int Partitions, int Pairs, int Naive, int Backlog)
+    private sealed record Settings(int Messages, int Bytes, int Keys, int Partitions, Rounds Rounds, int Naive, int Backlog)
     {
         public int WarmUp => Math.Min(Messages, 40_000);
     }
@@ -25,27 +25,27 @@ internal static class RelayBench
         var bytes = BenchOptions.Number("--bytes", "Bytes of each body.", 1_024, 16);
         var keys = BenchOptions.Number("--keys", "Partition keys, drawn evenly; 0 for none, 1 for one hot key.", 0, 0);
         var partitions = BenchOptions.Number("--partitions", "Partitions of the outbox.", 1);
-        var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
+        var rounds = new Rounds.Options();
         var naive = BenchOptions.Number("--naive", "Messages of the naive loop, which is slow; 0 leaves it out.", 3_000, 0);
         var backlog = BenchOptions.Number("--backlog", "At the end let the relay drain a backlog of so many rows, and show the most memory that it held. 0 leaves it out.", 0, 0);
-        return BenchVerb.Create("relay", "Relay rate over raw confirmed publish rate, with CPU and memory of each.", [messages, bytes, keys, partitions, pairs, naive, backlog], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(keys), parsed.GetValue(partitions), parsed.GetValue(pairs), parsed.GetValue(naive), parsed.GetValue(backlog)), session));
+        return BenchVerb.Create("relay", "Relay rate over raw confirmed publish rate, with CPU and memory of each.", [messages, bytes, keys, partitions, .. rounds.All, naive, backlog], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(messages), parsed.GetValue(bytes), parsed.GetValue(keys), parsed.GetValue(partitions), rounds.Of(parsed), parsed.GetValue(naive), parsed.GetValue(backlog)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
         // Of one key only one message may be on its way, so a publisher that waits for each confirm is the limit.
         string[] things = [Raw, .. settings.Keys == 1 ? [OneAtATime] : Array.Empty<string>(), Relay, .. settings.Naive > 0 ? [Naive] : Array.Empty<string>()];
-        session.Plan((things.Length * (settings.Pairs + 1)) + (settings.Backlog > 0 ? 1 : 0));
+        session.Plan((things.Length * settings.Rounds.All) + (settings.Backlog > 0 ? 1 : 0));
         var queue = await session.CreateQueueAsync();
         var database = await session.CreateDatabaseAsync();
         await database.ExecuteAsync(BenchSql.SetPartitions(settings.Partitions), cancellationToken: session.CancellationToken);
         var samples = new List<BenchSample>();
-        for (var pair = 0; pair <= settings.Pairs; pair++)
+        for (var pair = settings.Rounds.First; pair <= settings.Rounds.Count; pair++)
         {
             foreach (var thing in things)
             {
-                session.Begin(pair == 0 ? $"warm-up: {thing}" : $"round {pair} of {settings.Pairs}: {thing}");
+                session.Begin(settings.Rounds.NameOf(pair, thing));
                 samples.Add(await RunAsync(thing, pair, thing == Naive ? settings.Naive : thing == OneAtATime ? Math.Min(settings.Messages, 10_000) : settings.Messages, settings, session, queue, database));
                 session.End();
             }
@@ -132,7 +132,7 @@ internal static class RelayBench
         var report = new BenchReport
         {
             Name = "relay",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, {keys}, {settings.Partitions} partition(s); medians of {settings.Pairs} (lowest–highest). {RateTable.Legend}"),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, quorum queue, {settings.Messages:N0} messages of {settings.Bytes:N0} bytes, {keys}, {settings.Partitions} partition(s); medians of {settings.Rounds.Count} (lowest–highest). {RateTable.Legend}"),
             Columns = RateTable.Columns,
         };
         foreach (var sample in samples)

@@ -15,7 +15,7 @@ internal static class RetentionBench
     private const string Beside = "full, one every 2 ms, beside forgetting";
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(2);
 
-    private sealed record Settings(int Rows, int Inserts, int Pairs, int Seconds, bool RandomIds);
+    private sealed record Settings(int Rows, int Inserts, Rounds Rounds, int Seconds, bool RandomIds);
 
     private sealed record Thing(string What, bool IsFull, int BatchSize);
 
@@ -29,16 +29,16 @@ internal static class RetentionBench
     {
         var rows = BenchOptions.Number("--rows", "Rows of the large inbox.", 1_000_000);
         var inserts = BenchOptions.Number("--inserts", "Rows that a run adds in batches; a twentieth of them one by one.", 50_000, Batch);
-        var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 5);
+        var rounds = new Rounds.Options();
         var seconds = BenchOptions.Number("--seconds", "How long old rows are forgotten, at most.", 30);
         var randomIds = new Option<bool>("--random-ids") { Description = "Message ids without an order, as other producers may make them. Default: of version 7, as this product makes them." };
-        return BenchVerb.Create("retention", "Rate of adding to a large inbox, over that of an empty one, and how long forgetting its older half holds locks.", [rows, inserts, pairs, seconds, randomIds], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(rows), parsed.GetValue(inserts), parsed.GetValue(pairs), parsed.GetValue(seconds), parsed.GetValue(randomIds)), session));
+        return BenchVerb.Create("retention", "Rate of adding to a large inbox, over that of an empty one, and how long forgetting its older half holds locks.", [rows, inserts, .. rounds.All, seconds, randomIds], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(rows), parsed.GetValue(inserts), rounds.Of(parsed), parsed.GetValue(seconds), parsed.GetValue(randomIds)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
-        session.Plan((Things.Length * (settings.Pairs + 1)) + 2);
+        session.Plan((Things.Length * settings.Rounds.All) + 2);
         var (full, empty) = (await session.CreateDatabaseAsync(), await session.CreateDatabaseAsync());
         await empty.CreateBusinessTablesAsync(session.CancellationToken);
         session.Begin(string.Create(CultureInfo.InvariantCulture, $"filling with {settings.Rows:N0} rows"));
@@ -47,11 +47,11 @@ internal static class RetentionBench
         session.End();
 
         var samples = new List<BenchSample>();
-        for (var pair = 0; pair <= settings.Pairs; pair++)
+        for (var pair = settings.Rounds.First; pair <= settings.Rounds.Count; pair++)
         {
             foreach (var thing in Things)
             {
-                session.Begin(pair == 0 ? $"warm-up: {thing.What}" : $"round {pair} of {settings.Pairs}: {thing.What}");
+                session.Begin(settings.Rounds.NameOf(pair, thing.What));
                 if (!thing.IsFull)
                     await empty.ForgetAsync(session.CancellationToken);
                 await full.SettleDownAsync(full.Sql.CheckpointBefore ?? full.Sql.CheckpointAfter, session.CancellationToken);
@@ -151,7 +151,7 @@ internal static class RetentionBench
         var report = new BenchReport
         {
             Name = "retention",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}; an inbox of {settings.Rows:N0} rows with {(settings.RandomIds ? "random ids" : "ids of version 7")} beside an empty one; medians of {settings.Pairs} (lowest–highest). Forgetting: the older half, for at most {settings.Seconds} s, while rows are added one by one; its times are those of holding locks."),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}; an inbox of {settings.Rows:N0} rows with {(settings.RandomIds ? "random ids" : "ids of version 7")} beside an empty one; medians of {settings.Rounds.Count} (lowest–highest). Forgetting: the older half, for at most {settings.Seconds} s, while rows are added one by one; its times are those of holding locks."),
             Columns = ["", "rows/s", "÷ empty", "p99 ms", "longest ms"],
             Unit = "rows a second",
         };

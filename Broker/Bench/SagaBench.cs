@@ -9,20 +9,20 @@ internal static class SagaBench
     private const string Local = "local transaction";
     private const string Saga = "saga of two steps";
 
-    private sealed record Settings(int Concurrency, int Seconds, int Pairs);
+    private sealed record Settings(int Concurrency, int Seconds, Rounds Rounds);
 
     public static Command Create()
     {
         var concurrency = BenchOptions.Number("--concurrency", "Changes at once, each begun when the one before it is complete.", 16);
         var seconds = BenchOptions.Number("--seconds", "Length of each run.", 10);
-        var pairs = BenchOptions.Number("--pairs", "Rounds of runs; one more before them warms the servers and does not count.", 3);
-        return BenchVerb.Create("saga", "Rate and latency of sagas over three databases with their relays, beside one transaction of one database.", [concurrency, seconds, pairs], (parsed, session) =>
-            MeasureAsync(new Settings(parsed.GetValue(concurrency), parsed.GetValue(seconds), parsed.GetValue(pairs)), session));
+        var rounds = new Rounds.Options(pairs: 3);
+        return BenchVerb.Create("saga", "Rate and latency of sagas over three databases with their relays, beside one transaction of one database.", [concurrency, seconds, .. rounds.All], (parsed, session) =>
+            MeasureAsync(new Settings(parsed.GetValue(concurrency), parsed.GetValue(seconds), rounds.Of(parsed)), session));
     }
 
     private static async Task<BenchReport> MeasureAsync(Settings settings, BenchSession session)
     {
-        session.Plan(2 * (settings.Pairs + 1));
+        session.Plan(2 * settings.Rounds.All);
         var queue = await session.CreateQueueAsync();
         await queue.OnlyItsExchangeAsync(SagaChild.QueuesOf(queue.Name), session.CancellationToken);
         var databases = new List<BenchDatabase>();
@@ -32,11 +32,11 @@ internal static class SagaBench
             await databases[i].CreateBusinessTablesAsync(session.CancellationToken);
         }
         var samples = new List<BenchSample>();
-        for (var pair = 0; pair <= settings.Pairs; pair++)
+        for (var pair = settings.Rounds.First; pair <= settings.Rounds.Count; pair++)
         {
             foreach (var (thing, kind) in new[] { (Local, ChildKind.LocalTransactions), (Saga, ChildKind.Sagas) })
             {
-                session.Begin(pair == 0 ? $"warm-up: {thing}" : $"round {pair} of {settings.Pairs}: {thing}");
+                session.Begin(settings.Rounds.NameOf(pair, thing));
                 await using var child = await ChildProcess.StartAsync(new ChildTask
                 {
                     Kind = kind,
@@ -59,7 +59,7 @@ internal static class SagaBench
         var report = new BenchReport
         {
             Name = "saga",
-            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, {settings.Concurrency} at once for {settings.Seconds} s; medians of {settings.Pairs} (lowest–highest). Latency: from the begin to the commit that completes it. CPU: seconds for 10,000, of the process with the services and relays, and of the database server."),
+            What = string.Create(CultureInfo.InvariantCulture, $"{session.Systems}, {settings.Concurrency} at once for {settings.Seconds} s; medians of {settings.Rounds.Count} (lowest–highest). Latency: from the begin to the commit that completes it. CPU: seconds for 10,000, of the process with the services and relays, and of the database server."),
             Columns = ["", "a second", "÷ local", "p50 ms", "p99 ms", "CPU", "database's CPU"],
         };
         foreach (var sample in samples)
