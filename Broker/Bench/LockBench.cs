@@ -12,8 +12,9 @@ internal static class LockBench
     public static Command Create()
     {
         var workers = BenchOptions.Number("--workers", "Locks that are taken and released at once, each by one worker.", 1);
-        var seconds = BenchOptions.Number("--seconds", "Length of each run.", 5);
-        var rounds = new Rounds.Options();
+        var seconds = BenchOptions.Number("--seconds", "Length of each run.", 1);
+        // Short runs in turn: what else a machine does comes and goes within seconds, and both of a pair should meet it.
+        var rounds = new Rounds.Options(pairs: 15);
         var redis = new Option<string?>("--redis") { Description = "Redis. Default: BROKER_TEST_REDIS, or in the repository the one of docker/servers.sh.", HelpName = "host:port" };
         var etcd = new Option<string?>("--etcd") { Description = "Nodes of etcd. Default: BROKER_TEST_ETCD, or in the repository those of docker/servers.sh.", HelpName = "uri,…" };
         return BenchVerb.Create("locks", "Locks that are taken and released a second, and how long that takes, in the database, Redis and etcd, beside the DistributedLock packages.", [workers, seconds, .. rounds.All, redis, etcd], (parsed, session) =>
@@ -41,7 +42,8 @@ internal static class LockBench
         var samples = new List<BenchSample>();
         for (var pair = settings.Rounds.First; pair <= settings.Rounds.Count; pair++)
         {
-            foreach (var (kind, what) in things)
+            // Nobody always comes first.
+            foreach (var (kind, what) in pair % 2 == 0 ? things : Enumerable.Reverse(things))
             {
                 session.Begin(settings.Rounds.NameOf(pair, what));
                 await using var child = await ChildProcess.StartAsync(task with { Lock = kind }, session.CancellationToken);

@@ -13,7 +13,10 @@ namespace Broker.Bench;
 /// <summary>Takes and releases locks, each worker one of its own: what a lock costs that nobody else wants.</summary>
 internal sealed class LockChild : IChild
 {
-    private const int WarmUpLocks = 200;
+    // Enough for the compiler to make the hot code anew, and not for ever where a majority decides.
+    private const int WarmUpLocks = 2_000;
+
+    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(1);
 
     private readonly ChildTask _task;
     private readonly List<IAsyncDisposable> _connections = [];
@@ -21,7 +24,11 @@ internal sealed class LockChild : IChild
 
     public LockChild(ChildTask task) => (_task, _acquireAsync) = (task, Connect(task, _connections));
 
-    public Task WarmUpAsync(CancellationToken cancellationToken) => Task.WhenAll(Enumerable.Range(0, _task.Concurrency).Select(worker => TakeAsync(worker, _ => WarmUpLocks, cancellationToken)));
+    public Task WarmUpAsync(CancellationToken cancellationToken)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        return Task.WhenAll(Enumerable.Range(0, _task.Concurrency).Select(worker => TakeAsync(worker, _ => TimeProvider.System.GetElapsedTime(start) < LongestWarmUp ? WarmUpLocks : 0, cancellationToken)));
+    }
 
     public async Task<ChildResult> RunAsync(Task stop, CancellationToken cancellationToken)
     {
