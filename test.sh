@@ -79,7 +79,7 @@ none_of() { sed 's/~/!~/g; s/|/\&/g' <<<"$1"; }
 
 # Most tests wait for servers and processes, so LANES parts go on beside each other, each in a process of its own, the longest first.
 # Those that restart a server, or need a machine that is not busy, come after them.
-LANES=3
+LANES=2
 CONSUMERS='FullyQualifiedName~.DeferralTests|FullyQualifiedName~.KeySequenceTests|FullyQualifiedName~.ConsumerTests|FullyQualifiedName~.BatchTests|FullyQualifiedName~.ReceiptTests'
 COMMANDS='FullyQualifiedName~.BenchTests.|FullyQualifiedName~.CommandLineTests'
 WORKERS='FullyQualifiedName~.ImageTests|FullyQualifiedName~.SampleTests|FullyQualifiedName~.ProcessTraceTests|FullyQualifiedName~.JobStorageTests|FullyQualifiedName~.ConfigurationReloadTests|FullyQualifiedName~.EndToEnd.Worker|FullyQualifiedName~.EndToEnd.Dashboard'
