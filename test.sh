@@ -78,6 +78,7 @@ dotnet_test() {
 none_of() { sed 's/~/!~/g; s/|/\&/g' <<<"$1"; }
 
 # Most tests wait for servers and processes, so LANES parts go on beside each other, each in a process of its own, the longest first.
+# Two of them keep two cores busy; a third makes tests wait for each other.
 # Those that restart a server, or need a machine that is not busy, come after them.
 LANES=2
 CONSUMERS='FullyQualifiedName~.DeferralTests|FullyQualifiedName~.KeySequenceTests|FullyQualifiedName~.ConsumerTests|FullyQualifiedName~.BatchTests|FullyQualifiedName~.ReceiptTests'

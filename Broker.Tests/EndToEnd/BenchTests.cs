@@ -18,7 +18,7 @@ internal sealed class BenchTests
     [TestCase("end-to-end", "--messages", "300", "--pairs", "1", "--warm-up", "0", "--seconds", "1", "--database", "PostgreSql")]
     [TestCase("latency", "--seconds", "1", "--database", "PostgreSql")]
     [TestCase("latency", "--seconds", "1", "--across", "--database", "Sqlite")]
-    [TestCase("commits", "--seconds", "1", "--pairs", "1", "--database", "PostgreSql")]
+    [TestCase("commits", "--seconds", "1", "--pairs", "1", "--warm-up", "0", "--database", "PostgreSql")]
     [TestCase("retention", "--rows", "3000", "--inserts", "500", "--pairs", "1", "--warm-up", "0", "--seconds", "3", "--database", "Sqlite")]
     [TestCase("saga", "--seconds", "1", "--pairs", "1", "--warm-up", "0", "--concurrency", "2", "--database", "PostgreSql")]
     [TestCase("idle", "--seconds", "3", "--nodes", "2", "--sources", "2", "--database", "Sqlite")]

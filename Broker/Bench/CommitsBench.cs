@@ -58,7 +58,8 @@ internal static class CommitsBench
             var alone = await RunAsync(Alone, null);
             var relayed = await RunAsync(Relay, task with { Kind = ChildKind.RelayNode, WarmUp = WarmUp });
             var cores = LoadOf(relayed, alone);
-            loads.Add(cores);
+            if (pair >= 1)
+                loads.Add(cores);
             await RunAsync(SameLoad, task with { Kind = ChildKind.SameLoad, Cores = cores, Rate = relayed.Result.Rate });
         }
         return Report(settings, session, samples, loads);
@@ -107,7 +108,7 @@ internal static class CommitsBench
             var own = samples.Where(s => s.What == what && s.Pair > 0).ToList();
             var rate = Range.Of(own.Select(s => s.Result.Rate))!;
             var ratio = Range.Of(own.Join(samples.Where(s => s.What == SameLoad), s => s.Pair, s => s.Pair, (s, o) => s.Result.Rate / o.Result.Rate))!;
-            var load = what == Alone ? "" : what == Relay ? Range.Of(loads.Skip(1))!.ToString("0.00") : Range.Of(own.Select(s => s.Beside!.CpuSeconds / s.Beside.Seconds))!.ToString("0.00");
+            var load = what == Alone ? "" : what == Relay ? Range.Of(loads)!.ToString("0.00") : Range.Of(own.Select(s => s.Beside!.CpuSeconds / s.Beside.Seconds))!.ToString("0.00");
             report.Rows.Add([what, rate.ToString("N0"), what == SameLoad ? "" : ratio.ToString("0.00"), load, Range.Of(own.Select(s => s.RabbitMqCpuSeconds / s.Result.Seconds).OfType<double>())?.ToString("0.00") ?? ""]);
             report.Bars.Add(Bar.Of(what, rate));
             report.Results[$"{what}: commits a second"] = rate.Median;

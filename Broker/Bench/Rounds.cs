@@ -12,7 +12,7 @@ internal sealed record Rounds(int Count, int WarmUp)
     public int All => Count + WarmUp;
 
     /// <summary>What a run is called while it goes on.</summary>
-    public string NameOf(int round, object what) => round < 1 ? $"warm-up: {what}" : $"round {round} of {Count}: {what}";
+    public string NameOf(int round, string what) => round < 1 ? $"warm-up: {what}" : $"round {round} of {Count}: {what}";
 
     /// <summary>The options that choose them.</summary>
     public sealed class Options
