@@ -71,7 +71,7 @@ internal static partial class DataSources
                 if (postgreSql.ReadBufferSize == new NpgsqlConnectionStringBuilder().ReadBufferSize)
                     postgreSql.ReadBufferSize = 256 * 1024;
                 // The relay's few statements are parsed and planned once for each connection. Zero in the connection string keeps it off, for a pooler that cannot have it.
-                if (!postgreSql.ContainsKey("Max Auto Prepare"))
+                if (!postgreSql.ShouldSerialize("Max Auto Prepare"))
                     (postgreSql.MaxAutoPrepare, postgreSql.AutoPrepareMinUsages) = (32, 3);
                 return NpgsqlDataSource.Create(postgreSql);
             case "MySql":

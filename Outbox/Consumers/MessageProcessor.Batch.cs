@@ -122,6 +122,7 @@ internal sealed partial class MessageProcessor
         run.IsCareful = true;
         foreach (var message in risky)
             await HandleSectionAsync([[message]], run, scope.ServiceProvider, session, cancellationToken).ConfigureAwait(false);
+        await LeaveSavepointsAsync(run, session.Transaction, cancellationToken).ConfigureAwait(false);
 
         var results = run.ResultsOf(messages);
         var freed = await FinishAsync(session, [.. aside, .. results], [.. byId.Where(m => !run.IsApplied(m.Incoming) && !run.IsKnown(m.Incoming)).Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false);
@@ -211,7 +212,7 @@ internal sealed partial class MessageProcessor
             {
                 if (!run.IsCareful || !IsOfMessage(error, cancellationToken))
                     ExceptionDispatchInfo.Throw(error);
-                await session.Transaction.RollbackAsync(SqlDialect.Savepoint, cancellationToken).ConfigureAwait(false);
+                await session.Transaction.RollbackAsync(run.SavepointName, cancellationToken).ConfigureAwait(false);
                 run.Savepoint = _dialect.KeepsSavepoints ? SavepointState.Here : SavepointState.Earlier;
                 session.TakeBack(promised);
                 session.Forget();
@@ -241,10 +242,22 @@ internal sealed partial class MessageProcessor
     private async Task SetSavepointAsync(Run run, DbTransaction transaction, CancellationToken cancellationToken)
     {
         if (run.Savepoint == SavepointState.None || (run.Savepoint == SavepointState.Earlier && _dialect.MoveSavepoint is null))
-            await transaction.SaveAsync(SqlDialect.Savepoint, cancellationToken).ConfigureAwait(false);
+        {
+            run.SavepointName = run.Savepoint == SavepointState.None && _dialect.FirstSavepoint is { } first ? first : SqlDialect.Savepoint;
+            await transaction.SaveAsync(run.SavepointName, cancellationToken).ConfigureAwait(false);
+        }
         else if (run.Savepoint == SavepointState.Earlier)
             await transaction.Connection!.Command(_dialect.MoveSavepoint!, transaction).ExecuteAsync(cancellationToken).ConfigureAwait(false);
         run.Savepoint = SavepointState.Here;
+    }
+
+    /// <summary>Ends the savepoints where they are transactions within the transaction, so that what follows is written by the outer one, which also holds the deferred rows.</summary>
+    private async Task LeaveSavepointsAsync(Run run, DbTransaction transaction, CancellationToken cancellationToken)
+    {
+        if (run.Savepoint == SavepointState.None || _dialect.FirstSavepoint is not { } first)
+            return;
+        await transaction.ReleaseAsync(first, cancellationToken).ConfigureAwait(false);
+        run.Savepoint = SavepointState.None;
     }
 
     private enum SavepointState
@@ -268,6 +281,9 @@ internal sealed partial class MessageProcessor
         public bool IsCareful { get; set; } = isCareful;
 
         public SavepointState Savepoint { get; set; }
+
+        /// <summary>The name of the latest one.</summary>
+        public string SavepointName { get; set; } = SqlDialect.Savepoint;
 
         public DeferredQueue.HeldRows Held { get; set; } = new();
 

@@ -43,7 +43,7 @@ internal sealed partial class PostgreSqlDialect
         $"""
         UPDATE deferred_messages AS d SET state = m.state, attempts = m.attempts, reason = m.reason, error = coalesce(m.error, d.error), last_failed_at = clock_timestamp(), next_attempt_at = {After("m.wait")}
         FROM unnest(@id::bigint[], @state::text[], @attempts::integer[], @reason::text[], @error::text[], @wait::bigint[]) AS m (id, state, attempts, reason, error, wait)
-        WHERE d.id = m.id
+        WHERE d.id = m.id AND d.id = ANY(@id::bigint[])
         """;
 
     internal override string ListDeferred =>
@@ -83,6 +83,10 @@ internal sealed partial class PostgreSqlDialect
     internal override double SavepointCost => 0.3;
 
     internal override string? MoveSavepoint => null;
+
+    // A row that the transaction holds and one of its savepoints changes is marked by a list of both, a multixact. No scan takes the index entries of such a dead version for dead,
+    // so each look at what is due would go past all of them until the next vacuum. Hence all savepoints end before deferred rows are written.
+    internal override string? FirstSavepoint => "before_handlers";
 
     private protected override string DeferAgainOf(string number) =>
         $"UPDATE deferred_messages SET state = @state{number}, attempts = @attempts{number}, reason = @reason{number}, error = coalesce(@error{number}, error), last_failed_at = clock_timestamp(), next_attempt_at = {After("@wait" + number)} WHERE id = @id{number}";

@@ -68,6 +68,9 @@ public abstract partial class SqlDialect
     /// <summary>Sets <see cref="Savepoint"/>, which is set, anew: at the place that the transaction has come to. Null: the driver's own way costs no call.</summary>
     internal virtual string? MoveSavepoint => $"RELEASE SAVEPOINT {Savepoint}; SAVEPOINT {Savepoint}";
 
+    /// <summary>The name of a transaction's first savepoint, where later ones of one name pile up on it until it is released. Null where they replace each other.</summary>
+    internal virtual string? FirstSavepoint => null;
+
     /// <summary>Keeps a dead message's place in its key: @id, @attempts, @reason, @empty: no bytes. The bytes are in the dead letter.</summary>
     internal string BuryDeferred => $"UPDATE deferred_messages SET state = 'dead', body = @empty, attempts = @attempts, reason = @reason, error = NULL, last_failed_at = {Time}, next_attempt_at = NULL WHERE id = @id";
 
