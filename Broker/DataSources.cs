@@ -70,9 +70,6 @@ internal static partial class DataSources
                 // A batch is a megabyte and more; with the driver's 8 KiB it would be read in over a hundred turns of the thread pool.
                 if (postgreSql.ReadBufferSize == new NpgsqlConnectionStringBuilder().ReadBufferSize)
                     postgreSql.ReadBufferSize = 256 * 1024;
-                // The relay's few statements are parsed and planned once for each connection. Zero in the connection string keeps it off, for a pooler that cannot have it.
-                if (!postgreSql.ShouldSerialize("Max Auto Prepare"))
-                    (postgreSql.MaxAutoPrepare, postgreSql.AutoPrepareMinUsages) = (32, 3);
                 return NpgsqlDataSource.Create(postgreSql);
             case "MySql":
                 var mySql = new MySqlConnectionStringBuilder(connectionString);

@@ -4,8 +4,8 @@ using Outbox.Consumers;
 
 namespace Broker.Bench;
 
-/// <summary>The effect of <see cref="BenchHandler"/>, but one message in 500 fails always, and one in 50 twice.</summary>
-internal sealed class FailingHandler(BenchSql sql, FailingHandler.FailedKeys failed) : IMessageHandler<BenchMessage>
+/// <summary>The effect of <see cref="BenchHandler"/>; where some are to fail, one message in 500 fails always, and one in 50 twice.</summary>
+internal sealed class FailingHandler(ChildTask task, BenchSql sql, FailingHandler.FailedKeys failed) : IMessageHandler<BenchMessage>
 {
     private const int Always = 500;
     private const int Twice = 50;
@@ -20,7 +20,7 @@ internal sealed class FailingHandler(BenchSql sql, FailingHandler.FailedKeys fai
         await _inner.HandleAsync(message, context, cancellationToken);
         // After the effect, which has to be undone. The end of an id is random.
         var number = BinaryPrimitives.ReadUInt32BigEndian(context.MessageId.ToByteArray(bigEndian: true).AsSpan(12));
-        if (number % Always == 0 || (number % Twice == 1 && context.Attempt <= 2))
+        if (task.SomeFail && (number % Always == 0 || (number % Twice == 1 && context.Attempt <= 2)))
         {
             failed.TryAdd(context.PartitionKey!, 0);
             throw new InvalidOperationException("This message fails.");

@@ -66,6 +66,7 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
     /// <summary>The library's consumer of the scratch queue, whose handler inserts one row for each message, by itself or many with one statement.</summary>
     public static void AddConsumer(IServiceCollection services, ChildTask task, DbDataSource dataSource) => services
         .AddSingleton(BenchSql.Of(BenchDatabase.Engine(task.Engine)))
+        .AddSingleton(task)
         .AddSingleton<FailingHandler.FailedKeys>()
         .AddOutbox("bench-consumer", _ => dataSource, outbox =>
         {
@@ -77,10 +78,7 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
                 if (task.BatchSize == 1)
                     consumer.Options.Prefetch = Math.Max(consumer.Options.Prefetch, 4 * task.Concurrency);
                 if (task.ByKey)
-                {
-                    _ = task.SomeFail ? consumer.Handle<BenchMessage, FailingHandler>() : consumer.Handle<BenchMessage, BenchHandler>();
-                    consumer.InOrderPerKey(task.Concurrency).Batch(task.BatchSize);
-                }
+                    consumer.Handle<BenchMessage, FailingHandler>().InOrderPerKey(task.Concurrency).Batch(task.BatchSize); // Also where none fails, so that its own work is on both sides.
                 else if (task.BatchSize > 1)
                     consumer.HandleBatch<BenchMessage, BenchBatchHandler>().Batch(task.BatchSize).InAnyOrder(task.Concurrency);
                 else

@@ -13,8 +13,10 @@ namespace Outbox.Consumers;
 /// Any process of the service may take one up. Who does holds its row (<see cref="HoldAsync"/>), and only the first row of a key is taken up, so a key's messages stay in their order (G3)
 /// however many look and however long one of them sleeps: a row that was dealt with meanwhile is gone, or shows another number of attempts or another state.
 /// </remarks>
-internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
+internal sealed class DeferredQueue(string consumer, SqlDialect dialect, Preparation? preparation = null)
 {
+    private readonly Preparation _preparation = preparation ?? Preparation.None;
+
     /// <summary>Rows of one statement; its parameters stay far below what any engine allows.</summary>
     private const int RowsOfStatement = 50;
 
@@ -61,13 +63,13 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
         {
             if (some.Length > FewRows && dialect.InsertDeferredTogether is { } together)
             {
-                await BindAll(transaction.Connection!.Command(together, transaction).With("consumer", consumer), some).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+                await _preparation.ExecuteAsync(BindAll(transaction.Connection!.Command(together, transaction).With("consumer", consumer), some), cancellationToken).ConfigureAwait(false);
                 continue;
             }
             var command = transaction.Connection!.Command(dialect.InsertDeferred(some.Length), transaction).With("consumer", consumer);
             for (var i = 0; i < some.Length; i++)
                 Bind(command, i.ToString(CultureInfo.InvariantCulture), some[i]);
-            await command.ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            await _preparation.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -146,7 +148,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
             return held;
         var command = transaction.Connection!.Command(dialect.LockDeferred, transaction).With("consumer", consumer).With("ids", dialect.SequencesParameter([.. ids.Distinct()]));
         await using var _ = command.ConfigureAwait(false);
-        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        var reader = await LookFor(ids.Count).ReadAsync(command, cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
             held.Add(reader.GetInt64(0), Convert.ToInt32(reader.GetValue(1), CultureInfo.InvariantCulture), NumberOf(reader, 2), NumberOf(reader, 3), reader.GetString(4));
@@ -166,9 +168,9 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     {
         if (ids.Count == 0)
             return 0;
-        await transaction.Connection!.Command(dialect.DeleteDeferred, transaction).With("ids", dialect.SequencesParameter(ids)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        await _preparation.ExecuteAsync(transaction.Connection!.Command(dialect.DeleteDeferred, transaction).With("ids", dialect.SequencesParameter(ids)), cancellationToken).ConfigureAwait(false);
         return keys.Count == 0 ? 0
-            : await transaction.Connection!.Command(dialect.PromoteDeferred, transaction).With("consumer", consumer).With("keys", dialect.KeysParameter(keys)).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            : await LookFor(keys.Count).ExecuteAsync(transaction.Connection!.Command(dialect.PromoteDeferred, transaction).With("consumer", consumer).With("keys", dialect.KeysParameter(keys)), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Writes further failures down.</summary>
@@ -176,10 +178,9 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
     {
         if (entries.Count > FewRows && dialect.DeferAgainTogether is { } together)
         {
-            await transaction.Connection!.Command(together, transaction)
+            await _preparation.ExecuteAsync(transaction.Connection!.Command(together, transaction)
                 .With("id", entries.Select(e => e.Incoming.Row!.Id).ToArray()).With("state", entries.Select(e => e.State).ToArray()).With("attempts", entries.Select(e => e.Attempts).ToArray())
-                .With("reason", entries.Select(e => ReasonOf(e.Error)).ToArray()).With("error", entries.Select(NewErrorOf).ToArray()).With("wait", entries.Select(e => WaitOf(e) ?? 0).ToArray())
-                .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+                .With("reason", entries.Select(e => ReasonOf(e.Error)).ToArray()).With("error", entries.Select(NewErrorOf).ToArray()).With("wait", entries.Select(e => WaitOf(e) ?? 0).ToArray()), cancellationToken).ConfigureAwait(false);
             return;
         }
         foreach (var some in entries.Chunk(RowsOfStatement))
@@ -193,7 +194,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
                     .With("reason" + number, ReasonOf(entry.Error), DbType.String).With("error" + number, NewErrorOf(entry), DbType.String)
                     .With("wait" + number, WaitOf(entry) ?? 0);
             }
-            await command.ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            await _preparation.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -272,6 +273,9 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect)
         }
         return rows;
     }
+
+    /// <summary>The table is empty most of the time, and a plan that PostgreSQL keeps from then reads all of it for each of many keys. For one it plans anew, because it expects a list of ten.</summary>
+    private Preparation LookFor(int many) => many == 1 ? _preparation : Preparation.None;
 
     private static long? NumberOf(DbDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetInt64(ordinal);
 

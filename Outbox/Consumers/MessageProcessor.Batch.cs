@@ -102,7 +102,7 @@ internal sealed partial class MessageProcessor
         aside = [.. aside.Select(r => r.Incoming.Row is not { } row ? r : run.Held.IsUnchanged(row) ? r with { KeyGoesOn = run.KeyGoesOn(r.Incoming) } : new BatchResult(r.Incoming, BatchOutcome.NotOurs))];
         // G4: the inbox rows first, all of them. Another process that has a copy waits for this commit.
         var byId = candidates.Where(m => options.NumberOf(m.Incoming) is null).ToList();
-        var unknown = (await DbTransactionInbox.Instance.TryAddAsync(session.Transaction, options.Name, [.. byId.Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false)).ToHashSet();
+        var unknown = (await _inbox.TryAddAsync(session.Transaction, options.Name, [.. byId.Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false)).ToHashSet();
         await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
         // The second copy of a message in one batch finds its id taken by the first. One that is deferred counts before its copies: its row is what keeps it, if it fails.
         var deferred = byId.Where(m => m.Incoming.Row is not null).Select(m => m.MessageId).ToHashSet();
@@ -175,7 +175,7 @@ internal sealed partial class MessageProcessor
     /// <returns>How many deferred messages are due now.</returns>
     private async Task<int> FinishAsync(ConsumerSession session, IReadOnlyList<BatchResult> results, IReadOnlyList<Guid> notApplied, CancellationToken cancellationToken)
     {
-        await DbTransactionInbox.TakeBackAsync(session.Transaction, options.Name, notApplied, cancellationToken).ConfigureAwait(false);
+        await _inbox.TakeBackAsync(session.Transaction, options.Name, notApplied, cancellationToken).ConfigureAwait(false);
         await WriteAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Failed or BatchOutcome.Behind or BatchOutcome.Dead)], cancellationToken).ConfigureAwait(false);
         return await _deferred.RemoveAsync(session.Transaction, [.. results.Where(r => r.Outcome is BatchOutcome.Applied or BatchOutcome.Known && r.Incoming.Row is not null).Select(r => r.Incoming)], options.PlaceKeyOf, cancellationToken).ConfigureAwait(false);
     }

@@ -12,7 +12,7 @@ using Outbox.Sql;
 namespace Outbox.Consumers;
 
 /// <summary>Stages 6 and 7 of a message's way: the inbox and the handler, in one transaction.</summary>
-internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRegistration outbox, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers, IServiceProvider services)
+internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRegistration outbox, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers, IServiceProvider services, Preparation preparation)
 {
     /// <summary>Deadlocks and the like are tried again at once, this often, before they count as a failed attempt.</summary>
     private const int QuickRetries = 3;
@@ -20,7 +20,8 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     private readonly StepSignals _steps = services.GetService<StepSignals>() ?? StepSignals.None;
     private readonly IApplicationObserver? _observer = services.GetService<IApplicationObserver>();
     private readonly SqlDialect _dialect = outbox.Dialect(services);
-    private readonly DeferredQueue _deferred = new(options.Name, outbox.Dialect(services));
+    private readonly DbTransactionInbox _inbox = new(preparation);
+    private readonly DeferredQueue _deferred = new(options.Name, outbox.Dialect(services), preparation);
     private readonly SagaParticipant _participant = new(options.Name, outbox, services);
     private readonly ReceiptWriter _receipts = new(outbox, options.Name, services.GetService<TimeProvider>() ?? TimeProvider.System);
 
@@ -80,7 +81,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     }
 
     /// <summary>Whether the same work may succeed at once if tried again.</summary>
-    private static bool IsTransient(Exception exception) => exception is SagaConflictException || SqlErrors.IsTransient(exception);
+    private static bool IsTransient(Exception exception) => exception is SagaConflictException || SqlErrors.IsTransient(exception) || SqlErrors.IsUnprepared(exception);
 
     /// <summary>Whether it is of a type that this consumer was told to pass over. A message that was deferred had a handler then, so losing it now is no answer.</summary>
     private bool IsIgnored(IncomingMessage incoming) => options.IgnoreUnknownTypes && incoming is { Row: null, Type: { } type } && !_readable.ContainsKey(type);
@@ -210,8 +211,8 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     {
         // G4: the inbox row first. Its unique key makes a second copy wait for the first one's commit, and then find that it is too late.
         var (isNew, keyWaits) = message.Incoming.Row is null && orderKey is not null
-            ? await DbTransactionInbox.TryAddInOrderAsync(transaction, options.Name, message.MessageId, orderKey, cancellationToken).ConfigureAwait(false)
-            : (await DbTransactionInbox.Instance.TryAddAsync(transaction, options.Name, message.MessageId, cancellationToken).ConfigureAwait(false), false);
+            ? await _inbox.TryAddInOrderAsync(transaction, options.Name, message.MessageId, orderKey, cancellationToken).ConfigureAwait(false)
+            : (await _inbox.TryAddAsync(transaction, options.Name, message.MessageId, cancellationToken).ConfigureAwait(false), false);
         await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
         return !isNew ? BatchOutcome.Known : keyWaits ? BatchOutcome.Behind : BatchOutcome.Applied;
     }
@@ -225,7 +226,7 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             return;
         }
         // G3: not before an earlier message of its key. Its time is now, because that one may be dealt with at this moment by somebody who cannot see it yet.
-        await DbTransactionInbox.TakeBackAsync(transaction, options.Name, [message.MessageId], cancellationToken).ConfigureAwait(false);
+        await _inbox.TakeBackAsync(transaction, options.Name, [message.MessageId], cancellationToken).ConfigureAwait(false);
         await _deferred.AddAsync(transaction, [new DeferredQueue.Entry(message.Incoming, DeferredState.Behind, 0, null, TimeSpan.Zero)], cancellationToken).ConfigureAwait(false);
     }
 

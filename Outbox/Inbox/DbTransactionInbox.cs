@@ -4,42 +4,43 @@ using Outbox.Sql;
 
 namespace Outbox.Inbox;
 
-internal sealed class DbTransactionInbox : IInbox
+internal sealed class DbTransactionInbox(Preparation preparation) : IInbox
 {
     private const string Plain = "";
 
-    public static DbTransactionInbox Instance { get; } = new();
+    /// <summary>For those whose sessions may be shared: it prepares nothing.</summary>
+    public static DbTransactionInbox Instance { get; } = new(Preparation.None);
 
     public async Task<bool> TryAddAsync(DbTransaction transaction, string consumer, Guid messageId, CancellationToken cancellationToken)
     {
         var connection = ConnectionOf(transaction);
         ArgumentException.ThrowIfNullOrEmpty(consumer);
-        return await connection.Command(SqlDialect.Of(connection).InsertInbox, transaction)
-            .With("consumer", consumer).With("message_id", messageId).With("operation", Plain)
-            .ExecuteAsync(cancellationToken).ConfigureAwait(false) == 1;
+        var command = connection.Command(SqlDialect.Of(connection).InsertInbox, transaction)
+            .With("consumer", consumer).With("message_id", messageId).With("operation", Plain);
+        return await preparation.ExecuteAsync(command, cancellationToken).ConfigureAwait(false) == 1;
     }
 
     /// <summary>Records a message, and tells whether its key has deferred ones, in one call.</summary>
-    public static async Task<(bool IsNew, bool KeyWaits)> TryAddInOrderAsync(DbTransaction transaction, string consumer, Guid messageId, string key, CancellationToken cancellationToken)
+    public async Task<(bool IsNew, bool KeyWaits)> TryAddInOrderAsync(DbTransaction transaction, string consumer, Guid messageId, string key, CancellationToken cancellationToken)
     {
         var connection = ConnectionOf(transaction);
         var command = connection.Command(SqlDialect.Of(connection).InsertInboxInOrder, transaction)
             .With("consumer", consumer).With("message_id", messageId).With("operation", Plain).With("key", key);
         await using var _ = command.ConfigureAwait(false);
-        var reader = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        var reader = await preparation.ReadAsync(command, cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
         await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
         return (Convert.ToInt64(reader.GetValue(0), CultureInfo.InvariantCulture) == 1, Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture) == 1);
     }
 
     /// <summary>Takes back what the same transaction has recorded: the messages' effects are undone and they are to be tried again.</summary>
-    public static async Task TakeBackAsync(DbTransaction transaction, string consumer, IReadOnlyCollection<Guid> messageIds, CancellationToken cancellationToken)
+    public async Task TakeBackAsync(DbTransaction transaction, string consumer, IReadOnlyCollection<Guid> messageIds, CancellationToken cancellationToken)
     {
         if (messageIds.Count == 0)
             return;
         var connection = ConnectionOf(transaction);
         var dialect = SqlDialect.Of(connection);
-        await Bind(dialect, connection.Command(dialect.DeleteManyInbox, transaction), consumer, [.. messageIds]).ExecuteAsync(cancellationToken).ConfigureAwait(false);
+        await preparation.ExecuteAsync(Bind(dialect, connection.Command(dialect.DeleteManyInbox, transaction), consumer, [.. messageIds]), cancellationToken).ConfigureAwait(false);
     }
 
     public async Task<IReadOnlySet<Guid>> TryAddAsync(DbTransaction transaction, string consumer, IReadOnlyCollection<Guid> messageIds, CancellationToken cancellationToken)
@@ -96,10 +97,10 @@ internal sealed class DbTransactionInbox : IInbox
         return added;
     }
 
-    private static async Task<HashSet<Guid>> IdsAsync(SqlDialect dialect, DbCommand command, string consumer, List<Guid> ids, CancellationToken cancellationToken)
+    private async Task<HashSet<Guid>> IdsAsync(SqlDialect dialect, DbCommand command, string consumer, List<Guid> ids, CancellationToken cancellationToken)
     {
         await using var _ = command.ConfigureAwait(false);
-        var reader = await Bind(dialect, command, consumer, ids).ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        var reader = await preparation.ReadAsync(Bind(dialect, command, consumer, ids), cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
         var found = new HashSet<Guid>();
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))

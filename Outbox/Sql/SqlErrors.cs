@@ -89,8 +89,9 @@ internal static partial class SqlErrors
         _ => e.SqlState is "42703",
     };
 
-    /// <summary>The server does not know a statement that was prepared, or knows one of that name already: a pooler stands between here and it. Nothing was done.</summary>
-    public static bool IsUnprepared(Exception exception) => Find(exception) is { } e && EngineOf(e) == Engine.PostgreSql && e.SqlState is "26000" or "42P05";
+    /// <summary>The server does not know a statement that was prepared, or knows one of that name already: a pooler stands between here and it. Or its columns have other types by now. Nothing was done.</summary>
+    public static bool IsUnprepared(Exception exception) =>
+        Find(exception) is { } e && EngineOf(e) == Engine.PostgreSql && (e.SqlState is "26000" or "42P05" || (e.SqlState == "0A000" && e.Message.Contains("cached plan", StringComparison.Ordinal)));
 
     /// <summary>The user or the password is wrong, or the user may not do this.</summary>
     public static bool IsAccessDenied(Exception exception) => Find(exception) is { } e && EngineOf(e) switch
