@@ -247,6 +247,39 @@ internal sealed class BatchTests(SqlDialect dialect)
     }
 
     /// <summary>Starts the consumer and lets it hold its first message until <see cref="_all"/>, so that what comes meanwhile is ready together.</summary>
+    [Test]
+    public async Task Copies_of_known_messages_among_new_ones_are_no_failure_of_the_batch([Values(null, "key")] string? key)
+    {
+        await using var host = await StartAndHoldAsync(c => c.Batch(100));
+        _all.SetResult();
+        var known = new List<Guid>();
+        for (var i = 0; i < 5; i++)
+            known.Add(await _bench.PublishAsync($"{i}", key));
+        await AppliedAsync(["first", "0", "1", "2", "3", "4"]);
+
+        var hold = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var then = _bench.Script.Then;
+        _bench.Script.Then = async (number, context, orders) =>
+        {
+            if (number == "second")
+                await hold.Task.WaitAsync(TimeSpan.FromSeconds(60));
+            await then(number, context, orders);
+        };
+        await _bench.PublishAsync("second");
+        await _bench.Script.CalledAsync("second");
+        foreach (var (id, i) in known.Select((id, i) => (id, i)))
+        {
+            await _bench.PublishAsync($"{i + 5}", key);
+            await _bench.PublishAsync($"{i}", key, id: id);
+        }
+        hold.SetResult();
+
+        await AppliedAsync(Enumerable.Range(0, 10).Select(i => $"{i}").Append("first").Append("second"));
+        Assert.That(_bench.Script.Calls.Select(c => (c.Number, c.Context.Attempt)), Is.EquivalentTo(Enumerable.Range(0, 10).Select(i => ($"{i}", 1)).Append(("first", 1)).Append(("second", 1))));
+        Assert.That(host.Log.Entries.Select(e => e.Id), Has.None.EqualTo(1013), "handled one by one");
+        await _bench.StopsWithAnEmptyQueueAsync(host);
+    }
+
     private async Task<TestHost> StartAndHoldAsync(Action<ConsumerBuilder> configure)
     {
         var then = _bench.Script.Then;

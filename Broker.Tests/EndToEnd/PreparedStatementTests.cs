@@ -24,10 +24,12 @@ internal sealed class PreparedStatementTests
     [TearDown]
     public ValueTask Close() => _bench?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    [Test]
-    public async Task The_consumers_statements_are_prepared_and_the_handlers_are_left_to_them([Values(1, 20)] int batch, [Values(null, "key")] string? key)
+    [TestCase(1, "key")]
+    [TestCase(20, null)]
+    [TestCase(20, "key")]
+    public async Task The_consumers_statements_are_prepared_and_the_handlers_are_left_to_them(int batch, string? key)
     {
-        _bench.Script.Then = async (_, context, _) => _prepared.Enqueue(await ScalarAsync(context, "SELECT count(*) FROM pg_prepared_statements WHERE statement ILIKE '%INSERT INTO inbox_messages%' AND statement NOT ILIKE '%INSERT INTO orders%'"));
+        _bench.Script.Then = async (_, context, _) => _prepared.Enqueue(await ScalarAsync(context, "SELECT count(*) FILTER (WHERE statement LIKE '%INSERT INTO inbox_messages%') - 1000 * count(*) FILTER (WHERE statement LIKE '%INSERT INTO orders%') FROM pg_prepared_statements"));
         await using var host = await StartAsync(_bench.Database.ConnectionString, batch);
 
         await PublishAsync(5, key);

@@ -8,7 +8,7 @@ namespace Outbox.Consumers;
 
 /// <summary>Many messages in one transaction: one insert into the inbox, the handlers, one commit.</summary>
 /// <remarks>
-/// At first without any precaution, because most batches succeed. After a failure the batch is rolled back and run again with savepoints: what fails is undone alone and deferred by the same transaction, and the rest commits.
+/// At first without any precaution, because most batches hold no copy of a known message, and succeed. After a copy the batch is rolled back and run again with an insert that tells which are new. After a failure the batch is rolled back and run again with savepoints: what fails is undone alone and deferred by the same transaction, and the rest commits.
 /// A death anywhere before the commit leaves nothing; after it all of the messages are known or deferred, and their copies change nothing.
 /// </remarks>
 internal sealed partial class MessageProcessor
@@ -21,7 +21,11 @@ internal sealed partial class MessageProcessor
 
     private const int LongestSection = 64;
 
+    /// <summary>Copies come in swarms, too: after one, so many batches ask which of their messages are new.</summary>
+    private const int WaryBatches = 20;
+
     private int _careful;
+    private int _wary;
     private double _failingShare = FirstShare;
 
     /// <summary>Applies many messages, those of one key in their order, and tells of each what became of it. When it throws, nothing is known of any of them.</summary>
@@ -44,11 +48,18 @@ internal sealed partial class MessageProcessor
             }
         }
         var isCareful = Volatile.Read(ref _careful) > 0 && Interlocked.Decrement(ref _careful) >= 0;
+        var isWary = _dialect.InsertNewInbox is null || (Volatile.Read(ref _wary) > 0 && Interlocked.Decrement(ref _wary) >= 0);
         for (var quick = 0; ; quick++)
         {
             try
             {
-                return await WithStrategyAsync(token => InOneTransactionAsync(messages, aside, isCareful, token), cancellationToken).ConfigureAwait(false);
+                return await WithStrategyAsync(token => InOneTransactionAsync(messages, aside, isCareful, isWary, token), cancellationToken).ConfigureAwait(false);
+            }
+            catch (KnownMessageException)
+            {
+                // Rolled back as a whole: nothing was done yet.
+                isWary = true;
+                Interlocked.Exchange(ref _wary, WaryBatches);
             }
             catch (Exception exception) when (quick < QuickRetries && IsTransient(exception))
             {
@@ -88,7 +99,7 @@ internal sealed partial class MessageProcessor
         !IsTransient(exception) && !SqlErrors.IsUnavailable(exception) && !cancellationToken.IsCancellationRequested;
 
     /// <summary>One try at a batch. The execution strategy of a context may make another.</summary>
-    private async Task<IReadOnlyList<BatchResult>> InOneTransactionAsync(List<ReadableMessage> messages, IReadOnlyList<BatchResult> aside, bool isCareful, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<BatchResult>> InOneTransactionAsync(List<ReadableMessage> messages, IReadOnlyList<BatchResult> aside, bool isCareful, bool isWary, CancellationToken cancellationToken)
     {
         if (messages.Count == 0 && aside.All(r => r.Outcome == BatchOutcome.Ignored && options.NumberOf(r.Incoming) is null))
             return aside;
@@ -102,7 +113,7 @@ internal sealed partial class MessageProcessor
         aside = [.. aside.Select(r => r.Incoming.Row is not { } row ? r : run.Held.IsUnchanged(row) ? r with { KeyGoesOn = run.KeyGoesOn(r.Incoming) } : new BatchResult(r.Incoming, BatchOutcome.NotOurs))];
         // G4: the inbox rows first, all of them. Another process that has a copy waits for this commit.
         var byId = candidates.Where(m => options.NumberOf(m.Incoming) is null).ToList();
-        var unknown = (await _inbox.TryAddAsync(session.Transaction, options.Name, [.. byId.Select(m => m.MessageId)], cancellationToken).ConfigureAwait(false)).ToHashSet();
+        var unknown = await RecordAsync(session.Transaction, [.. byId.Select(m => m.MessageId)], isWary, cancellationToken).ConfigureAwait(false);
         await _steps.ReachedAsync("inbox inserted").ConfigureAwait(false);
         // The second copy of a message in one batch finds its id taken by the first. One that is deferred counts before its copies: its row is what keeps it, if it fails.
         var deferred = byId.Where(m => m.Incoming.Row is not null).Select(m => m.MessageId).ToHashSet();
@@ -148,6 +159,15 @@ internal sealed partial class MessageProcessor
         if (isCareful)
             _failingShare = (0.8 * _failingShare) + (0.2 * fresh.Count(m => run.HasFailed(m.Incoming)) / Math.Max(1, fresh.Count));
         return [.. aside, .. results];
+    }
+
+    /// <summary>Records messages in the inbox, and tells which of them are new.</summary>
+    private async Task<HashSet<Guid>> RecordAsync(DbTransaction transaction, IReadOnlyCollection<Guid> messageIds, bool isWary, CancellationToken cancellationToken)
+    {
+        if (isWary)
+            return [.. await _inbox.TryAddAsync(transaction, options.Name, messageIds, cancellationToken).ConfigureAwait(false)];
+        await _inbox.AddNewAsync(transaction, options.Name, messageIds, cancellationToken).ConfigureAwait(false);
+        return [.. messageIds];
     }
 
     /// <summary>Leaves out deferred messages that are not ours to handle, and messages whose key waits.</summary>
@@ -258,144 +278,5 @@ internal sealed partial class MessageProcessor
             return;
         await transaction.ReleaseAsync(first, cancellationToken).ConfigureAwait(false);
         run.Savepoint = SavepointState.None;
-    }
-
-    private enum SavepointState
-    {
-        None,
-        Earlier,
-        Here,
-    }
-
-    /// <summary>What became of the messages so far.</summary>
-    private sealed class Run(ConsumerOptions options, bool isCareful)
-    {
-        private readonly Dictionary<IncomingMessage, BatchResult> _results = [];
-        private readonly HashSet<string> _skippedKeys = new(StringComparer.Ordinal);
-        private readonly HashSet<string> _heldKeys = new(StringComparer.Ordinal);
-        private readonly HashSet<long> _rows = [];
-        private readonly HashSet<string> _behindKeys = new(StringComparer.Ordinal);
-        private readonly HashSet<string> _riskyKeys = new(StringComparer.Ordinal);
-        private readonly HashSet<string> _failedKeys = new(StringComparer.Ordinal);
-
-        public bool IsCareful { get; set; } = isCareful;
-
-        public SavepointState Savepoint { get; set; }
-
-        /// <summary>The name of the latest one.</summary>
-        public string SavepointName { get; set; } = SqlDialect.Savepoint;
-
-        public DeferredQueue.HeldRows Held { get; set; } = new();
-
-        public HashSet<string> WaitingKeys { get; set; } = [];
-
-        /// <summary>Where the keys stand whose messages go by numbers.</summary>
-        public KeyNumbers Numbers { get; set; } = new();
-
-        /// <summary>Where they will stand if what is to be handled succeeds.</summary>
-        public KeyNumbers Planned { get; set; } = new();
-
-        /// <summary>A message that cannot be read: its key does not wait for it.</summary>
-        public void PassPlanned(IncomingMessage incoming)
-        {
-            if (options.NumberOf(incoming) is { } number && Planned.TryGet(incoming, out var planned))
-                planned.Pass(number);
-        }
-
-        /// <summary>Whether a message may be handled now. They are asked for in their order.</summary>
-        public bool MayRun(IncomingMessage incoming)
-        {
-            if (options.NumberOf(incoming) is { } number && Planned.TryGet(incoming, out var planned))
-                return MayRun(incoming, number, planned);
-            var key = options.OrderKeyOf(incoming);
-            if (incoming.Row is { } row)
-            {
-                // G3, G4: only who holds the row, and only the first of its key or what follows it here without a gap.
-                // A row can have been read twice. The second reading of it is a copy like any other, and must not pass for known because the first has taken its id.
-                var isOurs = _rows.Add(row.Id) && Held.IsUnchanged(row) && (key is null || (!_skippedKeys.Contains(key) && (Held.FirstOf(row) == row.Id || _heldKeys.Contains(key))));
-                if (!isOurs)
-                    _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
-                if (key is null)
-                    return isOurs;
-                _ = isOurs ? _heldKeys.Add(key) : _skippedKeys.Add(key);
-                if (isOurs && row.Attempts > 0)
-                    _riskyKeys.Add(key);
-                // With the last one of the key the way is free, unless one of this batch has been told to wait behind it.
-                if (isOurs && !Held.IsFollowed(row) && !_behindKeys.Contains(key))
-                    WaitingKeys.Remove(key);
-                return isOurs;
-            }
-            if (key is null || !(WaitingKeys.Contains(key) || _skippedKeys.Contains(key)))
-                return true;
-            // Whatever follows it here has to wait with it.
-            WaitingKeys.Add(key);
-            _behindKeys.Add(key);
-            _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Behind));
-            return false;
-        }
-
-        private bool MayRun(IncomingMessage incoming, long number, KeyProgress planned)
-        {
-            // A row can have been read twice, as above.
-            if (incoming.Row is { } row && !(_rows.Add(row.Id) && Held.IsUnchanged(row)))
-            {
-                _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
-                return false;
-            }
-            switch (planned.PlaceOf(number))
-            {
-                case NumberPlace.Known:
-                    // Its fellow in this batch may fail yet. Then the row is what keeps the message, and must stay.
-                    if (incoming.Row is not null && Numbers.TryGet(incoming, out var real) && real.PlaceOf(number) != NumberPlace.Known)
-                        _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
-                    else
-                        Known(incoming);
-                    return false;
-                case NumberPlace.Passed when incoming.Row is null:
-                    _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Dead, CameTooLate(number, planned)));
-                    return false;
-                case NumberPlace.Ahead when IsPutBack(incoming):
-                    // It is handled alone, because what is deferred before it has to be looked for.
-                    _results.Add(incoming, new BatchResult(incoming, BatchOutcome.NotOurs));
-                    return false;
-                case NumberPlace.Passed when number > planned.Last:
-                case NumberPlace.Ahead:
-                    _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Behind));
-                    return false;
-            }
-            planned.Apply(number);
-            if (incoming.Attempts > 0)
-                _riskyKeys.Add(planned.Key);
-            return true;
-        }
-
-        /// <summary>Whether it has failed before, or follows one of its key that has.</summary>
-        public bool IsRisky(IncomingMessage incoming) => incoming.Attempts > 0 || (options.QueueKeyOf(incoming) is { } key && _riskyKeys.Contains(key));
-
-        public bool KeyGoesOn(IncomingMessage incoming) => incoming.Row is { } row && (options.OrderKeyOf(incoming) is not null ? Held.IsFollowed(row) : options.NumberOf(incoming) is not null);
-
-        /// <summary>Whether an earlier message of its key has failed.</summary>
-        public bool IsBehind(IncomingMessage incoming) => options.QueueKeyOf(incoming) is { } key && _failedKeys.Contains(key);
-
-        public void Applied(IncomingMessage incoming) => _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Applied, KeyGoesOn: KeyGoesOn(incoming)));
-
-        public void Known(IncomingMessage incoming) => _results.Add(incoming, new BatchResult(incoming, BatchOutcome.Known, KeyGoesOn: KeyGoesOn(incoming)));
-
-        public void Failed(BatchResult result)
-        {
-            _results.Add(result.Incoming, result);
-            if (options.QueueKeyOf(result.Incoming) is { } key && !(result.Outcome == BatchOutcome.Dead && IsFinal(result.Error!)))
-                _failedKeys.Add(key);
-        }
-
-        public bool IsApplied(IncomingMessage incoming) => _results.TryGetValue(incoming, out var result) && result.Outcome == BatchOutcome.Applied;
-
-        public bool IsKnown(IncomingMessage incoming) => _results.TryGetValue(incoming, out var result) && result.Outcome == BatchOutcome.Known;
-
-        public bool HasFailed(IncomingMessage incoming) => _results.TryGetValue(incoming, out var result) && result.Outcome is BatchOutcome.Failed or BatchOutcome.Dead;
-
-        /// <summary>Of each, in their order. What has no fate yet waits behind one that failed; what was deferred before and has its place in its key stays as it is.</summary>
-        public IReadOnlyList<BatchResult> ResultsOf(IEnumerable<ReadableMessage> messages) =>
-            [.. messages.Select(m => _results.GetValueOrDefault(m.Incoming) ?? new BatchResult(m.Incoming, m.Incoming.Row is null || options.NumberOf(m.Incoming) is not null ? BatchOutcome.Behind : BatchOutcome.NotOurs))];
     }
 }

@@ -15,9 +15,10 @@ internal sealed class DbTransactionInbox(Preparation preparation) : IInbox
     {
         var connection = ConnectionOf(transaction);
         ArgumentException.ThrowIfNullOrEmpty(consumer);
-        var command = connection.Command(SqlDialect.Of(connection).InsertInbox, transaction)
-            .With("consumer", consumer).With("message_id", messageId).With("operation", Plain);
-        return await preparation.ExecuteAsync(command, cancellationToken).ConfigureAwait(false) == 1;
+        // So short that preparing it would gain the server what it costs the client.
+        return await connection.Command(SqlDialect.Of(connection).InsertInbox, transaction)
+            .With("consumer", consumer).With("message_id", messageId).With("operation", Plain)
+            .ExecuteAsync(cancellationToken).ConfigureAwait(false) == 1;
     }
 
     /// <summary>Records a message, and tells whether its key has deferred ones, in one call.</summary>
@@ -66,6 +67,25 @@ internal sealed class DbTransactionInbox(Preparation preparation) : IInbox
         {
             // Another session has recorded one of them since the statement looked. The statement is undone as a whole; one by one they tell.
             return await OneByOneAsync(transaction, consumer, ids, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Records messages none of which is known.</summary>
+    /// <exception cref="KnownMessageException">One of them is. The transaction may be lost by that, and is to be tried again with <see cref="TryAddAsync(DbTransaction, string, IReadOnlyCollection{Guid}, CancellationToken)"/>.</exception>
+    public async Task AddNewAsync(DbTransaction transaction, string consumer, IReadOnlyCollection<Guid> messageIds, CancellationToken cancellationToken)
+    {
+        var connection = ConnectionOf(transaction);
+        var dialect = SqlDialect.Of(connection);
+        var ids = messageIds.Distinct().Order().ToList();
+        if (ids.Count == 0)
+            return;
+        try
+        {
+            await preparation.ExecuteAsync(Bind(dialect, connection.Command(dialect.InsertNewInbox!, transaction), consumer, ids), cancellationToken).ConfigureAwait(false);
+        }
+        catch (DbException exception) when (SqlErrors.IsDuplicateKey(exception))
+        {
+            throw new KnownMessageException(exception);
         }
     }
 

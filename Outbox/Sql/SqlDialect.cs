@@ -303,6 +303,9 @@ public abstract partial class SqlDialect
     /// <summary>Records many messages: @consumer, @message_ids, @operation. Returns the ids that are new, or nothing on engines with <see cref="FindInbox"/>. May fail with "duplicate key" when another session records one of them at this moment.</summary>
     internal abstract string InsertManyInbox { get; }
 
+    /// <summary><see cref="InsertManyInbox"/> for messages that are all new, where that costs less: @consumer, @message_ids, @operation. Fails with "duplicate key" if one is known. Null where it costs the same.</summary>
+    internal virtual string? InsertNewInbox => null;
+
     /// <summary>For engines whose insert cannot tell which rows are new: those that are there already: @consumer, @message_ids, @operation.</summary>
     internal virtual string? FindInbox => null;
 
