@@ -693,7 +693,7 @@ GO
 UPDATE d SET next_attempt_at = SYSUTCDATETIME()
 FROM (SELECT (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = @consumer AND f.partition_key = wanted.name) AS id FROM OPENJSON(@keys) WITH (name nvarchar(200) COLLATE Latin1_General_100_BIN2 '$') AS wanted) AS freed
 INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.id = freed.id
-WHERE d.next_attempt_at IS NULL AND d.state NOT IN (N'dead', N'gap')
+WHERE (d.next_attempt_at IS NULL AND d.state NOT IN (N'dead', N'gap')) OR (d.next_attempt_at > SYSUTCDATETIME() AND d.state = N'behind')
 GO
 
 -- ParkDeferred

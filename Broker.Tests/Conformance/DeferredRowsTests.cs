@@ -36,6 +36,39 @@ internal sealed class DeferredRowsTests
         Assert.That(again.Select(r => (r.Id, r.Attempts, r.Reason)), Is.EqualTo(written.Select((m, i) => (m.Row!.Id, 2, (string?)$"InvalidOperationException: again {i}"))));
     }
 
+    [Test]
+    public async Task What_comes_first_once_another_is_removed_is_due_at_once_unless_it_waits_for_its_next_attempt(
+        [ValueSource(typeof(TestDatabase), nameof(TestDatabase.Engines))] SqlDialect engine,
+        [Values(DeferredState.Behind, DeferredState.Failed, DeferredState.Gap, DeferredState.Dead)] string state,
+        [Values] bool hasTime)
+    {
+        await using var database = await TestDatabase.CreateAsync(engine);
+        var queue = new DeferredQueue("stock", engine);
+        await using var connection = await database.DataSource.OpenConnectionAsync();
+        await using (var transaction = await connection.BeginTransactionAsync())
+        {
+            await queue.AddAsync(transaction,
+            [
+                new DeferredQueue.Entry(Message(0), DeferredState.Failed, 1, null, TimeSpan.Zero),
+                new DeferredQueue.Entry(Message(2), state, 0, null, hasTime ? TimeSpan.FromHours(1) : null),
+                new DeferredQueue.Entry(Message(4), DeferredState.Behind, 0, null, TimeSpan.FromHours(2)),
+            ], None);
+            await transaction.CommitAsync();
+        }
+        var first = (await queue.ListAsync(connection, [], 1, None)).Single().Message;
+
+        int due;
+        await using (var transaction = await connection.BeginTransactionAsync())
+        {
+            due = await queue.RemoveAsync(transaction, [first], m => m.PartitionKey, None);
+            await transaction.CommitAsync();
+        }
+
+        var isDue = state == DeferredState.Behind || (state == DeferredState.Failed && !hasTime);
+        Assert.That(due, Is.EqualTo(isDue ? 1 : 0));
+        Assert.That((await queue.ListAsync(connection, [], 10, None)).Where(l => l.Due <= TimeSpan.Zero).Select(l => l.Message.OriginalId), Is.EqualTo(isDue ? [IdOf(2)] : Array.Empty<string>()));
+    }
+
     private static string IdOf(int i) => $"00000000-0000-7000-8000-{i:D12}";
 
     private static IncomingMessage Message(int i) => new(new DeferredDelivery

@@ -361,7 +361,7 @@ internal sealed partial class ConsumerService(ConsumerOptions options, ITranspor
                 state.Deferred("behind");
                 if (logger.IsEnabled(LogLevel.Debug))
                     Log.Behind(logger, options.Name, incoming.ToString());
-                _retries.Soon(TimeSpan.Zero);
+                _retries.Soon(options.NumberOf(incoming) is null ? MessageProcessor.BehindLook : TimeSpan.Zero);
                 break;
             case BatchOutcome.Dead:
                 OutboxMetrics.Failures.Add(1, tag);

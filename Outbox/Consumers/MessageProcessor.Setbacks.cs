@@ -11,6 +11,12 @@ namespace Outbox.Consumers;
 /// <summary>What becomes of a message that failed: it is deferred, or set aside with its reason (G6).</summary>
 internal sealed partial class MessageProcessor
 {
+    /// <summary>
+    /// When a message that waits behind another's is looked at, should nobody have promoted it: that one may have been dealt with at the same moment, by somebody who could not see it yet.
+    /// One process handles a key's messages one after the other, so it takes two for that.
+    /// </summary>
+    public static readonly TimeSpan BehindLook = TimeSpan.FromSeconds(2);
+
     /// <summary>Writes a failure down, in a transaction of its own. A death before the commit leaves the message where it was: at the broker, or deferred as before.</summary>
     public async Task<BatchResult> SetBackAsync(IncomingMessage incoming, Exception error, CancellationToken cancellationToken)
     {
@@ -94,8 +100,8 @@ internal sealed partial class MessageProcessor
                         added.Add(new DeferredQueue.Entry(incoming, DeferredState.Dead, attempts, result.Error, Wait: null));
                     break;
                 case BatchOutcome.Behind when options.NumberOf(incoming) is null:
-                    // Behind one that this transaction writes or holds, nobody can promote it before the commit. Behind another's, it must be found by itself.
-                    added.Add(new DeferredQueue.Entry(incoming, DeferredState.Behind, 0, null, here.Contains(incoming.OrderKey!) ? null : TimeSpan.Zero));
+                    // Behind one that this transaction writes or holds, nobody can promote it before the commit. Behind another's, it must be found by itself if need be.
+                    added.Add(new DeferredQueue.Entry(incoming, DeferredState.Behind, 0, null, here.Contains(incoming.OrderKey!) ? null : BehindLook));
                     break;
             }
             if (incoming.OrderKey is { } key && (result.Outcome == BatchOutcome.Failed || (result.Outcome == BatchOutcome.Dead && Blocks(incoming, result.Error!))))
@@ -109,7 +115,7 @@ internal sealed partial class MessageProcessor
     /// <summary>Sets the message aside, with a word of it to whoever asked for one. Doing it twice counts a further failure of the same dead letter.</summary>
     private async Task DeadLetterAsync(DbTransaction transaction, IncomingMessage incoming, Exception error, int attempts, bool blocks, CancellationToken cancellationToken)
     {
-        await transaction.Connection!.Command(_dialect.InsertDeadLetter, transaction)
+        var command = transaction.Connection!.Command(_dialect.InsertDeadLetter, transaction)
             .With("side", "consumer")
             .With("consumer", options.Name)
             .With("source", IncomingMessage.Fit(incoming.Source, 200), DbType.String)
@@ -123,8 +129,8 @@ internal sealed partial class MessageProcessor
             .With("reason", IncomingMessage.Fit(ReasonOf(error), 2_000))
             .With("error", IncomingMessage.Fit(_deferred.Texts.Of(error), 8_000), DbType.String)
             .With("attempts", attempts)
-            .With("state", blocks ? "blocking" : "dead")
-            .ExecuteAsync(cancellationToken).ConfigureAwait(false);
+            .With("state", blocks ? "blocking" : "dead");
+        await preparation.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
         if (SagaHeaders.ReadCall(incoming.Delivery.Headers) is { } call)
             await _participant.FailedAsync(transaction, call, ReasonOf(error), cancellationToken).ConfigureAwait(false);
         await _receipts.RefusedAsync(transaction, incoming, ReasonOf(error), cancellationToken).ConfigureAwait(false);

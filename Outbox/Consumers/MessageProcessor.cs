@@ -225,9 +225,9 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
             await WaitAsync(transaction, message.Incoming, numbers, cancellationToken).ConfigureAwait(false);
             return;
         }
-        // G3: not before an earlier message of its key. Its time is now, because that one may be dealt with at this moment by somebody who cannot see it yet.
+        // G3: not before an earlier message of its key.
         await _inbox.TakeBackAsync(transaction, options.Name, [message.MessageId], cancellationToken).ConfigureAwait(false);
-        await _deferred.AddAsync(transaction, [new DeferredQueue.Entry(message.Incoming, DeferredState.Behind, 0, null, TimeSpan.Zero)], cancellationToken).ConfigureAwait(false);
+        await _deferred.AddAsync(transaction, [new DeferredQueue.Entry(message.Incoming, DeferredState.Behind, 0, null, BehindLook)], cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Stage 7: the handler, and what it changed. The messages are of one type. Gives back what the handler failed with.</summary>

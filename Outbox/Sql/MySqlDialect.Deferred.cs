@@ -49,7 +49,7 @@ internal sealed partial class MySqlDialect
         $"""
         UPDATE (SELECT (SELECT min(f.id) FROM deferred_messages f FORCE INDEX (ix_deferred_messages_key) WHERE f.consumer = @consumer AND f.partition_key = wanted.name) AS id FROM {WantedKeys}) AS freed
         STRAIGHT_JOIN deferred_messages d FORCE INDEX (PRIMARY) ON d.id = freed.id
-        SET d.next_attempt_at = utc_timestamp(6) WHERE d.next_attempt_at IS NULL AND d.state NOT IN ('dead', 'gap')
+        SET d.next_attempt_at = utc_timestamp(6) WHERE (d.next_attempt_at IS NULL AND d.state NOT IN ('dead', 'gap')) OR (d.next_attempt_at > utc_timestamp(6) AND d.state = 'behind')
         """;
 
     internal override string ParkDeferred => $"UPDATE {ChosenRows} SET d.next_attempt_at = NULL";

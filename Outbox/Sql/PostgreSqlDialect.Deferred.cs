@@ -71,7 +71,7 @@ internal sealed partial class PostgreSqlDialect
 
     internal override string PromoteDeferred =>
         """
-        UPDATE deferred_messages SET next_attempt_at = clock_timestamp() WHERE next_attempt_at IS NULL AND state NOT IN ('dead', 'gap')
+        UPDATE deferred_messages SET next_attempt_at = clock_timestamp() WHERE ((next_attempt_at IS NULL AND state NOT IN ('dead', 'gap')) OR (next_attempt_at > clock_timestamp() AND state = 'behind'))
         AND id = ANY(ARRAY(SELECT (SELECT min(f.id) FROM deferred_messages AS f WHERE f.consumer = @consumer AND f.partition_key = freed.key) FROM unnest(@keys::text[]) AS freed (key)))
         """;
 

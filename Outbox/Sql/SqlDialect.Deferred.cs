@@ -39,7 +39,7 @@ public abstract partial class SqlDialect
     /// <summary>Deletes deferred messages that were dealt with: @ids.</summary>
     internal abstract string DeleteDeferred { get; }
 
-    /// <summary>Makes the first messages of some keys due, unless they are dead: @consumer, @keys.</summary>
+    /// <summary>Makes the first messages of some keys due, unless they are dead or wait for a number, or for their next attempt: @consumer, @keys.</summary>
     internal abstract string PromoteDeferred { get; }
 
     /// <summary>Lets messages wait behind an earlier one of their key, which the transaction holds: @ids.</summary>

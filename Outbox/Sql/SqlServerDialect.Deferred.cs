@@ -73,7 +73,7 @@ internal sealed partial class SqlServerDialect
         UPDATE d SET next_attempt_at = SYSUTCDATETIME()
         FROM (SELECT (SELECT MIN(f.id) FROM deferred_messages AS f WHERE f.consumer = @consumer AND f.partition_key = wanted.name) AS id FROM {WantedKeys}) AS freed
         INNER LOOP JOIN deferred_messages AS d WITH (ROWLOCK) ON d.id = freed.id
-        WHERE d.next_attempt_at IS NULL AND d.state NOT IN (N'dead', N'gap')
+        WHERE (d.next_attempt_at IS NULL AND d.state NOT IN (N'dead', N'gap')) OR (d.next_attempt_at > SYSUTCDATETIME() AND d.state = N'behind')
         """;
 
     internal override string ParkDeferred => $"UPDATE d SET next_attempt_at = NULL FROM {Ids}";

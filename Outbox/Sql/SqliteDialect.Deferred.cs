@@ -40,7 +40,7 @@ internal sealed partial class SqliteDialect
 
     internal override string PromoteDeferred =>
         $"""
-        UPDATE deferred_messages SET next_attempt_at = {Now} WHERE next_attempt_at IS NULL AND state NOT IN ('dead', 'gap')
+        UPDATE deferred_messages SET next_attempt_at = {Now} WHERE ((next_attempt_at IS NULL AND state NOT IN ('dead', 'gap')) OR (next_attempt_at > {Now} AND state = 'behind'))
         AND id IN (SELECT (SELECT min(f.id) FROM deferred_messages AS f WHERE f.consumer = @consumer AND f.partition_key = freed.value) FROM json_each(@keys) AS freed)
         """;
 
