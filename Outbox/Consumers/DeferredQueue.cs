@@ -274,7 +274,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect, Prepara
         return rows;
     }
 
-    /// <summary>The table is empty most of the time, and a plan that PostgreSQL keeps from then reads all of it for each of many keys. For one it plans anew, because it expects a list of ten.</summary>
+    /// <summary>The table is empty most of the time, and a plan that PostgreSQL keeps from then reads all of it until it is analysed again: little for one message or key, much for each of many.</summary>
     private Preparation LookFor(int many) => many == 1 ? _preparation : Preparation.None;
 
     private static long? NumberOf(DbDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetInt64(ordinal);

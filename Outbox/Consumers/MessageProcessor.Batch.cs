@@ -8,7 +8,8 @@ namespace Outbox.Consumers;
 
 /// <summary>Many messages in one transaction: one insert into the inbox, the handlers, one commit.</summary>
 /// <remarks>
-/// At first without any precaution, because most batches hold no copy of a known message, and succeed. After a copy the batch is rolled back and run again with an insert that tells which are new. After a failure the batch is rolled back and run again with savepoints: what fails is undone alone and deferred by the same transaction, and the rest commits.
+/// At first without any precaution, because most batches hold no copy of a known message, and succeed. After a copy the batch is rolled back and run again with an insert that tells which are new.
+/// After a failure it is rolled back and run again with savepoints: what fails is undone alone and deferred by the same transaction, and the rest commits.
 /// A death anywhere before the commit leaves nothing; after it all of the messages are known or deferred, and their copies change nothing.
 /// </remarks>
 internal sealed partial class MessageProcessor
