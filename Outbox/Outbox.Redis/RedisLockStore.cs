@@ -29,15 +29,15 @@ internal sealed class RedisLockStore(IConnectionMultiplexer connection, string p
     public async Task<Lease?> TryAcquireAsync(string name, string owner, TimeSpan duration, CancellationToken cancellationToken)
     {
         var asked = time.GetTimestamp();
-        var token = (long)await Database.ScriptEvaluateAsync(RedisScripts.Acquire, [Key(name), $"{prefix}:{{{name}}}:token"], [_instance, owner, (long)duration.TotalMilliseconds, TokenKept]).ConfigureAwait(false);
+        var token = await RedisScripts.Acquire.RunAsync(Database, [Key(name), $"{prefix}:{{{name}}}:token"], [_instance, owner, (long)duration.TotalMilliseconds, TokenKept]).ConfigureAwait(false);
         return token == 0 ? null : new Lease(this, name, token, duration, asked, time);
     }
 
     public async Task<bool> RenewAsync(string name, long token, TimeSpan duration, CancellationToken cancellationToken) =>
-        (long)await Database.ScriptEvaluateAsync(RedisScripts.Renew, [Key(name)], [Mine(token), (long)duration.TotalMilliseconds]).WaitAsync(cancellationToken).ConfigureAwait(false) == 1;
+        await RedisScripts.Renew.RunAsync(Database, [Key(name)], [Mine(token), (long)duration.TotalMilliseconds]).WaitAsync(cancellationToken).ConfigureAwait(false) == 1;
 
     public Task ReleaseAsync(string name, long token, CancellationToken cancellationToken) =>
-        Database.ScriptEvaluateAsync(RedisScripts.Release, [Key(name)], [Mine(token), Channel(name)]).WaitAsync(cancellationToken);
+        RedisScripts.Release.RunAsync(Database, [Key(name)], [Mine(token), Channel(name)]).WaitAsync(cancellationToken);
 
     public bool IsOutage(Exception exception) => exception is RedisException or TimeoutException or ObjectDisposedException;
 
@@ -70,7 +70,7 @@ internal sealed class RedisLockStore(IConnectionMultiplexer connection, string p
     }
 
     public async Task<bool> StealAsync(string name, string thief, CancellationToken cancellationToken) =>
-        (long)await Database.ScriptEvaluateAsync(RedisScripts.Steal, [Key(name)], [Channel(name)]).WaitAsync(cancellationToken).ConfigureAwait(false) == 1;
+        await RedisScripts.Steal.RunAsync(Database, [Key(name)], [Channel(name)]).WaitAsync(cancellationToken).ConfigureAwait(false) == 1;
 
     private async Task<LockStanding?> StandingAsync(string name)
     {
