@@ -246,7 +246,6 @@ internal sealed class BatchTests(SqlDialect dialect)
         await _bench.StopsWithAnEmptyQueueAsync(host, waiting: 1);
     }
 
-    /// <summary>Starts the consumer and lets it hold its first message until <see cref="_all"/>, so that what comes meanwhile is ready together.</summary>
     [Test]
     public async Task Copies_of_known_messages_among_new_ones_are_no_failure_of_the_batch([Values(null, "key")] string? key)
     {
@@ -280,6 +279,7 @@ internal sealed class BatchTests(SqlDialect dialect)
         await _bench.StopsWithAnEmptyQueueAsync(host);
     }
 
+    /// <summary>Starts the consumer and lets it hold its first message until <see cref="_all"/>, so that what comes meanwhile is ready together.</summary>
     private async Task<TestHost> StartAndHoldAsync(Action<ConsumerBuilder> configure)
     {
         var then = _bench.Script.Then;

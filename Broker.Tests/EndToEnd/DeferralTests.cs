@@ -194,7 +194,7 @@ internal sealed class DeferralTests(SqlDialect dialect)
         var outbox = new OutboxRegistration(new OutboxOptions { Source = "stock" }, contextType: null, _ => _bench.Database.DataSource);
         outbox.Options.MessageTypes.Add<OrderPlaced>();
         var options = new ConsumerOptions { Name = ConsumerBench.Consumer, BatchSize = 10, RetryDelay = TimeSpan.FromTicks(1), MaxRetryDelay = TimeSpan.FromTicks(1) };
-        var processor = new MessageProcessor(options, outbox, new Dictionary<string, MessageHandlerInvoker> { ["orders.order-placed.v1"] = MessageHandlerInvoker.For<OrderPlaced, OrderPlacedByAdoNetHandler>() }, services, new Preparation(outbox.Dialect(services)));
+        var processor = new MessageProcessor(options, outbox, new Dictionary<string, MessageHandlerInvoker> { ["orders.order-placed.v1"] = MessageHandlerInvoker.For<OrderPlaced, OrderPlacedByAdoNetHandler>() }, services, new PreparedStatements(outbox.Dialect(services)));
         var delivery = new DeferredDelivery { MessageId = Guid.CreateVersion7().ToString("D"), Type = "orders.order-placed.v1", Body = """{"number":"1"}"""u8.ToArray(), Headers = new Dictionary<string, string> { ["cloudEvents:partitionkey"] = "a" } };
         _bench.Script.Then = (_, _, _) => throw new InvalidOperationException("not yet");
 

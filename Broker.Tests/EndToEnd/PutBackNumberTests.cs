@@ -30,7 +30,7 @@ internal sealed class PutBackNumberTests(SqlDialect dialect)
         var outbox = new OutboxRegistration(new OutboxOptions { Source = "stock" }, contextType: null, _ => _bench.Database.DataSource);
         outbox.Options.MessageTypes.Add<OrderPlaced>();
         var options = new ConsumerOptions { Name = ConsumerBench.Consumer, ByKeySequence = true };
-        var processor = new MessageProcessor(options, outbox, new Dictionary<string, MessageHandlerInvoker> { ["orders.order-placed.v1"] = MessageHandlerInvoker.For<OrderPlaced, OrderPlacedByAdoNetHandler>() }, services, new Preparation(outbox.Dialect(services)));
+        var processor = new MessageProcessor(options, outbox, new Dictionary<string, MessageHandlerInvoker> { ["orders.order-placed.v1"] = MessageHandlerInvoker.For<OrderPlaced, OrderPlacedByAdoNetHandler>() }, services, new PreparedStatements(outbox.Dialect(services)));
         // Set aside before its turn, and put back.
         var second = new IncomingMessage(Numbered(2));
         await processor.SetBackAsync(second, new RejectMessageException("not yet known"), None);

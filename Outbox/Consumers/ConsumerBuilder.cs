@@ -132,7 +132,7 @@ public sealed class ConsumerBuilder
             outbox.Announced.Add(new AnnouncedConsumer(options, () => MessageProcessor.TypesOf(outbox.Options.MessageTypes, handlers)));
         _services.AddKeyedSingleton(options.Name, (provider, _) => new ConsumerState(options, provider.TransportOf(outbox), provider.GetService<TimeProvider>() ?? TimeProvider.System));
         _services.AddSingleton<IHealthReporter>(provider => provider.GetRequiredKeyedService<ConsumerState>(options.Name));
-        _services.AddKeyedSingleton(options.Name, (provider, _) => new MessageProcessor(options, outbox, handlers, provider, new Preparation(outbox.Dialect(provider))));
+        _services.AddKeyedSingleton(options.Name, (provider, _) => new MessageProcessor(options, outbox, handlers, provider, new PreparedStatements(outbox.Dialect(provider))));
         _services.AddSingleton<IHostedService>(provider => new ConsumerService(
             options,
             provider.TransportOf(outbox),

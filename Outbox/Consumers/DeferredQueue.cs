@@ -13,9 +13,9 @@ namespace Outbox.Consumers;
 /// Any process of the service may take one up. Who does holds its row (<see cref="HoldAsync"/>), and only the first row of a key is taken up, so a key's messages stay in their order (G3)
 /// however many look and however long one of them sleeps: a row that was dealt with meanwhile is gone, or shows another number of attempts or another state.
 /// </remarks>
-internal sealed class DeferredQueue(string consumer, SqlDialect dialect, Preparation? preparation = null)
+internal sealed class DeferredQueue(string consumer, SqlDialect dialect, PreparedStatements? statements = null)
 {
-    private readonly Preparation _preparation = preparation ?? Preparation.None;
+    private readonly PreparedStatements _statements = statements ?? PreparedStatements.None;
 
     /// <summary>Rows of one statement; its parameters stay far below what any engine allows.</summary>
     private const int RowsOfStatement = 50;
@@ -63,13 +63,13 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect, Prepara
         {
             if (some.Length > FewRows && dialect.InsertDeferredTogether is { } together)
             {
-                await _preparation.ExecuteAsync(BindAll(transaction.Connection!.Command(together, transaction).With("consumer", consumer), some), cancellationToken).ConfigureAwait(false);
+                await _statements.ExecuteAsync(BindAll(transaction.Connection!.Command(together, transaction).With("consumer", consumer), some), cancellationToken).ConfigureAwait(false);
                 continue;
             }
             var command = transaction.Connection!.Command(dialect.InsertDeferred(some.Length), transaction).With("consumer", consumer);
             for (var i = 0; i < some.Length; i++)
                 Bind(command, i.ToString(CultureInfo.InvariantCulture), some[i]);
-            await _preparation.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
+            await _statements.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -168,7 +168,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect, Prepara
     {
         if (ids.Count == 0)
             return 0;
-        await _preparation.ExecuteAsync(transaction.Connection!.Command(dialect.DeleteDeferred, transaction).With("ids", dialect.SequencesParameter(ids)), cancellationToken).ConfigureAwait(false);
+        await _statements.ExecuteAsync(transaction.Connection!.Command(dialect.DeleteDeferred, transaction).With("ids", dialect.SequencesParameter(ids)), cancellationToken).ConfigureAwait(false);
         return keys.Count == 0 ? 0
             : await LookFor(keys.Count).ExecuteAsync(transaction.Connection!.Command(dialect.PromoteDeferred, transaction).With("consumer", consumer).With("keys", dialect.KeysParameter(keys)), cancellationToken).ConfigureAwait(false);
     }
@@ -178,7 +178,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect, Prepara
     {
         if (entries.Count > FewRows && dialect.DeferAgainTogether is { } together)
         {
-            await _preparation.ExecuteAsync(transaction.Connection!.Command(together, transaction)
+            await _statements.ExecuteAsync(transaction.Connection!.Command(together, transaction)
                 .With("id", entries.Select(e => e.Incoming.Row!.Id).ToArray()).With("state", entries.Select(e => e.State).ToArray()).With("attempts", entries.Select(e => e.Attempts).ToArray())
                 .With("reason", entries.Select(e => ReasonOf(e.Error)).ToArray()).With("error", entries.Select(NewErrorOf).ToArray()).With("wait", entries.Select(e => WaitOf(e) ?? 0).ToArray()), cancellationToken).ConfigureAwait(false);
             return;
@@ -194,7 +194,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect, Prepara
                     .With("reason" + number, ReasonOf(entry.Error), DbType.String).With("error" + number, NewErrorOf(entry), DbType.String)
                     .With("wait" + number, WaitOf(entry) ?? 0);
             }
-            await _preparation.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
+            await _statements.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -275,7 +275,7 @@ internal sealed class DeferredQueue(string consumer, SqlDialect dialect, Prepara
     }
 
     /// <summary>The table is empty most of the time, and a plan that PostgreSQL keeps from then reads all of it until it is analysed again: little for one message or key, much for each of many.</summary>
-    private Preparation LookFor(int many) => many == 1 ? _preparation : Preparation.None;
+    private PreparedStatements LookFor(int many) => many == 1 ? _statements : PreparedStatements.None;
 
     private static long? NumberOf(DbDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetInt64(ordinal);
 

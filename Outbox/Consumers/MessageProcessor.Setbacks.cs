@@ -130,7 +130,7 @@ internal sealed partial class MessageProcessor
             .With("error", IncomingMessage.Fit(_deferred.Texts.Of(error), 8_000), DbType.String)
             .With("attempts", attempts)
             .With("state", blocks ? "blocking" : "dead");
-        await preparation.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
+        await statements.ExecuteAsync(command, cancellationToken).ConfigureAwait(false);
         if (SagaHeaders.ReadCall(incoming.Delivery.Headers) is { } call)
             await _participant.FailedAsync(transaction, call, ReasonOf(error), cancellationToken).ConfigureAwait(false);
         await _receipts.RefusedAsync(transaction, incoming, ReasonOf(error), cancellationToken).ConfigureAwait(false);

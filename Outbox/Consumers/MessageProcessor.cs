@@ -12,7 +12,7 @@ using Outbox.Sql;
 namespace Outbox.Consumers;
 
 /// <summary>Stages 6 and 7 of a message's way: the inbox and the handler, in one transaction.</summary>
-internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRegistration outbox, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers, IServiceProvider services, Preparation preparation)
+internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRegistration outbox, IReadOnlyDictionary<string, MessageHandlerInvoker> handlers, IServiceProvider services, PreparedStatements statements)
 {
     /// <summary>Deadlocks and the like are tried again at once, this often, before they count as a failed attempt.</summary>
     private const int QuickRetries = 3;
@@ -20,8 +20,8 @@ internal sealed partial class MessageProcessor(ConsumerOptions options, OutboxRe
     private readonly StepSignals _steps = services.GetService<StepSignals>() ?? StepSignals.None;
     private readonly IApplicationObserver? _observer = services.GetService<IApplicationObserver>();
     private readonly SqlDialect _dialect = outbox.Dialect(services);
-    private readonly DbTransactionInbox _inbox = new(preparation);
-    private readonly DeferredQueue _deferred = new(options.Name, outbox.Dialect(services), preparation);
+    private readonly DbTransactionInbox _inbox = new(statements);
+    private readonly DeferredQueue _deferred = new(options.Name, outbox.Dialect(services), statements);
     private readonly SagaParticipant _participant = new(options.Name, outbox, services);
     private readonly ReceiptWriter _receipts = new(outbox, options.Name, services.GetService<TimeProvider>() ?? TimeProvider.System);
 

@@ -4,12 +4,12 @@ using Outbox.Sql;
 
 namespace Outbox.Inbox;
 
-internal sealed class DbTransactionInbox(Preparation preparation) : IInbox
+internal sealed class DbTransactionInbox(PreparedStatements statements) : IInbox
 {
     private const string Plain = "";
 
     /// <summary>For those whose sessions may be shared: it prepares nothing.</summary>
-    public static DbTransactionInbox Instance { get; } = new(Preparation.None);
+    public static DbTransactionInbox Instance { get; } = new(PreparedStatements.None);
 
     public async Task<bool> TryAddAsync(DbTransaction transaction, string consumer, Guid messageId, CancellationToken cancellationToken)
     {
@@ -28,7 +28,7 @@ internal sealed class DbTransactionInbox(Preparation preparation) : IInbox
         var command = connection.Command(SqlDialect.Of(connection).InsertInboxInOrder, transaction)
             .With("consumer", consumer).With("message_id", messageId).With("operation", Plain).With("key", key);
         await using var _ = command.ConfigureAwait(false);
-        var reader = await preparation.ReadAsync(command, cancellationToken).ConfigureAwait(false);
+        var reader = await statements.ReadAsync(command, cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
         await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
         return (Convert.ToInt64(reader.GetValue(0), CultureInfo.InvariantCulture) == 1, Convert.ToInt64(reader.GetValue(1), CultureInfo.InvariantCulture) == 1);
@@ -41,7 +41,7 @@ internal sealed class DbTransactionInbox(Preparation preparation) : IInbox
             return;
         var connection = ConnectionOf(transaction);
         var dialect = SqlDialect.Of(connection);
-        await preparation.ExecuteAsync(Bind(dialect, connection.Command(dialect.DeleteManyInbox, transaction), consumer, [.. messageIds]), cancellationToken).ConfigureAwait(false);
+        await statements.ExecuteAsync(Bind(dialect, connection.Command(dialect.DeleteManyInbox, transaction), consumer, [.. messageIds]), cancellationToken).ConfigureAwait(false);
     }
 
     public async Task<IReadOnlySet<Guid>> TryAddAsync(DbTransaction transaction, string consumer, IReadOnlyCollection<Guid> messageIds, CancellationToken cancellationToken)
@@ -81,7 +81,7 @@ internal sealed class DbTransactionInbox(Preparation preparation) : IInbox
             return;
         try
         {
-            await preparation.ExecuteAsync(Bind(dialect, connection.Command(dialect.InsertNewInbox!, transaction), consumer, ids), cancellationToken).ConfigureAwait(false);
+            await statements.ExecuteAsync(Bind(dialect, connection.Command(dialect.InsertNewInbox!, transaction), consumer, ids), cancellationToken).ConfigureAwait(false);
         }
         catch (DbException exception) when (SqlErrors.IsDuplicateKey(exception))
         {
@@ -120,7 +120,7 @@ internal sealed class DbTransactionInbox(Preparation preparation) : IInbox
     private async Task<HashSet<Guid>> IdsAsync(SqlDialect dialect, DbCommand command, string consumer, List<Guid> ids, CancellationToken cancellationToken)
     {
         await using var _ = command.ConfigureAwait(false);
-        var reader = await preparation.ReadAsync(Bind(dialect, command, consumer, ids), cancellationToken).ConfigureAwait(false);
+        var reader = await statements.ReadAsync(Bind(dialect, command, consumer, ids), cancellationToken).ConfigureAwait(false);
         await using var __ = reader.ConfigureAwait(false);
         var found = new HashSet<Guid>();
         while (await reader.ReadAsync(cancellationToken).ConfigureAwait(false))

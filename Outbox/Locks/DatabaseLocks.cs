@@ -28,7 +28,7 @@ internal sealed class DatabaseLocks : ILockStore, IDisposable
     public DatabaseLocks(DbDataSource dataSource, SqlDialect dialect, TimeProvider time)
     {
         (_dataSource, _dialect, _time) = (dataSource, dialect, time);
-        _kept = dialect.KeepsLockConnections ? new KeptConnections(dataSource, dialect.Prepares, time) : null;
+        _kept = dialect.KeepsLockConnections ? new KeptConnections(dataSource, dialect.PreparesStatements, time) : null;
         _leases = new DatabaseLeases(dataSource, dialect, time, _kept);
     }
 

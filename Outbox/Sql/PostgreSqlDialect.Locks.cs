@@ -17,7 +17,7 @@ internal sealed partial class PostgreSqlDialect
 
     private const string ClockToken = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
-    internal override bool Prepares => true;
+    internal override bool PreparesStatements => true;
 
     // It locks no row that it leaves alone: one that is held may be guarded by a transaction for long. The token is part of a unique key, so changing it waits for those who hold that.
     private string TakeFreeLock =>

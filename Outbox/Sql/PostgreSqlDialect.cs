@@ -135,7 +135,7 @@ internal sealed partial class PostgreSqlDialect : SqlDialect
         ON CONFLICT DO NOTHING RETURNING message_id
         """;
 
-    // ON CONFLICT looks before it writes, and writes so that it could still take it back: twice the work.
+    // ON CONFLICT looks before it writes, and writes so that it could still take it back.
     internal override string? InsertNewInbox => "INSERT INTO inbox_messages (consumer, message_id, operation) SELECT @consumer, id, @operation FROM unnest(@message_ids::uuid[]) AS message (id)";
 
     internal override object MessageIdsParameter(IReadOnlyList<Guid> messageIds) => messageIds.ToArray();

@@ -26,8 +26,8 @@ public abstract partial class SqlDialect
     /// <summary>Whether <see cref="AcquireLock"/> and <see cref="ReleaseLease"/> run on connections of their own, and so whether they leave nothing behind in a session.</summary>
     internal virtual bool KeepsLockConnections => true;
 
-    /// <summary>Whether it is worth while to prepare statements that run all the time: <see cref="Preparation"/>.</summary>
-    internal virtual bool Prepares => false;
+    /// <summary>Whether it is worth while to prepare statements that run all the time: <see cref="PreparedStatements"/>.</summary>
+    internal virtual bool PreparesStatements => false;
 
     /// <summary>The token of a lease if it is not below @token, kept as it is until the transaction ends, while its renewals go on; else nothing: @name, @token. Null where that cannot be; then each lock of the database has a fence.</summary>
     internal virtual string? ReadLease => null;

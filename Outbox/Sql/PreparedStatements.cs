@@ -7,15 +7,15 @@ namespace Outbox.Sql;
 /// A pooler may give each transaction another session of the server, which knows nothing of it. That shows at the first statement, nothing is done by it, and from then on none is prepared.
 /// The error is passed on, because it has ended the transaction, which is to be tried again: <see cref="SqlErrors.IsUnprepared"/>. Thread-safe.
 /// </remarks>
-internal sealed class Preparation(SqlDialect dialect)
+internal sealed class PreparedStatements(SqlDialect dialect)
 {
     private volatile bool _cannot;
 
     /// <summary>Prepares nothing.</summary>
-    public static Preparation None { get; } = new(SqlDialect.Sqlite);
+    public static PreparedStatements None { get; } = new(SqlDialect.Sqlite);
 
     /// <summary>Whether statements are prepared.</summary>
-    public bool IsOn => dialect.Prepares && !_cannot;
+    public bool IsOn => dialect.PreparesStatements && !_cannot;
 
     /// <summary>Executes a statement, and disposes of it.</summary>
     public async Task<int> ExecuteAsync(DbCommand command, CancellationToken cancellationToken)
@@ -35,7 +35,8 @@ internal sealed class Preparation(SqlDialect dialect)
         try
         {
             // Once for each session; after that it costs no call.
-            _cannot = !await CanPrepareAsync(command, cancellationToken).ConfigureAwait(false) || _cannot;
+            if (!await CanPrepareAsync(command, cancellationToken).ConfigureAwait(false))
+                _cannot = true;
             return await run(command, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (SqlErrors.IsUnprepared(exception))
